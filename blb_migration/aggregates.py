@@ -1,0 +1,42 @@
+"""Figures over a table that both engines compute exactly, so that they can be compared with ``==``.
+
+Only the vocabulary: what a figure means and in which Python value it comes back. Each engine's SQL for it
+is in ``sqlserver/totals.py`` and ``postgres/totals.py``.
+
+=================  ==================================================================  ==================
+kind               meaning                                                             value
+=================  ==================================================================  ==================
+count_rows         rows                                                                int
+count_non_null     rows whose column is not NULL                                       int
+count_where        rows that meet ``where``                                            int
+sum                exact sum of integers, decimals, money; of bits: how many are set   Decimal or None
+min, max           of integers and decimals                                            Decimal or None
+min, max           of dates and times: ISO 8601 text, cut (never rounded) to           str or None
+                   microseconds; instants in UTC, ending in ``+00:00``
+sum_length         characters (code points) of texts, bytes of binaries                int or None
+=================  ==================================================================  ==================
+
+None means that no row counted. Floats are not summed: their sum depends on the order of the rows. Texts and
+uniqueidentifiers have no min and max here: the engines sort them differently.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+AggregateKind = Literal["count_rows", "count_non_null", "count_where", "sum", "min", "max", "sum_length"]
+AggregateValue = int | Decimal | str | None
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """One figure. ``column`` is None for the counts of rows; ``where`` is the engine's own SQL.
+
+    A ``where`` restricts any kind; with ``count_where`` it is required.
+    """
+
+    kind: AggregateKind
+    column: str | None = None
+    where: str | None = None
