@@ -1,0 +1,213 @@
+"""Two catalogs and the decisions become one plan: per table its columns, conversions, parents, totals.
+
+What cannot be planned becomes a finding; this module decides nothing a person should decide.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+from blb_migration.model import Catalog, Table, TableName
+from blb_migration.plan.columns import (
+    ColumnPlan,
+    ComputedPair,
+    LeftBehind,
+    find_key_differences,
+    plan_columns,
+)
+from blb_migration.plan.decisions import Decisions
+from blb_migration.plan.findings import Finding, Severity, sort_findings
+from blb_migration.plan.match import TableMatch, match_tables
+from blb_migration.plan.order import Edge, LoadOrder, build_load_order
+from blb_migration.plan.totals import KeyTotal, build_key_totals
+from blb_migration.questions import Question
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """All that is needed to load and compare one table.
+
+    ``label`` is its name in reports, in the asset graph and on the command line. ``source_key`` are
+    the source's primary key columns (empty: no usable key). ``upstream`` are labels of its parents.
+    """
+
+    label: str
+    source: Table
+    target: Table
+    columns: tuple[ColumnPlan, ...]
+    computed: tuple[ComputedPair, ...]
+    source_key: tuple[str, ...]
+    group: str
+    level: int
+    upstream: tuple[str, ...]
+    key_totals: tuple[KeyTotal, ...]
+    replace_rows: str | None
+
+    @cached_property
+    def target_column_names(self) -> dict[str, str]:
+        """Target column name by source column name, for all loaded columns."""
+        return {column.source.name: column.target.name for column in self.columns}
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """Every question preflight must ask about this table's values."""
+        return tuple(question for column in self.columns for question in column.questions)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``tables`` in load order; ``left_out_edges`` order nothing but are enforced all the same."""
+
+    project: str
+    tables: tuple[TablePlan, ...]
+    left_behind: tuple[LeftBehind, ...]
+    left_out_edges: tuple[Edge, ...]
+    findings: tuple[Finding, ...]
+
+    @cached_property
+    def tables_by_label(self) -> dict[str, TablePlan]:
+        """The table plans by their labels."""
+        return {table.label: table for table in self.tables}
+
+    @property
+    def target_tables(self) -> tuple[TableName, ...]:
+        """The target tables that are loaded, in load order."""
+        return tuple(table.target.name for table in self.tables)
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over what is loaded where, how and compared how; a result counts only for its plan.
+
+        Row estimates and sequences' positions do not enter: they change while the plan stays.
+        """
+        content = {
+            "project": self.project,
+            "tables": [
+                {
+                    "label": table.label,
+                    "source": asdict(table.source.name),
+                    "target": asdict(table.target.name),
+                    "columns": [
+                        [
+                            column.source.name,
+                            str(column.source.type),
+                            column.target.name,
+                            str(column.target.type),
+                            column.conversion,
+                        ]
+                        for column in table.columns
+                    ],
+                    "computed": [[pair.source.name, pair.target.name] for pair in table.computed],
+                    "key_totals": [asdict(total) for total in table.key_totals],
+                }
+                for table in self.tables
+            ],
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def build_plan(source: Catalog, target: Catalog, decisions: Decisions) -> Plan:
+    """Plan the migration; problems become findings, nothing is raised."""
+    matched = match_tables(source, target, decisions)
+    findings = list(matched.findings)
+    order = build_load_order(
+        [pair.source.name for pair in matched.pairs],
+        _iterate_edges(matched.pairs),
+    )
+    labels = {pair.source.name: pair.label for pair in matched.pairs}
+    groups = _groups_by_table(decisions, labels, findings)
+    pairs = {pair.source.name: pair for pair in matched.pairs}
+
+    left_behind = [
+        LeftBehind(table.name, None, reason, table.row_estimate) for table, reason in matched.skipped
+    ]
+    tables = []
+    for name in order.tables:
+        table_plan, table_left_behind, table_findings = _plan_table(
+            pairs[name], order, labels, groups.get(name)
+        )
+        tables.append(table_plan)
+        left_behind += table_left_behind
+        findings += table_findings
+    findings += _describe_left_out_edges(order)
+    return Plan(decisions.project, tuple(tables), tuple(left_behind), order.left_out, sort_findings(findings))
+
+
+def _iterate_edges(pairs: Iterable[TableMatch]) -> Iterable[Edge]:
+    """Foreign keys of both sides, in terms of source tables."""
+    source_names = {pair.target.name: pair.source.name for pair in pairs}
+    for pair in pairs:
+        for key in pair.source.foreign_keys:
+            nullable = any(pair.source.columns_by_name[column].nullable for column in key.columns)
+            yield Edge(pair.source.name, key.referred_table, nullable, at_target=False)
+        for key in pair.target.foreign_keys:
+            if key.referred_table in source_names:
+                nullable = any(pair.target.columns_by_name[column].nullable for column in key.columns)
+                yield Edge(pair.source.name, source_names[key.referred_table], nullable, at_target=True)
+
+
+def _plan_table(
+    pair: TableMatch, order: LoadOrder, labels: Mapping[TableName, str], group: str | None
+) -> tuple[TablePlan, list[LeftBehind], list[Finding]]:
+    outcomes = list(plan_columns(pair))
+    columns = tuple(outcome for outcome in outcomes if isinstance(outcome, ColumnPlan))
+    key_totals, total_findings = build_key_totals(
+        pair.label, pair.decision.key_totals, {c.source.name: (c.source, c.target) for c in columns}
+    )
+    name = pair.source.name
+    table_plan = TablePlan(
+        label=pair.label,
+        source=pair.source,
+        target=pair.target,
+        columns=columns,
+        computed=tuple(outcome for outcome in outcomes if isinstance(outcome, ComputedPair)),
+        source_key=pair.source.primary_key.columns if pair.source.primary_key else (),
+        group=group or name.schema,
+        level=order.levels[name],
+        upstream=tuple(labels[parent] for parent in order.upstream[name]),
+        key_totals=key_totals,
+        replace_rows=pair.decision.replace_rows,
+    )
+    findings = [outcome for outcome in outcomes if isinstance(outcome, Finding)]
+    findings += find_key_differences(pair, {c.source.name: c.target.name for c in columns})
+    left_behind = [outcome for outcome in outcomes if isinstance(outcome, LeftBehind)]
+    return table_plan, left_behind, findings + total_findings
+
+
+def _groups_by_table(
+    decisions: Decisions, labels: Mapping[TableName, str], findings: list[Finding]
+) -> dict[TableName, str]:
+    tables = {label.lower(): name for name, label in labels.items()}
+    tables |= {str(name).lower(): name for name in labels}
+    groups: dict[TableName, str] = {}
+    for group, members in decisions.groups.items():
+        for member in members:
+            table = tables.get(member.lower())
+            if table is not None and table in groups:
+                findings.append(
+                    Finding(
+                        "table_in_two_groups",
+                        Severity.WARNING,
+                        member,
+                        f"stands in the groups {groups[table]} and {group}; the first counts",
+                        "remove one of the two",
+                    )
+                )
+            elif table is not None:
+                groups[table] = group
+    return groups
+
+
+def _describe_left_out_edges(order: LoadOrder) -> Iterable[Finding]:
+    for edge in order.left_out:
+        yield Finding(
+            "cycle_collapsed",
+            Severity.NOTE,
+            f"{edge.child}",
+            f"its reference to {edge.parent} closes a cycle and does not order the load; "
+            "the key itself is enforced as at the target",
+        )

@@ -1,0 +1,129 @@
+"""Which source table goes into which target table, by name and by decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from blb_migration.model import Catalog, Table, TableName
+from blb_migration.plan.decisions import Decisions, TableDecision
+from blb_migration.plan.findings import Finding, Severity
+
+
+@dataclass(frozen=True)
+class TableMatch:
+    """A source table, its target table, and what was decided about it."""
+
+    label: str
+    source: Table
+    target: Table
+    decision: TableDecision
+
+
+@dataclass(frozen=True)
+class Matching:
+    """All pairs, the tables skipped with their reasons, and what stayed unclear."""
+
+    pairs: tuple[TableMatch, ...]
+    skipped: tuple[tuple[Table, str], ...]
+    findings: tuple[Finding, ...]
+
+
+def build_label(table: TableName, default_schema: str) -> str:
+    """A table's name for people: without its schema when that is the default one."""
+    return table.name if table.schema.lower() == default_schema.lower() else str(table)
+
+
+def match_tables(source: Catalog, target: Catalog, decisions: Decisions) -> Matching:
+    """Pair the tables: the decision's ``to``, else the same name in the mapped schema, any letter case."""
+    pairs: list[TableMatch] = []
+    skipped: list[tuple[Table, str]] = []
+    findings: list[Finding] = []
+    exact = {str(table.name): table for table in target}
+    folded: dict[str, list[Table]] = {}
+    for table in target:
+        folded.setdefault(str(table.name).lower(), []).append(table)
+    decided = {name.lower(): decision for name, decision in decisions.tables.items()}
+    schemas = {schema.lower(): to for schema, to in decisions.schemas.items()}
+    known_names: set[str] = set()
+    taken: dict[TableName, str] = {}
+    for table in source:
+        label = build_label(table.name, decisions.default_schema)
+        names = {str(table.name).lower(), label.lower()}
+        known_names |= names
+        decision = next((decided[name] for name in sorted(names) if name in decided), TableDecision())
+        if decision.skip is not None:
+            skipped.append((table, decision.skip))
+            continue
+        schema = schemas.get(table.name.schema.lower(), table.name.schema)
+        wanted = decision.to or table.name.name
+        full = wanted if decision.to and "." in wanted else f"{schema}.{wanted}"
+        candidates = [exact[full]] if full in exact else folded.get(full.lower(), [])
+        if len(candidates) != 1:
+            findings.append(_describe_missing(table, label, full, candidates))
+            continue
+        match = candidates[0]
+        if match.name in taken:
+            findings.append(
+                Finding(
+                    "target_table_fed_twice",
+                    Severity.ERROR,
+                    label,
+                    f"{taken[match.name]} already goes into {match.name}",
+                    f"tables: {{{label}: {{to: another table, reason: ...}}}}",
+                )
+            )
+            continue
+        taken[match.name] = label
+        pairs.append(TableMatch(label, table, match, decision))
+    findings += _find_decisions_without_table(decisions, known_names)
+    decided_targets = {str(table.name).lower() for table, _ in skipped}
+    for table in target:
+        if table.name not in taken:
+            skipped_here = any(name.endswith(f".{table.name.name.lower()}") for name in decided_targets)
+            findings.append(
+                Finding(
+                    "target_table_without_source",
+                    Severity.NOTE,
+                    str(table.name),
+                    "not loaded: skipped by decision"
+                    if skipped_here
+                    else "not loaded: only the target has it",
+                )
+            )
+    return Matching(tuple(pairs), tuple(skipped), tuple(findings))
+
+
+def _describe_missing(table: Table, label: str, full: str, candidates: list[Table]) -> Finding:
+    if candidates:
+        names = ", ".join(str(candidate.name) for candidate in candidates)
+        message = f"several target tables differ from {full} only by letter case: {names}"
+    else:
+        message = f"there is no table {full} at the target"
+    return Finding(
+        "source_table_without_target",
+        Severity.ERROR,
+        label,
+        message,
+        f"create it at the target, or decide: tables: {{{label}: {{skip: the reason}}}}, or 'to: other'",
+        row_count=table.row_estimate,
+    )
+
+
+def _find_decisions_without_table(decisions: Decisions, known_names: set[str]) -> list[Finding]:
+    findings = []
+    for name in decisions.tables:
+        if name.lower() in known_names:
+            continue
+        nearest = get_close_matches(name.lower(), known_names, n=1)
+        findings.append(
+            Finding(
+                "decision_without_object",
+                Severity.WARNING,
+                name,
+                "decisions.yaml decides on this table, the source has no such table"
+                + (f" (the nearest name is {nearest[0]})" if nearest else ""),
+                "remove the decision, or correct the name",
+            )
+        )
+    return findings

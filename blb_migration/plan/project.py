@@ -1,0 +1,95 @@
+"""A project folder: decisions.yaml, written by a person, and catalog.json, as both sides were found.
+
+From these two alone the plan is built, so that Dagster loads its definitions with no database at hand.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from blb_migration.errors import ConfigurationError
+from blb_migration.model import Catalog
+from blb_migration.plan.build import Plan, build_plan
+from blb_migration.plan.decisions import DecisionsFile, read_decisions
+
+DECISIONS_FILE = "decisions.yaml"
+CATALOG_FILE = "catalog.json"
+BUILT_IN_PROJECTS = Path(__file__).parent.parent / "projects"
+DEFAULT_PROJECT = BUILT_IN_PROJECTS / "blb3d_erp"
+
+
+@dataclass(frozen=True)
+class Project:
+    """What is migrated: both catalogs as discovered, and what a person decided."""
+
+    folder: Path
+    decisions_file: DecisionsFile
+    source: Catalog
+    target: Catalog
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan of these catalogs under these decisions."""
+        return build_plan(self.source, self.target, self.decisions_file.decisions)
+
+    @property
+    def name(self) -> str:
+        """The project's name, from its decisions."""
+        return self.decisions_file.decisions.project
+
+    def with_catalogs(self, source: Catalog, target: Catalog) -> Project:
+        """The same decisions over catalogs that were discovered just now."""
+        return replace(self, source=source, target=target)
+
+
+def load_project(folder: Path) -> Project:
+    """Read a project folder.
+
+    Raises ConfigurationError naming the file, the line and what was expected.
+    """
+    decisions_file = read_decisions(folder / DECISIONS_FILE)
+    path = folder / CATALOG_FILE
+    refresh = f"Run 'blb-migrate plan --project {folder}' with both databases at hand to write it"
+    try:
+        document = TypeAdapter(dict[str, Catalog]).validate_json(path.read_bytes())
+        return Project(folder, decisions_file, document["source"], document["target"])
+    except OSError as error:
+        raise ConfigurationError(
+            str(path), found=f"cannot be read ({error.strerror})", next_act=refresh
+        ) from None
+    except (ValidationError, KeyError) as error:
+        first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else f"no key {error}"
+        raise ConfigurationError(
+            str(path), found=f"not a catalog of this version ({first})", next_act=refresh
+        ) from None
+
+
+def save_project(project: Project) -> None:
+    """Write both files; decisions.yaml only where there is none, since it is a person's."""
+    project.folder.mkdir(parents=True, exist_ok=True)
+    decisions_path = project.folder / DECISIONS_FILE
+    if not decisions_path.exists():
+        decisions_path.write_text(project.decisions_file.text, encoding="utf-8")
+    document = {"source": _as_document(project.source), "target": _as_document(project.target)}
+    text = json.dumps(document, indent=1, ensure_ascii=False)
+    (project.folder / CATALOG_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _as_document(catalog: Catalog) -> Any:
+    return _without_nothing(asdict(catalog))
+
+
+def _without_nothing(value: Any) -> Any:
+    """Drop what every reader fills in by itself, so that a change of the catalog is easy to see."""
+    if isinstance(value, dict):
+        kept = {key: _without_nothing(item) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item is not None and item not in ((), [])}
+    if isinstance(value, list | tuple):
+        return [_without_nothing(item) for item in value]
+    return value

@@ -1,0 +1,1 @@
+"""The plan: order, types, decisions, totals. Pure functions, so no database here."""

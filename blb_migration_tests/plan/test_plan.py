@@ -1,0 +1,193 @@
+"""Source and target catalogs plus decisions: what is loaded where, what is left behind, what is asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from blb_migration.model import Catalog, Computed
+from blb_migration.plan.build import Plan, build_plan
+from blb_migration.plan.decisions import parse_decisions
+from blb_migration.plan.findings import Severity
+from blb_migration_tests.plan.catalogs import catalog, table
+
+
+def plan(source: Catalog, target: Catalog, decisions: str = "") -> Plan:
+    parsed = parse_decisions("project: test\n" + decisions, "decisions.yaml")
+    return build_plan(source, target, parsed.decisions)
+
+
+USERS = table("users", "id int not null", "name nvarchar(50)", "active bit")
+USERS_TARGET = table(
+    "users", "id integer not null", "name character varying(50)", "active boolean", schema="public"
+)
+
+
+def codes(result: Plan, severity: Severity) -> list[tuple[str, str]]:
+    return [(f.code, f.subject) for f in result.findings if f.severity is severity]
+
+
+def test_tables_and_columns_match_in_any_letter_case() -> None:
+    shouted = table("USERS", "ID int not null", "NAME nvarchar(50)", "ACTIVE bit", key="ID")
+    result = plan(catalog("sqlserver", shouted), catalog("postgres", USERS_TARGET))
+    assert result.tables[0].target_column_names == {"ID": "id", "NAME": "name", "ACTIVE": "active"}
+    assert codes(result, Severity.ERROR) == []
+
+
+def test_a_table_only_the_source_has_needs_a_decision() -> None:
+    orphan = table("accounts", "id int not null")
+    both = catalog("sqlserver", USERS, orphan)
+    result = plan(both, catalog("postgres", USERS_TARGET))
+    assert codes(result, Severity.ERROR) == [("source_table_without_target", "accounts")]
+    decided = plan(both, catalog("postgres", USERS_TARGET), "tables: {accounts: {skip: kept elsewhere}}\n")
+    assert codes(decided, Severity.ERROR) == []
+    assert [(left.subject, left.reason) for left in decided.left_behind] == [
+        ("dbo.accounts", "kept elsewhere")
+    ]
+
+
+def test_a_column_only_the_source_has_needs_a_decision() -> None:
+    wider = table("users", "id int not null", "name nvarchar(50)", "active bit", "level int")
+    both = catalog("sqlserver", wider)
+    result = plan(both, catalog("postgres", USERS_TARGET))
+    assert codes(result, Severity.ERROR) == [("source_column_without_target", "users.level")]
+    decided = plan(
+        both, catalog("postgres", USERS_TARGET), "tables: {users: {columns: {level: {skip: not used}}}}\n"
+    )
+    assert codes(decided, Severity.ERROR) == []
+    assert [left.subject for left in decided.left_behind] == ["dbo.users.level"]
+
+
+def test_a_column_may_go_into_another_by_decision() -> None:
+    renamed = table("users", "id integer not null", "full_name text", "active boolean", schema="public")
+    result = plan(
+        catalog("sqlserver", USERS),
+        catalog("postgres", renamed),
+        "tables: {users: {columns: {name: {to: full_name, reason: clearer}}}}\n",
+    )
+    assert result.tables[0].target_column_names["name"] == "full_name"
+    assert codes(result, Severity.ERROR) == []
+
+
+def test_a_pair_of_types_without_a_rule_is_a_finding() -> None:
+    strange = table("users", "id integer not null", "name bytea", "active boolean", schema="public")
+    result = plan(catalog("sqlserver", USERS), catalog("postgres", strange))
+    assert codes(result, Severity.ERROR) == [("no_rule_for_types", "users.name")]
+
+
+def test_a_target_column_that_must_be_filled_and_is_not_is_a_finding() -> None:
+    demanding = replace(
+        USERS_TARGET,
+        columns=(*USERS_TARGET.columns, table("t", "tenant integer not null", key="tenant").columns[0]),
+    )
+    result = plan(catalog("sqlserver", USERS), catalog("postgres", demanding))
+    assert codes(result, Severity.ERROR) == [("target_column_without_source", "public.users.tenant")]
+
+
+def test_a_column_the_target_computes_is_compared_and_not_loaded() -> None:
+    name = replace(USERS_TARGET.columns[1], computed=Computed("upper(id::text)", persisted=True))
+    generated = replace(USERS_TARGET, columns=(USERS_TARGET.columns[0], name, USERS_TARGET.columns[2]))
+    result = plan(catalog("sqlserver", USERS), catalog("postgres", generated))
+    assert [column.source.name for column in result.tables[0].columns] == ["id", "active"]
+    assert [pair.target.name for pair in result.tables[0].computed] == ["name"]
+
+
+def test_the_cycle_gives_up_the_edge_the_target_lacks() -> None:
+    source = catalog(
+        "sqlserver",
+        table("quotes", "id int not null", "order_id int", references={"order_id": "orders"}),
+        table("orders", "id int not null", "quote_id int", references={"quote_id": "quotes"}),
+    )
+    target = catalog(
+        "postgres",
+        table("quotes", "id integer not null", "order_id integer", schema="public"),
+        table(
+            "orders",
+            "id integer not null",
+            "quote_id integer",
+            references={"quote_id": "quotes"},
+            schema="public",
+        ),
+    )
+    result = plan(source, target)
+    assert [table_plan.label for table_plan in result.tables] == ["quotes", "orders"]
+    assert result.tables_by_label["orders"].upstream == ("quotes",)
+    assert codes(result, Severity.NOTE) == [("cycle_collapsed", "dbo.quotes")]
+
+
+def test_a_key_that_points_elsewhere_at_the_target_is_a_warning() -> None:
+    source = catalog(
+        "sqlserver",
+        table("resources", "id int not null"),
+        table("machines", "id int not null"),
+        table("operations", "id int not null", "resource_id int", references={"resource_id": "resources"}),
+    )
+    target = catalog(
+        "postgres",
+        table("resources", "id integer not null", schema="public"),
+        table("machines", "id integer not null", schema="public"),
+        table(
+            "operations",
+            "id integer not null",
+            "resource_id integer",
+            references={"resource_id": "machines"},
+            schema="public",
+        ),
+    )
+    result = plan(source, target)
+    assert codes(result, Severity.WARNING) == [("foreign_key_points_elsewhere", "operations.resource_id")]
+    assert result.tables_by_label["operations"].upstream == ("machines", "resources")
+
+
+def test_a_decision_about_nothing_is_a_warning_with_the_nearest_name() -> None:
+    result = plan(
+        catalog("sqlserver", USERS), catalog("postgres", USERS_TARGET), "tables: {user: {skip: a typo}}\n"
+    )
+    assert codes(result, Severity.WARNING) == [("decision_without_object", "user")]
+    assert "users" in result.findings[0].message
+
+
+def test_the_hash_changes_with_what_is_loaded_and_not_with_statistics() -> None:
+    base = plan(catalog("sqlserver", USERS), catalog("postgres", USERS_TARGET))
+    busier = plan(catalog("sqlserver", replace(USERS, row_estimate=10)), catalog("postgres", USERS_TARGET))
+    narrower = plan(
+        catalog("sqlserver", USERS),
+        catalog("postgres", USERS_TARGET),
+        "tables: {users: {columns: {name: {skip: private}}}}\n",
+    )  # fmt: skip
+    assert base.hash == busier.hash
+    assert base.hash != narrower.hash
+
+
+@pytest.mark.parametrize(
+    ("where", "source_sql", "target_sql"),
+    [
+        ("name = 'x'", "[name] = 'x'", "\"name\" = 'x'"),
+        ("name = N'ü'", "[name] = N'ü'", "\"name\" = 'ü'"),
+        ("active = 1", "[active] = 1", '"active" = TRUE'),
+        ("id BETWEEN 1 AND 5 OR name IS NULL", "[id] BETWEEN 1 AND 5 OR [name] IS NULL",
+         '"id" BETWEEN 1 AND 5 OR "name" IS NULL'),
+        ("NOT id IN (1, 2)", "NOT [id] IN (1, 2)", 'NOT "id" IN (1, 2)'),
+    ],
+)  # fmt: skip
+def test_a_where_is_spelled_for_both_engines(where: str, source_sql: str, target_sql: str) -> None:
+    result = plan(
+        catalog("sqlserver", USERS),
+        catalog("postgres", USERS_TARGET),
+        f'tables: {{users: {{key_totals: [{{count: some, where: "{where}"}}]}}}}\n',
+    )
+    (total,) = result.tables[0].key_totals
+    assert (total.source_where, total.target_where) == (source_sql, target_sql)
+
+
+@pytest.mark.parametrize(
+    "where", ["GETDATE() > 1", "missing = 1", "active = 7", "name = (SELECT 1)", "name ="]
+)
+def test_a_where_that_could_mean_something_else_is_a_finding(where: str) -> None:
+    result = plan(
+        catalog("sqlserver", USERS),
+        catalog("postgres", USERS_TARGET),
+        f'tables: {{users: {{key_totals: [{{count: some, where: "{where}"}}]}}}}\n',
+    )
+    assert codes(result, Severity.ERROR) == [("key_total_unclear", "users")]
