@@ -1,0 +1,103 @@
+"""Reading the target's catalog into the shapes of ``model``.
+
+All user tables: ordinary and partitioned ones, of every schema but the system's and our own
+ledger's. Left out are partitions (they are loaded through their parent), temporary tables and
+tables that belong to an extension. Columns are read in ``catalog_columns``, keys and indexes in
+``catalog_constraints``; what ``model`` has no place for (triggers, row security, partitions) in
+``traits``. One statement per kind of thing, whatever the number of tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from blb_migration.model import Catalog, Table, TableName
+from blb_migration.postgres.catalog_columns import read_columns
+from blb_migration.postgres.catalog_constraints import TableConstraints, read_constraints, read_indexes
+from blb_migration.postgres.failures import target_errors
+from blb_migration.postgres.ledger_schema import LEDGER_SCHEMA
+from blb_migration.postgres.names import TargetConnection, qualified_definitions
+
+# reltuples is -1 for "never analysed" since PostgreSQL 14; before, 0 with no pages meant that.
+_TABLES = """
+SELECT t.oid::bigint, n.nspname, t.relname,
+       CASE WHEN t.reltuples < 0 OR (t.reltuples = 0 AND t.relpages = 0
+                                     AND current_setting('server_version_num')::int < 140000)
+            THEN NULL ELSE t.reltuples::bigint END,
+       obj_description(t.oid, 'pg_class')
+FROM pg_catalog.pg_class t
+JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+WHERE t.relkind IN ('r', 'p') AND NOT t.relispartition AND t.relpersistence <> 't'
+  AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', %(ledger_schema)s)
+  AND (%(schemas)s::text[] IS NULL OR n.nspname = ANY (%(schemas)s::text[]))
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = t.oid
+                    AND d.deptype = 'e')
+"""
+
+# The collation's column depends on its provider and the server's version; to_jsonb meets them all.
+_DATABASE = """
+SELECT d.datname, current_setting('server_version'),
+       coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale', d.datcollate)
+FROM pg_catalog.pg_database d WHERE d.datname = current_database()
+"""
+
+
+@dataclass(frozen=True)
+class TableHeader:
+    """One row of pg_class; ``oid`` is what the other statements are asked with."""
+
+    oid: int
+    name: TableName
+    row_estimate: int | None
+    comment: str | None
+
+
+def read_catalog(connection: TargetConnection, schemas: Sequence[str] | None = None) -> Catalog:
+    """All user tables of the connected database, or of the ``schemas`` named, in name order.
+
+    Types are named as ``format_type`` does; a domain is resolved to its base type with the domain
+    as alias, an enum is ``enum`` with its name as alias, an extension's type (``citext``) has its
+    bare name. Names inside expressions are schema-qualified. A sequence counts as a column's own
+    when its default draws from it, it is the column's identity, or the column owns it; a default
+    that names its sequence as text (``nextval('x'::text)``) leaves no trace in the catalog and is
+    met only through ownership. Raises TargetError.
+    """
+    with target_errors("the target's catalog"), qualified_definitions(connection):
+        headers = _read_headers(connection, schemas)
+        oids = [header.oid for header in headers]
+        columns = read_columns(connection, oids)
+        constraints = read_constraints(connection, oids)
+        indexes = read_indexes(connection, oids)
+        row = connection.execute(_DATABASE).fetchone()
+    database, server_version, collation = row or ("", "", None)
+    tables = []
+    for header in headers:
+        own = constraints.get(header.oid, TableConstraints())
+        tables.append(
+            Table(
+                name=header.name,
+                columns=columns.get(header.oid, ()),
+                primary_key=own.primary_key,
+                unique_keys=own.unique_keys,
+                foreign_keys=own.foreign_keys,
+                indexes=indexes.get(header.oid, ()),
+                checks=own.checks,
+                row_estimate=header.row_estimate,
+                comment=header.comment,
+            )
+        )
+    return Catalog("postgres", database, server_version, collation, tuple(tables))
+
+
+def _read_headers(connection: TargetConnection, schemas: Sequence[str] | None) -> list[TableHeader]:
+    rows = connection.execute(
+        _TABLES,
+        {"ledger_schema": LEDGER_SCHEMA, "schemas": None if schemas is None else list(schemas)},
+    )
+    headers = [
+        TableHeader(oid, TableName(schema, name), estimate, comment)
+        for oid, schema, name, estimate, comment in rows
+    ]
+    return sorted(headers, key=lambda header: header.name)

@@ -1,0 +1,36 @@
+"""PostgreSQL's type modifiers as lengths, precisions and scales.
+
+Only the meaning of ``pg_attribute.atttypmod``; reading it is in ``catalog_columns``. Its layout per
+type is in PostgreSQL's source: varchar.c, numeric.c, timestamp.c (VARHDRSZ is 4).
+"""
+
+from __future__ import annotations
+
+from blb_migration.model import ColumnType
+
+VARLENA_HEADER_BYTES = 4  # VARHDRSZ, which varchar and numeric add to their modifiers
+_TEXT_TYPES = ("character varying", "character")
+_BIT_TYPES = ("bit", "bit varying")
+_TIME_PREFIXES = ("timestamp ", "time ")
+
+
+def build_column_type(name: str, type_modifier: int, alias: str | None) -> ColumnType:
+    """The column type of ``name`` as ``format_type`` spells it without a modifier.
+
+    ``type_modifier`` is -1 when the column was declared without one: then there is no length,
+    precision or scale (for times that means six fractional digits, for numeric: unlimited).
+    """
+    if type_modifier < 0:
+        return ColumnType(name, alias=alias)
+    if name in _TEXT_TYPES:
+        return ColumnType(name, length=type_modifier - VARLENA_HEADER_BYTES, alias=alias)
+    if name in _BIT_TYPES:
+        return ColumnType(name, length=type_modifier, alias=alias)
+    if name == "numeric":
+        packed = type_modifier - VARLENA_HEADER_BYTES
+        # 16 bits of precision above 11 bits of scale, signed since PostgreSQL 15.
+        scale = ((packed & 0x7FF) ^ 0x400) - 0x400
+        return ColumnType(name, precision=(packed >> 16) & 0xFFFF, scale=scale, alias=alias)
+    if name.startswith(_TIME_PREFIXES):
+        return ColumnType(name, scale=type_modifier, alias=alias)
+    return ColumnType(name, alias=alias)

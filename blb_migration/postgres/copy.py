@@ -1,0 +1,136 @@
+"""Writing Arrow batches into a table through COPY ... FORMAT BINARY.
+
+The batches are already in the target's form: which conversion a column needs is the plan's. This
+module encodes, sends and counts, and says which row and column the server refused. Locking and emptying
+the table are here too, because COPY ... FREEZE needs the latter in the same transaction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+from pgpq import ArrowToPostgresBinaryEncoder
+from psycopg import sql
+
+from blb_migration.errors import TargetError
+from blb_migration.model import Column, TableName
+from blb_migration.postgres.encoders import column_encoder
+from blb_migration.postgres.failures import build_target_error, target_errors
+from blb_migration.postgres.names import TargetConnection, comma_separated, qualified_name
+from blb_migration.postgres.narrowing import build_guards
+
+# The end of the server's CONTEXT: "COPY users, line 1234, column email", its words in any language.
+# For binary input the "line" is the number of the row within the COPY, from 1.
+_COPY_CONTEXT = re.compile(r"COPY .+?, \S+ (?P<row>\d+)(?:, \S+ (?P<column>.+?))?$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class CopyResult:
+    """What one COPY wrote; ``byte_count`` is of the binary stream, header and trailer included."""
+
+    row_count: int
+    byte_count: int
+
+
+class BinaryCopyWriter:
+    """Writes record batches of one schema into one table.
+
+    ``columns`` are the target's, in the order of the batches' fields and with the same names; the
+    table's other columns get their defaults. ``freeze`` asks for COPY ... FREEZE, which the server
+    grants only in the very (sub)transaction that emptied or created the table, and never for a
+    partitioned table. Raises PreflightRefused, before anything is sent, for a column that cannot
+    be written exactly (see ``encoders.column_encoder``).
+    """
+
+    def __init__(
+        self,
+        connection: TargetConnection,
+        table: TableName,
+        columns: Sequence[Column],
+        schema: pa.Schema,
+        *,
+        freeze: bool = False,
+    ) -> None:
+        names = [column.name for column in columns]
+        if names != schema.names:
+            raise ValueError(f"{table}: batches hold the columns {schema.names}, expected {names}")
+        self._connection = connection
+        self._table = table
+        self._schema = schema
+        self._guards = build_guards(table, tuple(columns))
+        self._encoders = {
+            field.name: column_encoder(field, column.type)
+            for field, column in zip(schema, columns, strict=True)
+        }
+        self._statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY{})").format(
+            qualified_name(table), comma_separated(names), sql.SQL(", FREEZE" if freeze else "")
+        )
+
+    def write(self, batches: Iterable[pa.RecordBatch]) -> CopyResult:
+        """Send all ``batches`` in one COPY and return what was written.
+
+        Memory stays within one encoded batch. An exception of the ``batches`` iterator cancels the
+        COPY and passes through unchanged. Raises TargetError naming table, row and column for
+        what the server refuses, and for a value that it would cut silently (``narrowing``).
+        """
+        encoder = ArrowToPostgresBinaryEncoder.new_with_encoders(self._schema, self._encoders)
+        row_count = 0
+        byte_count = 0
+        try:
+            with self._connection.cursor() as cursor, cursor.copy(self._statement) as copy:
+                # The header goes out with the first batch: fewer messages for small tables.
+                pending = encoder.write_header()
+                for batch in batches:
+                    self._check(batch, row_count)
+                    pending += encoder.write_batch(batch)
+                    copy.write(pending)
+                    row_count += batch.num_rows
+                    byte_count += len(pending)
+                    pending = b""
+                pending += encoder.finish()
+                copy.write(pending)
+                byte_count += len(pending)
+        except psycopg.Error as error:
+            raise self._locate(error) from error
+        return CopyResult(row_count, byte_count)
+
+    def _check(self, batch: pa.RecordBatch, rows_before: int) -> None:
+        if not batch.schema.equals(self._schema):
+            raise ValueError(f"{self._table}: a batch has the schema {batch.schema}, not {self._schema}")
+        for position, guard in self._guards.items():
+            guard.check(batch.column(position), rows_before)
+
+    def _locate(self, error: psycopg.Error) -> TargetError:
+        subject = f"table {self._table}"
+        where: Any = _COPY_CONTEXT.search(error.diag.context or "")
+        if where:
+            if where["column"]:
+                subject = f"column {self._table}.{where['column']}"
+            subject += f", row {where['row']} of the load"
+        elif error.diag.column_name:
+            subject = f"column {self._table}.{error.diag.column_name}"
+        return build_target_error(error, subject)
+
+
+def lock_table(connection: TargetConnection, table: TableName) -> None:
+    """Keep everybody else out of the table until the transaction ends, so that what is judged stays so.
+
+    Raises TargetError, transient when another session holds a lock past the session's lock_timeout.
+    """
+    with target_errors(f"table {table}"):
+        connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(qualified_name(table)))
+
+
+def empty_table(connection: TargetConnection, table: TableName) -> None:
+    """TRUNCATE the table (with its partitions), never CASCADE; sequences stay where they are.
+
+    Refused by the server while another table's foreign key points here, even an empty one's: see
+    ``constraints``. Whether its rows may go is for ``ownership`` to say first. Raises TargetError.
+    """
+    with target_errors(f"table {table}"):
+        connection.execute(sql.SQL("TRUNCATE TABLE {} CONTINUE IDENTITY").format(qualified_name(table)))

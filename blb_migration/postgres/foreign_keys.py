@@ -1,0 +1,152 @@
+"""Foreign keys as definitions: finding them, dropping them, adding them back. No bookkeeping.
+
+``constraints`` sets them aside for a whole run and records that in the ledger; a single table's
+rerun drops and adds them within its own transaction (``foreign_keys_around``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from blb_migration.model import TableName
+from blb_migration.postgres.failures import target_errors
+from blb_migration.postgres.names import (
+    TargetConnection,
+    qualified_definitions,
+    qualified_name,
+    qualified_text,
+    quote_identifier,
+    server_text,
+)
+
+# Keys from or onto the tables named or one of their partitions. A partitioned table's clones on its
+# partitions (conparentid) go and come with their parent.
+_FOREIGN_KEYS = """
+WITH RECURSIVE family AS (
+    SELECT to_regclass(name)::oid AS oid FROM unnest(%(tables)s::text[]) name
+    UNION
+    SELECT h.inhrelid FROM family JOIN pg_catalog.pg_inherits h ON h.inhparent = family.oid
+    JOIN pg_catalog.pg_class child ON child.oid = h.inhrelid AND child.relispartition
+)
+SELECT own_schema.nspname, own.relname, c.conname,
+       ARRAY(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY k (number, position)
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number
+             ORDER BY k.position),
+       referred_schema.nspname, referred.relname,
+       ARRAY(SELECT a.attname::text FROM unnest(c.confkey) WITH ORDINALITY k (number, position)
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number
+             ORDER BY k.position),
+       pg_get_constraintdef(c.oid), obj_description(c.oid, 'pg_constraint')
+FROM pg_catalog.pg_constraint c
+JOIN pg_catalog.pg_class own ON own.oid = c.conrelid
+JOIN pg_catalog.pg_namespace own_schema ON own_schema.oid = own.relnamespace
+JOIN pg_catalog.pg_class referred ON referred.oid = c.confrelid
+JOIN pg_catalog.pg_namespace referred_schema ON referred_schema.oid = referred.relnamespace
+WHERE c.contype = 'f' AND c.conparentid = 0
+  AND (c.conrelid IN (SELECT oid FROM family) OR c.confrelid IN (SELECT oid FROM family))
+ORDER BY own_schema.nspname, own.relname, c.conname
+"""
+
+
+@dataclass(frozen=True)
+class ForeignKeyDefinition:
+    """One foreign key as the server describes it.
+
+    ``definition`` is what follows ADD CONSTRAINT name, complete with MATCH, actions, DEFERRABLE
+    and NOT VALID, and with every name qualified.
+    """
+
+    table: TableName
+    name: str
+    columns: tuple[str, ...]
+    referred_table: TableName
+    referred_columns: tuple[str, ...]
+    definition: str
+    comment: str | None = None
+
+    def __str__(self) -> str:
+        return f"foreign key {self.name} of {self.table}"
+
+
+def find_foreign_keys(
+    connection: TargetConnection, tables: Sequence[TableName]
+) -> tuple[ForeignKeyDefinition, ...]:
+    """Every foreign key from or onto one of ``tables``, whatever schema its other end is in.
+
+    Sorted by table and name. Raises TargetError.
+    """
+    with target_errors("the target's foreign keys"), qualified_definitions(connection):
+        rows = connection.execute(_FOREIGN_KEYS, {"tables": [qualified_text(table) for table in tables]})
+        return tuple(
+            ForeignKeyDefinition(
+                table=TableName(schema, table),
+                name=name,
+                columns=tuple(columns),
+                referred_table=TableName(referred_schema, referred),
+                referred_columns=tuple(referred_columns),
+                definition=definition,
+                comment=comment,
+            )
+            for (
+                schema,
+                table,
+                name,
+                columns,
+                referred_schema,
+                referred,
+                referred_columns,
+                definition,
+                comment,
+            ) in rows
+        )
+
+
+def drop_foreign_key(connection: TargetConnection, key: ForeignKeyDefinition) -> None:
+    """Drop one foreign key; takes ACCESS EXCLUSIVE on both its tables until the transaction ends."""
+    with target_errors(key):
+        connection.execute(
+            sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(
+                qualified_name(key.table), quote_identifier(key.name)
+            )
+        )
+
+
+def add_foreign_key(connection: TargetConnection, key: ForeignKeyDefinition) -> None:
+    """Add one foreign key as it was, comment included; the server proves it unless it was NOT VALID.
+
+    Raises TargetError, which names the first missing parent when rows violate the key.
+    """
+    with target_errors(key):
+        connection.execute(
+            sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(
+                qualified_name(key.table), quote_identifier(key.name), server_text(key.definition)
+            )
+        )
+        if key.comment is not None:
+            connection.execute(
+                sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}").format(
+                    quote_identifier(key.name), qualified_name(key.table), key.comment
+                )
+            )
+
+
+@contextmanager
+def foreign_keys_around(
+    connection: TargetConnection, table: TableName
+) -> Iterator[tuple[ForeignKeyDefinition, ...]]:
+    """Without the foreign keys from and onto ``table`` inside the block, with them after it.
+
+    For the rerun of a single table while keys are in place; belongs inside the transaction that
+    loads it, so that a failure, a violated key included, leaves everything as it was. Raises
+    TargetError for the first key that the new rows violate.
+    """
+    keys = find_foreign_keys(connection, [table])
+    for key in keys:
+        drop_foreign_key(connection, key)
+    yield keys
+    for key in keys:
+        add_foreign_key(connection, key)

@@ -1,0 +1,154 @@
+"""The ledger's tables in the target, and their versions. Only DDL: rows are ``ledger``'s.
+
+They live in a schema of their own, so that no table of the application is touched and the whole
+of it can be dropped once nobody asks about the migration any more. People may read it with any
+client: names and units say what is meant.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from blb_migration.errors import TargetError
+from blb_migration.postgres.failures import target_errors
+from blb_migration.postgres.names import TargetConnection
+
+LEDGER_SCHEMA = "blb_migration"
+# Any constant will do as long as every version of this tool uses the same: "blbm" in ASCII.
+LEDGER_LOCK_KEY = 0x626C626D
+
+_VERSION_1 = """
+CREATE TABLE blb_migration.runs (
+    run_id text PRIMARY KEY,
+    kind text NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at timestamptz,
+    outcome text,
+    tool_version text NOT NULL,
+    plan_hash text NOT NULL,
+    project text NOT NULL,
+    source_identity text NOT NULL,
+    operator text NOT NULL,
+    host text NOT NULL
+);
+CREATE TABLE blb_migration.table_loads (
+    load_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id text NOT NULL REFERENCES blb_migration.runs,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    source_schema text NOT NULL,
+    source_table text NOT NULL,
+    status text NOT NULL CHECK (status IN ('running', 'finished', 'failed')),
+    rows_read bigint,
+    rows_written bigint,
+    bytes_written bigint,
+    digest text,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at timestamptz,
+    elapsed_seconds double precision,
+    load_xid bigint,
+    sequence_column text,
+    next_sequence_value bigint,
+    error text
+);
+CREATE INDEX table_loads_by_table ON blb_migration.table_loads (table_schema, table_name, load_id);
+CREATE TABLE blb_migration.set_aside (
+    set_aside_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id text NOT NULL REFERENCES blb_migration.runs,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    constraint_name text NOT NULL,
+    columns text[] NOT NULL,
+    referred_schema text NOT NULL,
+    referred_table text NOT NULL,
+    referred_columns text[] NOT NULL,
+    definition text NOT NULL,
+    comment text,
+    set_aside_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    brought_back_at timestamptz,
+    error text
+);
+CREATE UNIQUE INDEX set_aside_pending ON blb_migration.set_aside (table_schema, table_name, constraint_name)
+    WHERE brought_back_at IS NULL;
+CREATE TABLE blb_migration.check_results (
+    check_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id text NOT NULL REFERENCES blb_migration.runs,
+    load_id bigint REFERENCES blb_migration.table_loads,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    check_name text NOT NULL,
+    passed boolean NOT NULL,
+    details jsonb NOT NULL,
+    plan_hash text NOT NULL,
+    checked_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX check_results_by_table
+    ON blb_migration.check_results (table_schema, table_name, check_name, check_id);
+CREATE TABLE blb_migration.findings (
+    finding_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id text NOT NULL REFERENCES blb_migration.runs,
+    kind text NOT NULL,
+    severity text NOT NULL,
+    subject text NOT NULL,
+    message text NOT NULL,
+    details jsonb NOT NULL,
+    found_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE TABLE blb_migration.decisions (
+    decision_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id text NOT NULL REFERENCES blb_migration.runs,
+    subject text NOT NULL,
+    decision text NOT NULL,
+    reason text NOT NULL
+);
+CREATE TABLE blb_migration.cutover (
+    cutover_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id text NOT NULL REFERENCES blb_migration.runs,
+    cutover_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    withdrawn_at timestamptz
+);
+CREATE UNIQUE INDEX cutover_in_force ON blb_migration.cutover ((true)) WHERE withdrawn_at IS NULL;
+COMMENT ON SCHEMA blb_migration IS 'What blb-migrate did to this database; safe to read, not to change';
+"""
+
+# Statements that lead from one version to the next; the last one's number is the version.
+_UPGRADES = (_VERSION_1,)
+LEDGER_VERSION = len(_UPGRADES)
+
+
+def create_ledger_schema(connection: TargetConnection) -> None:
+    """Create the ledger's schema, or bring an older one up to date; no-op when it is current.
+
+    One transaction, serialised between processes by an advisory lock. Raises TargetError when the
+    ledger was written by a newer version of this tool, or when the right to create is missing.
+    """
+    if read_ledger_version(connection) == LEDGER_VERSION:
+        return
+    with target_errors(f"schema {LEDGER_SCHEMA} of the target"), connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (LEDGER_LOCK_KEY,))
+        version = read_ledger_version(connection) or 0
+        if version == 0:
+            connection.execute("CREATE SCHEMA IF NOT EXISTS blb_migration")
+            connection.execute("CREATE TABLE blb_migration.ledger_version (version integer NOT NULL)")
+            connection.execute("INSERT INTO blb_migration.ledger_version VALUES (0)")
+        for upgrade in _UPGRADES[version:]:
+            connection.execute(sql.SQL(upgrade))
+        connection.execute("UPDATE blb_migration.ledger_version SET version = %s", (LEDGER_VERSION,))
+
+
+def read_ledger_version(connection: TargetConnection) -> int | None:
+    """The version of the target's ledger, or None when there is none. Needs only SELECT."""
+    with target_errors(f"schema {LEDGER_SCHEMA} of the target"):
+        row = connection.execute("SELECT to_regclass('blb_migration.ledger_version') IS NOT NULL").fetchone()
+        if not (row and row[0]):
+            return None
+        row = connection.execute("SELECT max(version) FROM blb_migration.ledger_version").fetchone()
+    version = int(row[0]) if row and row[0] is not None else 0
+    if version > LEDGER_VERSION:
+        raise TargetError(
+            f"schema {LEDGER_SCHEMA} of the target",
+            found=f"its ledger has version {version}",
+            expected=f"version {LEDGER_VERSION} or older",
+            next_act="Use the newer blb-migrate that wrote it",
+        )
+    return version

@@ -1,0 +1,118 @@
+"""Whose rows a target table holds: nothing that this tool did not load may ever be deleted.
+
+Only judges; refusing is the caller's. The judgement rests on ``xmin``, the transaction that wrote a
+row version: COPY gives all rows the loading transaction's, also with FREEZE, and VACUUM (FREEZE, FULL)
+and CLUSTER keep it. Measured on PostgreSQL 18, and tested.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from blb_migration.model import Table, TableName
+from blb_migration.postgres.failures import target_errors
+from blb_migration.postgres.ledger import Ledger
+from blb_migration.postgres.ledger_records import TableLoad
+from blb_migration.postgres.names import TargetConnection, qualified_name, quote_identifier
+
+FIRST_KEYS = 10
+
+
+@dataclass(frozen=True)
+class ForeignRows:
+    """What a table holds beside this tool's own rows.
+
+    ``row_count`` rows were inserted by someone else: a load must refuse. ``updated_count`` of our rows
+    were changed since: a load would undo that, which is reported and does not refuse.
+    ``first_keys`` names the first rows, inserted ones or else updated ones, as ``id=17``.
+    """
+
+    table: TableName
+    row_count: int = 0
+    updated_count: int = 0
+    first_keys: tuple[str, ...] = ()
+
+
+def is_cut_over(ledger: Ledger) -> bool:
+    """Whether the target is live: then every load must refuse."""
+    return ledger.exists() and ledger.cutover_at() is not None
+
+
+def read_load_xid(connection: TargetConnection, table: TableName) -> int | None:
+    """The ``xmin`` that the table's rows carry, to be recorded by the load that has just written them.
+
+    Read from a row and not from the server's transaction id, since inside a savepoint rows carry
+    the subtransaction's. None for an empty table.
+    """
+    with target_errors(f"table {table}"):
+        row = connection.execute(
+            sql.SQL("SELECT xmin::text::bigint FROM {} LIMIT 1").format(qualified_name(table))
+        ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def find_foreign_rows(connection: TargetConnection, table: Table, ledger: Ledger) -> ForeignRows:
+    """Which of the table's rows this tool did not put there, by this rule:
+
+    - No finished load of the table in the ledger: all of them.
+    - Otherwise the rows whose ``xmin`` is not that load's were inserted or updated since. Inserted are
+      those whose identity column has reached the number that the sequence was left at; if more
+      rows are there than were loaded, at least the difference was inserted, whatever their
+      numbers. The remaining ones are taken as updates.
+
+    What it cannot tell: a row inserted with a number of its own choice (or into a table without an
+    identity column) while at least as many loaded rows were deleted passes as an update. A
+    database restored from a dump, or a table rewritten by ALTER TABLE, shows all rows as
+    updated. Raises TargetError.
+    """
+    load = ledger.latest_finished_load(table.name) if ledger.exists() else None
+    condition = _build_changed_condition(load)
+    inserted = _build_inserted_condition(table, load)
+    with target_errors(f"table {table.name}"):
+        row = connection.execute(
+            sql.SQL(
+                "SELECT count(*), count(*) FILTER (WHERE {}), count(*) FILTER (WHERE {} AND {}) FROM {}"
+            ).format(condition, condition, inserted, qualified_name(table.name))
+        ).fetchone()
+        row_count, changed_count, numbered_count = row or (0, 0, 0)
+        loaded_count = load.loaded.rows_written if load is not None and load.loaded else 0
+        inserted_count = changed_count if load is None else max(numbered_count, row_count - loaded_count)
+        first_keys: tuple[str, ...] = ()
+        if changed_count:
+            only_inserted = sql.SQL("{} AND {}").format(condition, inserted)
+            first_keys = _read_first_keys(connection, table, only_inserted if numbered_count else condition)
+    return ForeignRows(table.name, inserted_count, changed_count - inserted_count, first_keys)
+
+
+def _build_changed_condition(load: TableLoad | None) -> sql.Composable:
+    if load is None or load.load_xid is None:
+        return sql.SQL("true")
+    return sql.SQL("xmin <> {}::xid").format(str(load.load_xid))
+
+
+def _build_inserted_condition(table: Table, load: TableLoad | None) -> sql.Composable:
+    loaded = load.loaded if load is not None else None
+    if loaded is None or loaded.sequence_column is None or loaded.next_sequence_value is None:
+        return sql.SQL("false")
+    column = table.columns_by_name.get(loaded.sequence_column)
+    counts_down = column is not None and column.identity is not None and column.identity.increment < 0
+    return sql.SQL("{} {} {}").format(
+        quote_identifier(loaded.sequence_column),
+        sql.SQL("<=" if counts_down else ">="),
+        loaded.next_sequence_value,
+    )
+
+
+def _read_first_keys(
+    connection: TargetConnection, table: Table, condition: sql.Composable
+) -> tuple[str, ...]:
+    names = table.primary_key.columns if table.primary_key else ("ctid",)
+    columns = sql.SQL(", ").join(quote_identifier(name) for name in names)
+    rows = connection.execute(
+        sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT {}").format(
+            columns, qualified_name(table.name), condition, columns, FIRST_KEYS
+        )
+    )
+    return tuple(", ".join(f"{name}={value}" for name, value in zip(names, row, strict=True)) for row in rows)

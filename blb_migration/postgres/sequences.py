@@ -1,0 +1,91 @@
+"""Carrying numbering on: where a sequence stands, and setting it for the rows that were loaded.
+
+Which of the figures counts is decided by ``choose_next_value``; where the source's comes from is
+the source's business. A sequence that several tables share must be given the furthest of them.
+"""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from blb_migration.errors import TargetError
+from blb_migration.model import TableName
+from blb_migration.postgres.failures import target_errors
+from blb_migration.postgres.names import (
+    TargetConnection,
+    qualified_name,
+    qualified_text,
+    quote_identifier,
+)
+
+
+def choose_next_value(
+    *, source_last_value: int | None, column_extreme: int | None, seed: int, increment: int
+) -> int:
+    """The number the next insert must get: one increment beyond the furthest number known.
+
+    ``source_last_value`` is what the source handed out last (IDENT_CURRENT; it runs ahead of the
+    rows after deletions and rollbacks), ``column_extreme`` the column's MAX, or its MIN when
+    ``increment`` is negative. With neither, numbering starts at ``seed``.
+    """
+    known = [value for value in (source_last_value, column_extreme) if value is not None]
+    if not known:
+        return seed
+    return (max(known) if increment > 0 else min(known)) + increment
+
+
+def read_column_extreme(
+    connection: TargetConnection, table: TableName, column: str, increment: int
+) -> int | None:
+    """MAX of the column, or MIN for a negative increment; None for an empty table."""
+    statement = sql.SQL("SELECT {}({})::bigint FROM {}").format(
+        sql.SQL("max" if increment > 0 else "min"), quote_identifier(column), qualified_name(table)
+    )
+    with target_errors(f"column {table}.{column}"):
+        row = connection.execute(statement).fetchone()
+    return None if row is None else row[0]
+
+
+def read_next_value(connection: TargetConnection, sequence: TableName) -> int:
+    """The number ``nextval`` would give, without taking it. Raises TargetError."""
+    statement = sql.SQL(
+        "SELECT CASE WHEN own.is_called THEN own.last_value + definition.seqincrement"
+        " ELSE own.last_value END FROM {} own, pg_catalog.pg_sequence definition"
+        " WHERE definition.seqrelid = %s::regclass"
+    ).format(qualified_name(sequence))
+    with target_errors(f"sequence {sequence}"):
+        row = connection.execute(statement, (qualified_text(sequence),)).fetchone()
+    if row is None:
+        raise TargetError(f"sequence {sequence}", found="it does not exist")
+    return int(row[0])
+
+
+def set_sequence(
+    connection: TargetConnection, sequence: TableName, next_value: int, increment: int | None = None
+) -> None:
+    """Make ``next_value`` the next number, and ``increment``, when given, the step.
+
+    Transactional, unlike ``setval``: a rolled-back load leaves the sequence as it was. Serves
+    identity columns' sequences too. Raises TargetError when the number lies outside the sequence's
+    MINVALUE and MAXVALUE, before anything is changed.
+    """
+    with target_errors(f"sequence {sequence}"):
+        row = connection.execute(
+            "SELECT seqmin, seqmax, seqtypid::regtype::text FROM pg_catalog.pg_sequence"
+            " WHERE seqrelid = %s::regclass",
+            (qualified_text(sequence),),
+        ).fetchone()
+        if row is None:
+            raise TargetError(f"sequence {sequence}", found="it is not a sequence")
+        minimum, maximum, type_name = row
+        if not minimum <= next_value <= maximum:
+            raise TargetError(
+                f"sequence {sequence}",
+                found=f"its next number must be {next_value}",
+                expected=f"a number from {minimum} to {maximum} ({type_name})",
+                next_act="Widen the target's column and ALTER SEQUENCE ... AS bigint with a new MAXVALUE",
+            )
+        step = sql.SQL("") if increment is None else sql.SQL(" INCREMENT BY {}").format(increment)
+        connection.execute(
+            sql.SQL("ALTER SEQUENCE {}{} RESTART WITH {}").format(qualified_name(sequence), step, next_value)
+        )

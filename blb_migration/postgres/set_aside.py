@@ -1,0 +1,105 @@
+"""The ledger's record of foreign keys that were dropped and must come back. Dropping is ``constraints``'s.
+
+Functions work in whatever transaction is open on the connection: a key is recorded in the one that
+drops it, and struck off in the one that adds it.
+"""
+
+from __future__ import annotations
+
+from blb_migration.model import TableName
+from blb_migration.postgres.failures import target_errors
+from blb_migration.postgres.foreign_keys import ForeignKeyDefinition
+from blb_migration.postgres.names import TargetConnection
+
+_SUBJECT = "the target's ledger"
+
+_RECORD = """
+INSERT INTO blb_migration.set_aside
+    (run_id, table_schema, table_name, constraint_name, columns, referred_schema, referred_table,
+     referred_columns, definition, comment)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (table_schema, table_name, constraint_name) WHERE brought_back_at IS NULL
+DO UPDATE SET run_id = excluded.run_id, columns = excluded.columns,
+    referred_schema = excluded.referred_schema, referred_table = excluded.referred_table,
+    referred_columns = excluded.referred_columns, definition = excluded.definition,
+    comment = excluded.comment, set_aside_at = clock_timestamp(), error = NULL
+"""
+_PENDING = """
+SELECT set_aside_id, table_schema, table_name, constraint_name, columns, referred_schema, referred_table,
+       referred_columns, definition, comment
+FROM blb_migration.set_aside WHERE brought_back_at IS NULL
+ORDER BY table_schema, table_name, constraint_name
+"""
+
+
+def record_set_aside(connection: TargetConnection, run_id: str, key: ForeignKeyDefinition) -> None:
+    """Record a foreign key that is about to be dropped in this transaction.
+
+    One that is on record already, and was added again by hand since, is recorded as it is now.
+    """
+    with target_errors(_SUBJECT):
+        connection.execute(
+            _RECORD,
+            (
+                run_id,
+                key.table.schema,
+                key.table.name,
+                key.name,
+                list(key.columns),
+                key.referred_table.schema,
+                key.referred_table.name,
+                list(key.referred_columns),
+                key.definition,
+                key.comment,
+            ),
+        )
+
+
+def read_set_aside(connection: TargetConnection) -> tuple[tuple[int, ForeignKeyDefinition], ...]:
+    """The foreign keys that are still set aside, with their ids, sorted by table and name."""
+    with target_errors(_SUBJECT):
+        rows = connection.execute(_PENDING).fetchall()
+    return tuple(
+        (
+            set_aside_id,
+            ForeignKeyDefinition(
+                table=TableName(schema, table),
+                name=name,
+                columns=tuple(columns),
+                referred_table=TableName(referred_schema, referred),
+                referred_columns=tuple(referred_columns),
+                definition=definition,
+                comment=comment,
+            ),
+        )
+        for (
+            set_aside_id,
+            schema,
+            table,
+            name,
+            columns,
+            referred_schema,
+            referred,
+            referred_columns,
+            definition,
+            comment,
+        ) in rows
+    )
+
+
+def record_brought_back(connection: TargetConnection, set_aside_id: int) -> None:
+    """Strike a key off the record, in the transaction that added it."""
+    with target_errors(_SUBJECT):
+        connection.execute(
+            "UPDATE blb_migration.set_aside SET brought_back_at = clock_timestamp(), error = NULL"
+            " WHERE set_aside_id = %s",
+            (set_aside_id,),
+        )
+
+
+def record_bring_back_failure(connection: TargetConnection, set_aside_id: int, error: str) -> None:
+    """Note why a key could not come back; it stays on record as set aside."""
+    with target_errors(_SUBJECT):
+        connection.execute(
+            "UPDATE blb_migration.set_aside SET error = %s WHERE set_aside_id = %s", (error, set_aside_id)
+        )

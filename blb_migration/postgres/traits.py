@@ -1,0 +1,94 @@
+"""What else of a target table matters to a load: triggers, row security, partitions, rights.
+
+Things that ``model`` has no place for, because SQL Server has none like them. Read only; turning
+triggers off and on again is in ``triggers``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from blb_migration.model import TableName
+from blb_migration.postgres.failures import target_errors
+from blb_migration.postgres.names import TargetConnection, qualified_text
+
+_TRAITS = """
+SELECT n.nspname, t.relname, t.relkind = 'p', t.relrowsecurity, t.relforcerowsecurity,
+       t.relpersistence = 'u',
+       ARRAY(SELECT g.tgname::text FROM pg_catalog.pg_trigger g
+             WHERE g.tgrelid = t.oid AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A') ORDER BY 1),
+       ARRAY(SELECT r.rulename::text FROM pg_catalog.pg_rewrite r WHERE r.ev_class = t.oid ORDER BY 1),
+       ARRAY(SELECT cn.nspname || '.' || child.relname FROM pg_catalog.pg_inherits h
+             JOIN pg_catalog.pg_class child ON child.oid = h.inhrelid
+             JOIN pg_catalog.pg_namespace cn ON cn.oid = child.relnamespace
+             WHERE h.inhparent = t.oid ORDER BY 1),
+       ARRAY(SELECT c.conname::text FROM pg_catalog.pg_constraint c
+             WHERE c.conrelid = t.oid AND c.contype = 'x' ORDER BY 1),
+       pg_has_role(t.relowner, 'USAGE'),
+       has_table_privilege(t.oid, 'INSERT') AND has_table_privilege(t.oid, 'SELECT')
+         AND has_table_privilege(t.oid, 'TRUNCATE')
+FROM pg_catalog.pg_class t
+JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+WHERE t.oid = ANY (SELECT to_regclass(name) FROM unnest(%(tables)s::text[]) name)
+"""
+
+
+@dataclass(frozen=True)
+class TableTraits:
+    """One table's traits that help or hinder a load.
+
+    ``enabled_triggers`` fire on COPY unless disabled; ``rules`` never do. ``children`` are
+    partitions or inheriting tables, as ``schema.name``. ``is_owner`` is the right to drop and
+    rebuild keys, indexes and triggers; ``is_loadable`` the right to TRUNCATE, COPY and read back.
+    """
+
+    name: TableName
+    is_partitioned: bool
+    has_row_security: bool
+    forces_row_security: bool
+    is_unlogged: bool
+    enabled_triggers: tuple[str, ...]
+    rules: tuple[str, ...]
+    children: tuple[str, ...]
+    exclusion_constraints: tuple[str, ...]
+    is_owner: bool
+    is_loadable: bool
+
+
+def read_table_traits(
+    connection: TargetConnection, tables: Sequence[TableName]
+) -> dict[TableName, TableTraits]:
+    """The traits of those of ``tables`` that exist, in name order. Raises TargetError."""
+    with target_errors("the target's catalog"):
+        rows = connection.execute(_TRAITS, {"tables": [qualified_text(table) for table in tables]})
+        traits = [
+            TableTraits(
+                TableName(schema, name),
+                is_partitioned,
+                has_row_security,
+                forces_row_security,
+                is_unlogged,
+                tuple(triggers),
+                tuple(rules),
+                tuple(children),
+                tuple(exclusions),
+                is_owner,
+                is_loadable,
+            )
+            for (
+                schema,
+                name,
+                is_partitioned,
+                has_row_security,
+                forces_row_security,
+                is_unlogged,
+                triggers,
+                rules,
+                children,
+                exclusions,
+                is_owner,
+                is_loadable,
+            ) in rows
+        ]
+    return {own.name: own for own in sorted(traits, key=lambda own: own.name)}

@@ -1,0 +1,1 @@
+"""Tests of the target side, against a real embedded PostgreSQL."""

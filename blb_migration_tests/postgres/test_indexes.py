@@ -1,0 +1,135 @@
+"""What a table's load takes down comes back exactly as it was."""
+
+from __future__ import annotations
+
+import pytest
+
+from blb_migration.errors import TargetError
+from blb_migration.model import TableName
+from blb_migration.postgres.fingerprint import read_definitions, schema_fingerprint
+from blb_migration.postgres.indexes import drop_keys, drop_secondary_indexes, recreate_indexes
+from blb_migration.postgres.names import TargetConnection
+from blb_migration.postgres.triggers import disable_triggers, enable_triggers
+from blb_migration_tests.postgres.tables import column, execute, read_table, scalar
+
+ORDERS = TableName("public", "Orders")
+
+RICH_TABLE = (
+    'CREATE TABLE "Orders" ("Id" int GENERATED ALWAYS AS IDENTITY, code text NOT NULL, day date, note text,'
+    ' CONSTRAINT orders_pk PRIMARY KEY ("Id") WITH (fillfactor = 70),'
+    " CONSTRAINT once UNIQUE NULLS NOT DISTINCT (code, day) INCLUDE (note) DEFERRABLE INITIALLY DEFERRED)",
+    "COMMENT ON CONSTRAINT once ON \"Orders\" IS 'one per day'",
+    "COMMENT ON INDEX orders_pk IS 'the index'",
+    'CREATE UNIQUE INDEX "by Day" ON "Orders" (day DESC NULLS LAST, lower(code)) WHERE day IS NOT NULL',
+    "COMMENT ON INDEX \"by Day\" IS 'das Ärgernis'",
+    'CREATE UNIQUE INDEX identity_of ON "Orders" (code)',
+    'ALTER TABLE "Orders" REPLICA IDENTITY USING INDEX identity_of',
+    'ALTER TABLE "Orders" CLUSTER ON orders_pk',
+    "CREATE FUNCTION bark() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''fired''; END'",
+    'CREATE TRIGGER ordinary BEFORE INSERT ON "Orders" FOR EACH ROW EXECUTE FUNCTION bark()',
+    'CREATE TRIGGER always AFTER INSERT ON "Orders" FOR EACH ROW EXECUTE FUNCTION bark()',
+    'CREATE TRIGGER "Off" AFTER INSERT ON "Orders" FOR EACH ROW EXECUTE FUNCTION bark()',
+    'ALTER TABLE "Orders" ENABLE ALWAYS TRIGGER always, DISABLE TRIGGER "Off"',
+)
+
+
+@pytest.fixture
+def orders(target: TargetConnection) -> TargetConnection:
+    execute(target, *RICH_TABLE)
+    return target
+
+
+def test_indexes_keys_and_triggers_come_back_as_they_were(orders: TargetConnection) -> None:
+    before = read_definitions(orders, [ORDERS])
+    with orders.transaction():
+        triggers = disable_triggers(orders, ORDERS)
+        dropped = (*drop_secondary_indexes(orders, ORDERS), *drop_keys(orders, ORDERS))
+        assert scalar(orders, "SELECT count(*) FROM pg_index WHERE indrelid = '\"Orders\"'::regclass") == 0
+        assert schema_fingerprint(orders, [ORDERS]) != "" and read_definitions(orders, [ORDERS]) != before
+        execute(orders, "INSERT INTO \"Orders\" (code, day) VALUES ('a', '2024-01-01'), ('b', NULL)")
+        recreate_indexes(orders, dropped)
+        enable_triggers(orders, triggers)
+    assert read_definitions(orders, [ORDERS]) == before
+
+
+def test_not_null_outlives_the_primary_key(orders: TargetConnection) -> None:
+    before = read_table(orders, "Orders").columns
+    with orders.transaction():
+        drop_keys(orders, ORDERS)
+        assert read_table(orders, "Orders").columns == before
+
+
+def test_a_failure_brings_everything_back(orders: TargetConnection) -> None:
+    before = schema_fingerprint(orders, [ORDERS])
+    with pytest.raises(TargetError, match="index by Day of public") as caught, orders.transaction():
+        disable_triggers(orders, ORDERS)
+        dropped = drop_secondary_indexes(orders, ORDERS)
+        execute(orders, "INSERT INTO \"Orders\" (code, day) VALUES ('a', '2024-01-01'), ('A', '2024-01-01')")
+        recreate_indexes(orders, dropped)
+    assert "duplicated" in str(caught.value)
+    assert schema_fingerprint(orders, [ORDERS]) == before
+    assert scalar(orders, 'SELECT count(*) FROM "Orders"') == 0
+
+
+def test_keys_that_others_depend_on_stay(target: TargetConnection) -> None:
+    execute(
+        target,
+        "CREATE TABLE p (id int PRIMARY KEY, code text UNIQUE, name text)",
+        "CREATE TABLE c (p_code text REFERENCES p (code))",
+        "CREATE VIEW grouped AS SELECT id, name FROM p GROUP BY id",
+    )
+    with target.transaction():
+        assert drop_keys(target, TableName("public", "p")) == ()
+
+
+def test_what_cannot_be_rebuilt_exactly_stays(target: TargetConnection) -> None:
+    execute(
+        target,
+        "CREATE TABLE parts (id int PRIMARY KEY, day date) PARTITION BY RANGE (id)",
+        "CREATE INDEX parts_by_day ON parts (day)",
+        "CREATE TABLE special (id int, day date, EXCLUDE USING btree (id WITH =))",
+        "CREATE INDEX tuned ON special ((id + 1))",
+        "ALTER INDEX tuned ALTER COLUMN 1 SET STATISTICS 500",
+    )
+    with target.transaction():
+        for name in ("parts", "special"):
+            table = TableName("public", name)
+            assert (*drop_secondary_indexes(target, table), *drop_keys(target, table)) == ()
+
+
+def test_disabled_triggers_do_not_fire(orders: TargetConnection) -> None:
+    with orders.transaction():
+        triggers = disable_triggers(orders, ORDERS)
+        assert [trigger.name for trigger in triggers] == ["always", "ordinary"]
+        execute(orders, "INSERT INTO \"Orders\" (code) VALUES ('a')")
+    assert column(orders, 'SELECT code FROM "Orders"') == ["a"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        'ALTER TABLE "Orders" ALTER note SET NOT NULL',
+        'ALTER TABLE "Orders" ALTER note SET DEFAULT 1',
+        'ALTER TABLE "Orders" DROP CONSTRAINT once',
+        'DROP INDEX "by Day"',
+        'COMMENT ON INDEX "by Day" IS NULL',
+        'ALTER TABLE "Orders" SET WITHOUT CLUSTER',
+        'ALTER TABLE "Orders" REPLICA IDENTITY FULL',
+        'ALTER TABLE "Orders" DISABLE TRIGGER ordinary',
+        'ALTER TABLE "Orders" ALTER "Id" SET INCREMENT 2',
+        'ALTER TABLE "Orders" ENABLE ROW LEVEL SECURITY',
+        'CREATE TABLE newcomer (id int REFERENCES "Orders" ("Id"))',
+    ],
+)
+def test_the_fingerprint_notices_every_change(orders: TargetConnection, change: str) -> None:
+    before = schema_fingerprint(orders, [ORDERS])
+    assert schema_fingerprint(orders, [ORDERS]) == before
+    execute(orders, change)
+    assert schema_fingerprint(orders, [ORDERS]) != before
+
+
+def test_rows_and_numbering_do_not_change_the_fingerprint(target: TargetConnection) -> None:
+    execute(target, "CREATE TABLE plain (id serial PRIMARY KEY)")
+    before = schema_fingerprint(target, [TableName("public", "plain")])
+    execute(target, "INSERT INTO plain DEFAULT VALUES", "ANALYZE plain", "VACUUM FULL plain")
+    assert schema_fingerprint(target, [TableName("public", "plain")]) == before
