@@ -1,0 +1,1 @@
+"""Reconciliation: each side computes its own figures in SQL, and they must be equal. Exactly."""
