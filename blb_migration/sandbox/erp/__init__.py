@@ -1,0 +1,19 @@
+"""The sample ERP of a 3D-print farm: schemas of both sides, and rows that read like a real one.
+
+``create_source`` fills the SQL Server stand-in, ``create_target`` makes the empty PostgreSQL
+tables, ``ErpSample`` yields the rows as Arrow, ``build_source_catalog`` is the schema alone.
+"""
+
+from blb_migration.sandbox.erp.sample import ErpSample
+from blb_migration.sandbox.erp.schema import SOURCE_DATABASE, build_source_catalog
+from blb_migration.sandbox.erp.source import create_source
+from blb_migration.sandbox.erp.target import TARGET_ALEMBIC_VERSION, create_target
+
+__all__ = [
+    "SOURCE_DATABASE",
+    "TARGET_ALEMBIC_VERSION",
+    "ErpSample",
+    "build_source_catalog",
+    "create_source",
+    "create_target",
+]

@@ -1,0 +1,103 @@
+"""From a compiled query to a streamed ``ResultSet``: DuckDB's Arrow batches in physical form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import duckdb
+import pyarrow as pa
+
+from blb_migration.model import ColumnType
+from blb_migration.sandbox.results import ResultColumn
+from blb_migration.sandbox.tsql.datatypes import base_type, family, is_text
+from blb_migration.sandbox.tsql.scopes import NamedValue
+from blb_migration.sandbox.tsql.server_errors import map_runtime_error
+from blb_migration.sandbox.tsql.surrogates import encode_utf16_array
+
+BATCH_ROWS = 32_768
+_ARROW_TYPES: dict[str, pa.DataType] = {
+    "bit": pa.bool_(),
+    "tinyint": pa.uint8(),
+    "smallint": pa.int16(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "money": pa.decimal128(19, 4),
+    "smallmoney": pa.decimal128(10, 4),
+    "real": pa.float32(),
+    "float": pa.float64(),
+    "date": pa.date32(),
+    "uniqueidentifier": pa.binary(16),
+    "sql_variant": pa.struct([("base_type", pa.string()), ("value", pa.string())]),
+}
+
+
+def result_columns(columns: Sequence[NamedValue]) -> tuple[ResultColumn, ...]:
+    """The columns as the protocol describes them."""
+    return tuple(
+        ResultColumn(column.name, column.value.type, column.value.nullable, column.value.identity)
+        for column in columns
+    )
+
+
+def physical_type(column: NamedValue) -> pa.DataType:
+    """The Arrow type of the table in ``results``."""
+    column_type: ColumnType = column.value.type
+    if column_type.name in ("decimal", "numeric"):
+        return pa.decimal128(column_type.precision or 18, column_type.scale or 0)
+    if is_text(column_type):
+        return pa.large_binary() if column.value.hides_surrogates else pa.string()
+    match family(column_type):
+        case "binary" | "udt":
+            return pa.binary()
+        case "time" | "datetime":
+            return pa.int64()
+        case "datetimeoffset":
+            return pa.struct([("ticks", pa.int64()), ("offset_minutes", pa.int16())])
+    return _ARROW_TYPES[base_type(column_type).name]
+
+
+class BatchStream(Iterator[pa.RecordBatch]):
+    """A query that runs; iterating gives its batches in physical form. ``close`` it to stop early:
+    DuckDB starts nothing else on the cursor while a result is open."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, sql: str, columns: Sequence[NamedValue]) -> None:
+        """Start the query. Raises SqlServerError, here or while reading."""
+        fields = [pa.field(f"c{index}", physical_type(column)) for index, column in enumerate(columns, 1)]
+        self._schema = pa.schema(fields)
+        self._reader: pa.RecordBatchReader | None = None
+        try:
+            self._reader = cursor.sql(sql).to_arrow_reader(BATCH_ROWS)
+        except (duckdb.Error, OSError, pa.ArrowException) as error:
+            raise map_runtime_error(error) from error
+
+    def __next__(self) -> pa.RecordBatch:
+        if self._reader is None:
+            raise StopIteration
+        try:
+            batch = self._reader.read_next_batch()
+        except StopIteration:
+            self.close()
+            raise
+        except (duckdb.Error, OSError, pa.ArrowException) as error:
+            self.close()
+            raise map_runtime_error(error) from error
+        pairs = zip(batch.columns, self._schema, strict=True)
+        return pa.RecordBatch.from_arrays(
+            [_to_physical(array, field.type) for array, field in pairs], schema=self._schema
+        )
+
+    def close(self) -> None:
+        """Let go of the rest of the result; may be repeated."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+
+def _to_physical(array: pa.Array, target: pa.DataType) -> pa.Array:
+    if array.type == target:
+        return array
+    if pa.types.is_large_binary(target) and (
+        pa.types.is_string(array.type) or pa.types.is_large_string(array.type)
+    ):
+        return encode_utf16_array(array)
+    return array.cast(target)

@@ -1,0 +1,68 @@
+"""Text that is not valid Unicode, which SQL Server stores and DuckDB cannot.
+
+A lone UTF-16 surrogate U+D800+n is kept as the private character U+10F000+n, so that every text
+function works on it; results turn it back. Text with such characters leaves as UTF-16LE bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+_PRIVATE_BASE = 0x10F000
+_SURROGATE_BASE = 0xD800
+_SURROGATE_COUNT = 0x800
+PRIVATE_RANGE_REGEX = r"[\x{10F000}-\x{10F7FF}]"
+_PRIVATE = re.compile("[\U0010f000-\U0010f7ff]")
+_LONE = re.compile("[\ud800-\udfff]")
+
+
+def hide_surrogates(text: str) -> str:
+    """Python text with lone surrogates, as storable text."""
+    return _LONE.sub(lambda match: chr(ord(match[0]) - _SURROGATE_BASE + _PRIVATE_BASE), text)
+
+
+def show_surrogates(text: str) -> str:
+    """The inverse of ``hide_surrogates``."""
+    return _PRIVATE.sub(lambda match: chr(ord(match[0]) - _PRIVATE_BASE + _SURROGATE_BASE), text)
+
+
+def has_hidden_surrogates(text: str) -> bool:
+    """Whether storable text stands for text that is not valid Unicode."""
+    return _PRIVATE.search(text) is not None
+
+
+def split_into_units(text: str) -> str:
+    """Storable text with every character beyond U+FFFF as its two surrogates, both hidden."""
+    return "".join(
+        character if ord(character) < 0x10000 or _PRIVATE.match(character) else _hidden_pair(character)
+        for character in text
+    )
+
+
+def _hidden_pair(character: str) -> str:
+    units = character.encode("utf-16-le")
+    return "".join(
+        chr(int.from_bytes(units[index : index + 2], "little") - _SURROGATE_BASE + _PRIVATE_BASE)
+        for index in (0, 2)
+    )
+
+
+def decode_utf16_array(array: pa.Array) -> pa.Array:
+    """A binary array of UTF-16LE as an array of storable text."""
+    decoded: Iterable[str | None] = (
+        None if value is None else hide_surrogates(value.decode("utf-16-le", errors="surrogatepass"))
+        for value in array.to_pylist()
+    )
+    return pa.array(list(decoded), pa.large_string())
+
+
+def encode_utf16_array(array: pa.Array) -> pa.Array:
+    """An array of storable text as a binary array of UTF-16LE."""
+    encoded: Iterable[bytes | None] = (
+        None if value is None else show_surrogates(value).encode("utf-16-le", errors="surrogatepass")
+        for value in array.to_pylist()
+    )
+    return pa.array(list(encoded), pa.large_binary())

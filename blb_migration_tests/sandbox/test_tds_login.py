@@ -1,0 +1,110 @@
+"""Microsoft's driver logs in to the stand-in, encrypted or not, and is refused as SQL Server refuses."""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+import threading
+
+import mssql_python
+import pyarrow as pa
+import pytest
+from sqlalchemy import make_url
+
+from blb_migration.model import ColumnType
+from blb_migration.sandbox.results import ResultColumn
+from blb_migration_tests.sandbox.prepared_engine import (
+    DATABASE,
+    PASSWORD,
+    USER,
+    PreparedEngine,
+    ask,
+    connect,
+    serving,
+)
+
+ANSWER = pa.record_batch([pa.array([42], pa.int32())], names=["answer"])
+
+
+@pytest.fixture
+def engine() -> PreparedEngine:
+    engine = PreparedEngine()
+    engine.answer("SELECT answer", [ResultColumn("answer", ColumnType("int"))], ANSWER)
+    return engine
+
+
+@pytest.mark.parametrize("encrypt", ["no", "yes"])
+@pytest.mark.parametrize("packet_size", [512, 4096, 32767])
+def test_a_user_logs_in_and_reads(engine: PreparedEngine, encrypt: str, packet_size: int) -> None:
+    with serving(engine) as server:
+        connection_string = server.odbc_connection_string(DATABASE, USER, PASSWORD, encrypt=encrypt)
+        with mssql_python.connect(
+            f"{connection_string}PacketSize={packet_size};", autocommit=True
+        ) as connection:
+            assert ask(connection, "SELECT answer") == [(42,)]
+    assert [session.database for session in engine.sessions] == [DATABASE]
+    assert all(session.is_closed for session in engine.sessions)
+
+
+def test_a_wrong_password_is_error_18456_and_is_not_repeated(engine: PreparedEngine) -> None:
+    with (
+        serving(engine) as server,
+        pytest.raises(mssql_python.Error, match="Login failed for user 'sa'") as caught,
+    ):
+        mssql_python.connect(server.odbc_connection_string(DATABASE, USER, "not this"))
+    assert "not this" not in str(caught.value)
+
+
+def test_a_missing_database_refuses_the_log_in(engine: PreparedEngine) -> None:
+    # SQL Server sends 4060 and then 18456; the driver shows the latter first, mssql-python it alone.
+    with serving(engine) as server, pytest.raises(mssql_python.Error, match="Login failed for user 'sa'"):
+        mssql_python.connect(server.odbc_connection_string("nowhere", USER, PASSWORD))
+
+
+def test_a_certificate_nobody_vouches_for_is_refused_unless_trusted(engine: PreparedEngine) -> None:
+    with serving(engine) as server:
+        trusting = server.odbc_connection_string(DATABASE, USER, PASSWORD, encrypt="yes")
+        doubting = trusting.replace("TrustServerCertificate=yes", "TrustServerCertificate=no")
+        with pytest.raises(mssql_python.Error, match=re.compile("certificate|SSL|TLS", re.IGNORECASE)):
+            mssql_python.connect(doubting)
+
+
+def test_bytes_that_are_no_tds_end_only_their_own_connection(engine: PreparedEngine) -> None:
+    with serving(engine) as server, connect(server) as connection:
+        for noise in (
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"\x12\x01\x00\x09\0\0\0\0\x00",
+            struct.pack(">BBH", 1, 1, 3) + bytes(4),
+        ):
+            with socket.create_connection((server.host, server.port), timeout=5) as client:
+                client.sendall(noise)
+                assert client.recv(1) == b""
+        assert ask(connection, "SELECT answer") == [(42,)]
+
+
+def test_stopping_ends_connections_and_threads(engine: PreparedEngine) -> None:
+    with serving(engine) as server:
+        connection = connect(server)
+        assert [thread for thread in threading.enumerate() if thread.name.startswith("stand-in")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("stand-in")]
+    with pytest.raises(mssql_python.Error):
+        connection.cursor().execute("SELECT answer")
+    connection.close()
+
+
+def test_a_pooled_connection_is_reset_to_a_new_session(engine: PreparedEngine) -> None:
+    with serving(engine) as server:
+        mssql_python.pooling(enabled=True)
+        for _ in range(2):
+            with connect(server) as connection:
+                assert ask(connection, "SELECT answer") == [(42,)]
+        mssql_python.pooling(enabled=False)
+
+
+def test_the_url_is_as_people_write_it(engine: PreparedEngine) -> None:
+    with serving(engine) as server:
+        url = make_url(server.url(DATABASE, USER, PASSWORD))
+        assert (url.host, url.port, url.database) == (server.host, server.port, DATABASE)
+        assert (url.username, url.password) == (USER, PASSWORD)
+        assert url.query["driver"] == "ODBC Driver 18 for SQL Server"
