@@ -1,0 +1,241 @@
+"""The source's catalog, from ``sys.*``: tables, columns, keys, indexes, checks. Statements: ``catalog_rows``.
+
+Set-based: one statement per kind of thing, joined here by object_id. Results are read by position, since
+some servers fold result names to lower case, and are put in order here. What a server may lack (extended
+properties, row counts) is left out with a note in the session; what the migration stands on raises
+SourceError.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from blb_migration.errors import SourceError
+from blb_migration.model import (
+    Catalog,
+    CheckConstraint,
+    Column,
+    ColumnType,
+    Computed,
+    ForeignKey,
+    Identity,
+    Index,
+    IndexColumn,
+    ReferentialAction,
+    Table,
+    TableName,
+    UniqueKey,
+)
+from blb_migration.sqlserver import catalog_rows
+from blb_migration.sqlserver.connect import SourceSession
+
+Row = tuple[Any, ...]
+Named = TypeVar("Named", UniqueKey, ForeignKey, Index, CheckConstraint)
+
+_ACTIONS: tuple[ReferentialAction, ...] = ("NO ACTION", "CASCADE", "SET NULL", "SET DEFAULT")
+_ROWSTORE_INDEXES = (1, 2, 7)
+_WIDE_TEXTS = frozenset({"nchar", "nvarchar"})
+_LENGTHS = _WIDE_TEXTS | {"char", "varchar", "binary", "varbinary"}
+_FRACTIONS = frozenset({"time", "datetime2", "datetimeoffset"})
+BABELFISH = "(Babelfish)"  # in the server version: its tables can also be PostgreSQL's, on another port
+_TOOLS_TABLE = "microsoft_database_tools_support"
+
+
+def read_catalog(session: SourceSession) -> Catalog:
+    """All user tables of the session's database. Raises SourceError when the server cannot tell."""
+    database, version, edition, babelfish, collation = _read(session, "SERVER")[0]
+    comments, tools_tables = _read_comments(session)
+    names = {
+        object_id: TableName(schema, name)
+        for object_id, schema, name in _read(session, "TABLES")
+        if object_id not in tools_tables
+    }
+    columns = _read_columns(session, comments)
+    keys, indexes = _read_indexes(session, names)
+    foreign_keys = _read_foreign_keys(session, names)
+    checks = _group(_read(session, "CHECKS"))
+    estimates: dict[int, Any] = dict(_read_if_possible(session, "ROW_ESTIMATES", "row estimates"))
+
+    tables = [
+        Table(
+            name=name,
+            columns=columns.get(object_id, ()),
+            primary_key=next((key for is_primary, key in keys[object_id] if is_primary), None),
+            unique_keys=_by_name([key for is_primary, key in keys[object_id] if not is_primary]),
+            foreign_keys=_by_name(foreign_keys[object_id]),
+            indexes=_by_name(indexes[object_id]),
+            checks=_by_name(
+                [
+                    CheckConstraint(row[1], row[2] or "", trusted=not (row[3] or row[4]))
+                    for row in checks[object_id]
+                ]
+            ),
+            row_estimate=int(estimates[object_id]) if estimates.get(object_id) is not None else None,
+            comment=comments.get((object_id, 0)),
+        )
+        for object_id, name in names.items()
+    ]
+    return Catalog(
+        engine="sqlserver",
+        database=database,
+        server_version=" ".join(filter(None, (version, edition, BABELFISH if babelfish else None))),
+        collation=collation,
+        tables=tuple(sorted(tables, key=lambda table: table.name)),
+    )
+
+
+def read_unreadable_tables(session: SourceSession) -> tuple[TableName, ...]:
+    """Tables the log-in sees but may not SELECT from. Tables without any right are not even seen."""
+    return tuple(sorted(TableName(*row) for row in _read(session, "UNREADABLE_TABLES")))
+
+
+def _read(session: SourceSession, kind: str) -> list[Row]:
+    statement: str = getattr(catalog_rows, kind)
+    return session.read_rows(statement, action=f"reading the catalog ({kind.lower().replace('_', ' ')})")
+
+
+def _read_if_possible(session: SourceSession, kind: str, what: str) -> list[Row]:
+    try:
+        return _read(session, kind)
+    except SourceError as error:
+        if error.is_transient:
+            raise
+        session.notes.append(f"the source does not tell its {what} ({error.found})")
+        return []
+
+
+def _group(rows: Sequence[Row]) -> defaultdict[Any, list[Row]]:
+    groups: defaultdict[Any, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row[0]].append(row)
+    return groups
+
+
+def _by_name(items: list[Named]) -> tuple[Named, ...]:
+    return tuple(sorted(items, key=lambda item: item.name))
+
+
+def _read_comments(session: SourceSession) -> tuple[dict[tuple[int, int], str], set[int]]:
+    """Comments by (object_id, column_id; 0 for the table), and the tables that belong to tools."""
+    comments: dict[tuple[int, int], str] = {}
+    tools_tables = set()
+    for object_id, column_id, name, text in _read_if_possible(session, "COMMENTS", "comments"):
+        if name == _TOOLS_TABLE:
+            tools_tables.add(object_id)
+        elif text:
+            comments[object_id, column_id] = text
+    return comments, tools_tables
+
+
+def _read_columns(
+    session: SourceSession, comments: Mapping[tuple[int, int], str]
+) -> dict[int, tuple[Column, ...]]:
+    identities = {
+        (row[0], row[1]): Identity(int(row[2]), int(row[3]), None if row[4] is None else int(row[4]))
+        for row in _read(session, "IDENTITIES")
+    }
+    hidden_defaults = 0
+    columns: dict[int, tuple[Column, ...]] = {}
+    for object_id, rows in _group(_read(session, "COLUMNS")).items():
+        table_columns = []
+        for row in sorted(rows, key=lambda row: int(row[1])):
+            _, column_id, name, declared, base, max_length, precision, scale = row[:8]
+            nullable, collation, default_id, default, is_computed, expression, persisted = row[8:]
+            hidden_defaults += bool(default_id) and default is None
+            table_columns.append(
+                Column(
+                    name=name,
+                    type=build_column_type(declared, base, int(max_length), int(precision), int(scale)),
+                    nullable=bool(nullable),
+                    collation=collation,
+                    identity=identities.get((object_id, column_id)),
+                    default=default,
+                    computed=Computed(expression or "", bool(persisted)) if is_computed else None,
+                    comment=comments.get((object_id, column_id)),
+                )
+            )
+        columns[object_id] = tuple(table_columns)
+    if hidden_defaults:
+        session.notes.append(
+            f"{hidden_defaults} defaults are hidden from this log-in; grant it VIEW DEFINITION to see them"
+        )
+    return columns
+
+
+def build_column_type(
+    declared: str, base: str | None, max_length: int, precision: int, scale: int
+) -> ColumnType:
+    """The model's type of a row of ``sys.columns``: base type, length in characters, alias kept.
+
+    ``max_length`` is in bytes, -1 for (max). CLR types (hierarchyid, geometry, geography) have no base.
+    """
+    name = (base or declared).lower()
+    if name == "timestamp":
+        name = "rowversion"
+    alias = declared if base is not None and declared.lower() != base.lower() else None
+    length = None
+    if name in _LENGTHS and max_length >= 0:
+        length = max_length // 2 if name in _WIDE_TEXTS else max_length
+    if name in ("decimal", "numeric"):
+        return ColumnType(name, precision=precision, scale=scale, alias=alias)
+    return ColumnType(name, length=length, scale=scale if name in _FRACTIONS else None, alias=alias)
+
+
+def _read_indexes(
+    session: SourceSession, names: Mapping[int, TableName]
+) -> tuple[defaultdict[int, list[tuple[bool, UniqueKey]]], defaultdict[int, list[Index]]]:
+    """By table: (is it the primary key, key), and the indexes that are no constraints."""
+    columns: defaultdict[tuple[int, int], list[Row]] = defaultdict(list)
+    for row in _read(session, "INDEX_COLUMNS"):
+        columns[row[0], row[1]].append(row)
+    keys: defaultdict[int, list[tuple[bool, UniqueKey]]] = defaultdict(list)
+    indexes: defaultdict[int, list[Index]] = defaultdict(list)
+    for row in _read(session, "INDEXES"):
+        object_id, index_id, name, kind, unique, is_primary, is_constraint, disabled, predicate = row
+        members = columns[object_id, index_id]
+        key_columns = sorted((member for member in members if member[3]), key=lambda member: int(member[3]))
+        if is_primary or is_constraint:
+            key = UniqueKey(name, tuple(member[2] for member in key_columns))
+            keys[object_id].append((bool(is_primary), key))
+        elif kind not in _ROWSTORE_INDEXES or disabled:
+            why = "is disabled" if disabled else "is an XML, spatial or columnstore index"
+            session.notes.append(f"index {names.get(object_id, object_id)}.{name} {why} and is left out")
+        else:
+            included = sorted((member for member in members if member[6]), key=lambda member: int(member[4]))
+            indexes[object_id].append(
+                Index(
+                    name,
+                    tuple(IndexColumn(member[2], bool(member[5])) for member in key_columns),
+                    unique=bool(unique),
+                    included=tuple(member[2] for member in included),
+                    filter=predicate,
+                )
+            )
+    return keys, indexes
+
+
+def _read_foreign_keys(
+    session: SourceSession, names: Mapping[int, TableName]
+) -> defaultdict[int, list[ForeignKey]]:
+    pairs = _group(_read(session, "FOREIGN_KEY_COLUMNS"))
+    foreign_keys: defaultdict[int, list[ForeignKey]] = defaultdict(list)
+    for row in _read(session, "FOREIGN_KEYS"):
+        key_id, table_id, name, referred_id, on_delete, on_update, not_trusted, disabled = row
+        if table_id not in names or referred_id not in names:
+            continue
+        columns = sorted(pairs[key_id], key=lambda pair: int(pair[1]))
+        foreign_keys[table_id].append(
+            ForeignKey(
+                name,
+                tuple(pair[2] for pair in columns),
+                names[referred_id],
+                tuple(pair[3] for pair in columns),
+                on_delete=_ACTIONS[int(on_delete)],
+                on_update=_ACTIONS[int(on_update)],
+                trusted=not (not_trusted or disabled),
+                enabled=not disabled,
+            )
+        )
+    return foreign_keys

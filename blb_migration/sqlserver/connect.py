@@ -1,0 +1,224 @@
+"""Sessions with SQL Server, through the Microsoft driver that mssql-python carries. No table is read here.
+
+A session is in autocommit, so that no transaction is opened by accident, and sets nothing but its isolation
+level, which ends with it. It belongs to the thread that opened it; open one per thread.
+
+Two statements of one session see one and the same moment only under ``isolation="snapshot"``, where the whole
+session is one (reading) transaction; closing it rolls back. Two sessions never share a moment: for that,
+freeze the source or read from a database snapshot.
+"""
+
+from __future__ import annotations
+
+import platform
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from typing import Any, Literal
+
+from blb_migration.errors import SourceError, SourceUnreachable
+from blb_migration.settings import SourceSettings
+from blb_migration.sqlserver.failures import (
+    build_connection_failure,
+    build_database_failure,
+    build_statement_failure,
+    is_refused_log_in,
+    is_worth_a_retry,
+)
+
+WantedIsolation = Literal["read committed", "snapshot"]
+Isolation = Literal["read committed", "read committed snapshot", "snapshot"]
+
+MAX_ATTEMPTS = 3
+RETRY_DELAY_SECONDS = 0.5
+
+_READ_ISOLATION = """
+SELECT CAST(d.snapshot_isolation_state AS int), CAST(d.is_read_committed_snapshot_on AS int)
+FROM sys.databases AS d
+WHERE d.name = DB_NAME()
+"""
+_READ_DATABASES = """
+SELECT d.name FROM sys.databases AS d
+WHERE d.name NOT IN (N'master', N'tempdb', N'model', N'msdb') AND HAS_DBACCESS(d.name) = 1
+"""
+_SET_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL SNAPSHOT"
+
+
+class SourceSession:
+    """One log-in's conversation with SQL Server. Not shared between threads.
+
+    ``isolation`` is what is really used, ``subject`` the masked URL for messages, ``notes`` what the server
+    could not tell, in words.
+    """
+
+    def __init__(self, connection: Any, subject: str) -> None:
+        self._connection = connection
+        self.subject = subject
+        self.isolation: Isolation = "read committed"
+        self.notes: list[str] = []
+
+    def read_rows(
+        self,
+        statement: str,
+        parameters: Sequence[object] = (),
+        *,
+        action: str,
+        subject: str | None = None,
+    ) -> list[tuple[Any, ...]]:
+        """All rows of a small result, by position: servers differ in the letter case of result names.
+
+        ``action`` and ``subject`` say in a SourceError what failed for which object.
+        """
+        with self.open_cursor(statement, parameters, action=action, subject=subject) as cursor:
+            try:
+                return [tuple(row) for row in cursor.fetchall()]
+            except Exception as error:
+                raise self._build_failure(error, subject, action) from error
+
+    @contextmanager
+    def open_cursor(
+        self,
+        statement: str,
+        parameters: Sequence[object] = (),
+        *,
+        action: str,
+        subject: str | None = None,
+    ) -> Iterator[Any]:
+        """An executed driver cursor; leaving it early cancels the result instead of draining it."""
+        cursor = self._connection.cursor()
+        try:
+            try:
+                cursor.execute(statement, tuple(parameters)) if parameters else cursor.execute(statement)
+            except Exception as error:
+                raise self._build_failure(error, subject, action) from error
+            yield cursor
+        finally:
+            with suppress(Exception):  # an unread result of a broken connection; the cause is raised already
+                cursor.close()
+
+    def use_isolation(self, wanted: WantedIsolation) -> None:
+        """Read from one moment if ``snapshot`` is wanted and the database allows it.
+
+        Must come before the first read. What is used is in ``isolation`` afterwards.
+        """
+        allows_snapshot, commits_snapshot = self._read_isolation_settings()
+        if wanted == "snapshot" and allows_snapshot:
+            action = "beginning to read from one moment"
+            with self.open_cursor(_SET_SNAPSHOT, action=action):
+                pass
+            try:
+                self._connection.setautocommit(False)
+            except Exception as error:
+                raise self._build_failure(error, None, action) from error
+            self.isolation = "snapshot"
+            return
+        self.isolation = "read committed snapshot" if commits_snapshot else "read committed"
+        if wanted == "snapshot":
+            self.notes.append(
+                f"ALLOW_SNAPSHOT_ISOLATION is off in the source database; reads are {self.isolation}"
+            )
+
+    def _read_isolation_settings(self) -> tuple[bool, bool]:
+        try:
+            rows = self.read_rows(_READ_ISOLATION, action="reading sys.databases")
+        except SourceError as error:
+            self.notes.append(f"the isolation settings of the source are not known ({error.found})")
+            return False, False
+        if not rows:
+            return False, False
+        snapshot_state, read_committed_snapshot = rows[0]
+        return snapshot_state == 1, bool(read_committed_snapshot)
+
+    def _build_failure(self, error: Exception, subject: str | None, action: str) -> SourceError:
+        if isinstance(error, SourceError):
+            return error
+        return build_statement_failure(error, subject or self.subject, f"{action} failed")
+
+    def close(self) -> None:
+        """End the session at once, also in the middle of a large result."""
+        with suppress(Exception):  # the server may be gone; there is nothing left to lose
+            self._connection.close()
+
+
+class SourceConnector:
+    """Opens sessions with one source database; holds no connection itself and may be shared and pickled."""
+
+    def __init__(self, settings: SourceSettings, *, isolation: WantedIsolation = "read committed") -> None:
+        self.settings = settings
+        self.isolation = isolation
+
+    @contextmanager
+    def connect(self) -> Iterator[SourceSession]:
+        """A new session, closed on leaving.
+
+        Raises SourceUnreachable saying whether host, log-in, database, encryption or time was the cause.
+        """
+        session = SourceSession(self._open_connection(), self.settings.masked_url)
+        try:
+            session.use_isolation(self.isolation)
+            yield session
+        finally:
+            session.close()
+
+    def _open_connection(self) -> Any:
+        self._refuse_closed_port()
+        settings = self.settings
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            try:
+                return _connect(settings)
+            except Exception as error:
+                if attempt < MAX_ATTEMPTS and is_worth_a_retry(error):
+                    time.sleep(RETRY_DELAY_SECONDS * attempt)
+                    continue
+                self._refuse_missing_database(error)
+                raise build_connection_failure(
+                    error, settings.masked_url, settings.username, settings.login_timeout_seconds
+                ) from error
+        raise AssertionError("every attempt returns or raises")
+
+    def _refuse_missing_database(self, error: Exception) -> None:
+        """Tell a wrong database from a wrong password: the same log-in can then open master."""
+        if not is_refused_log_in(error):
+            return
+        try:
+            session = SourceSession(_connect(replace(self.settings, database="master")), "")
+        except Exception:  # noqa: BLE001  the log-in itself is refused; the first error says it
+            return
+        others: list[str] = []
+        with closing(session), suppress(SourceError):
+            others = sorted(
+                row[0] for row in session.read_rows(_READ_DATABASES, action="reading sys.databases")
+            )
+        raise build_database_failure(self.settings.masked_url, self.settings.database, others) from error
+
+    def _refuse_closed_port(self) -> None:
+        """Say at once that nothing listens: the driver would try until the login timeout.
+
+        Not on Windows, where a local server may be reached by shared memory or named pipes alone.
+        """
+        address = self.settings.tcp_address
+        if address is None or platform.system() == "Windows":
+            return
+        try:
+            socket.create_connection(address, timeout=self.settings.login_timeout_seconds).close()
+        except OSError as error:
+            host, port = address
+            raise SourceUnreachable(
+                self.settings.masked_url,
+                found=f"{host} port {port} cannot be reached ({error.strerror or error})",
+                expected="SQL Server to listen on that host and port, with TCP/IP enabled",
+                next_act="Check host and port in the source URL, that the server runs and that no firewall "
+                "is in between",
+            ) from None
+
+
+def _connect(settings: SourceSettings) -> Any:
+    import mssql_python
+
+    # A pooled connection would carry one session's isolation level into the next.
+    mssql_python.pooling(enabled=False)
+    return mssql_python.connect(
+        settings.connection_string, autocommit=True, timeout=settings.login_timeout_seconds
+    )

@@ -1,0 +1,127 @@
+"""Preflight's questions as T-SQL: which rows hold values that the target could not take.
+
+All questions about a table are answered in one scan; the keys of the first offenders take a second, short
+statement per question that found some. The vocabulary is in ``questions.py``. Everything used is
+documented for SQL Server 2012 and later, but ISJSON (2016), which ``not_json`` needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from blb_migration.model import Column, Table
+from blb_migration.questions import Answer, Question
+from blb_migration.sqlserver.connect import SourceSession
+from blb_migration.sqlserver.expressions import (
+    CODE_UNIT_COLLATION,
+    code_point_count,
+    read_expression,
+    text_expression,
+)
+from blb_migration.sqlserver.names import quote_columns, quote_name, quote_table
+
+FIRST_KEYS = 5
+OUTER_ROW = "asked"  # the alias by which a condition with a subquery refers to the row in question
+
+# Patterns for LIKE that find a leading half without a trailing one after it, or the other way round. They
+# are written as UTF-16 bytes, since NCHAR() of half a pair is NULL in databases whose collation knows
+# surrogates.
+_LONE_SURROGATES = (
+    "%[\ud800-\udbff][^\udc00-\udfff]%",
+    "%[\ud800-\udbff]",
+    "%[^\ud800-\udbff][\udc00-\udfff]%",
+    "[\udc00-\udfff]%",
+)
+
+
+def answer_questions(
+    session: SourceSession, table: Table, questions: Sequence[Question], *, first_keys: int = FIRST_KEYS
+) -> tuple[Answer, ...]:
+    """How many rows meet each question's condition, and the first keys of those, in the order asked.
+
+    Keys are primary key values as text, joined by commas; without a primary key there are none.
+    Raises SourceError when SQL Server cannot answer, ValueError for a question without sense for its column.
+    """
+    if not questions:
+        return ()
+    conditions = [build_condition(table, question) for question in questions]
+    counts = ", ".join(f"COUNT_BIG(CASE WHEN {condition} THEN 1 END)" for condition in conditions)
+    statement = f"SELECT {counts} FROM {quote_table(table.name)}"
+    row = session.read_rows(statement, action="asking for values that do not fit", subject=str(table.name))[0]
+    return tuple(
+        Answer(
+            question,
+            int(count),
+            read_first_keys(session, table, condition, first_keys) if count else (),
+        )
+        for question, condition, count in zip(questions, conditions, row, strict=True)
+    )
+
+
+def read_first_keys(
+    session: SourceSession, table: Table, condition: str, limit: int = FIRST_KEYS
+) -> tuple[str, ...]:
+    """The first primary keys, in the source's order, of the rows that meet a condition."""
+    if table.primary_key is None:
+        return ()
+    key_columns = quote_columns(table.primary_key.columns)
+    selected = ", ".join(read_expression(table.columns_by_name[name]) for name in table.primary_key.columns)
+    statement = (
+        f"SELECT TOP ({limit}) {selected} FROM {quote_table(table.name)} AS {OUTER_ROW} "
+        f"WHERE {condition} ORDER BY {key_columns}"
+    )
+    rows = session.read_rows(
+        statement, action="asking for the keys of values that do not fit", subject=str(table.name)
+    )
+    return tuple(", ".join(str(value) for value in row) for row in rows)
+
+
+def build_condition(table: Table, question: Question) -> str:
+    """The T-SQL condition that is true for the rows in question."""
+    column = table.columns_by_name[question.column]
+    name = quote_name(column.name)
+    match question.kind, question.arguments:
+        case "is_null", ():
+            return f"{name} IS NULL"
+        case "decimal_does_not_fit", (precision, scale):
+            return _does_not_fit(column, precision, scale)
+        case "integer_outside", (minimum, maximum):
+            return f"({name} < {minimum} OR {name} > {maximum})"
+        case "fraction_finer_than", (digits,):
+            return f"DATEPART(nanosecond, {name}) % {10 ** (9 - digits)} <> 0"
+    return _build_text_condition(column, question)
+
+
+def _build_text_condition(column: Column, question: Question) -> str:
+    units = f"{text_expression(column)} COLLATE {CODE_UNIT_COLLATION}"
+    match question.kind, question.arguments:
+        case "text_longer_than", (characters,):
+            # Bytes are quick to count and never fewer than characters; but those of xml are of another form.
+            value = text_expression(column) if column.type.name == "xml" else read_expression(column)
+            return f"(DATALENGTH({value}) > {characters} AND {code_point_count(column)} > {characters})"
+        case "contains_nul", ():
+            return f"CHARINDEX(NCHAR(0) COLLATE {CODE_UNIT_COLLATION}, {units}) > 0"
+        case "lone_surrogate", ():
+            likes = [f"{units} LIKE {_pattern(pattern)}" for pattern in _LONE_SURROGATES]
+            return f"({' OR '.join(likes)})"
+        case "not_json", ():
+            return f"ISJSON({text_expression(column)}) = 0"
+    raise ValueError(f"no question {question.kind} with {len(question.arguments)} arguments")
+
+
+def _does_not_fit(column: Column, precision: int, scale: int) -> str:
+    """More digits than asked behind the point, or before it. ROUND(…, 1) cuts, so it never overflows."""
+    name = quote_name(column.name)
+    if column.type.name in ("real", "float"):
+        raise ValueError(f"{column.name} is a {column.type}: its decimal digits are not defined")
+    parts = [f"{name} <> ROUND({name}, {scale}, 1)"]
+    whole_digits = precision - scale
+    if whole_digits < 38:
+        limit = 10**whole_digits
+        parts.append(f"{name} >= {limit} OR {name} <= -{limit}")
+    return f"({' OR '.join(parts)})"
+
+
+def _pattern(pattern: str) -> str:
+    encoded = pattern.encode("utf-16-le", "surrogatepass")
+    return f"CAST(0x{encoded.hex().upper()} AS nvarchar({len(encoded) // 2})) COLLATE {CODE_UNIT_COLLATION}"

@@ -1,0 +1,114 @@
+"""Servers for the source side's tests, reached through Microsoft's real driver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from urllib.parse import quote
+
+import pytest
+
+from blb_migration.sandbox.server import SqlServerStandIn
+from blb_migration.sandbox.tsql import TsqlEngine
+from blb_migration.settings import SourceSettings, parse_source_url
+from blb_migration.sqlserver.connect import SourceConnector, SourceSession
+from blb_migration_tests.sqlserver.scripted import DATABASE, INT, PASSWORD, USER, Script, ScriptedEngine
+from blb_migration_tests.sqlserver.workshop import (
+    COLLATION,
+    LOT_ROWS,
+    LOTS,
+    MATERIAL_ROWS,
+    MATERIALS,
+    TABLES,
+    VARIANT_ROWS,
+    VARIANTS,
+)
+
+CLERK = "clerk"  # may not read the materials
+ISOLATION_STATEMENT = "snapshot_isolation_state"
+
+SettingsMaker = Callable[..., SourceSettings]
+
+
+@pytest.fixture(scope="package")
+def scripted_engine() -> ScriptedEngine:
+    return ScriptedEngine(Script())
+
+
+@pytest.fixture(scope="package")
+def scripted_server(scripted_engine: ScriptedEngine) -> Iterator[SqlServerStandIn]:
+    with SqlServerStandIn(scripted_engine) as server:
+        yield server
+
+
+@pytest.fixture
+def server(scripted_server: SqlServerStandIn) -> Iterator[SqlServerStandIn]:
+    """The scripted server, sound and with an empty list of statements."""
+    scripted_server.faults.clear()
+    scripted_server.statements.clear()
+    yield scripted_server
+    scripted_server.faults.clear()
+
+
+@pytest.fixture
+def script(scripted_engine: ScriptedEngine) -> Script:
+    """A new script, in which the database allows no snapshots."""
+    scripted_engine.script = Script()
+    scripted_engine.script.answer(ISOLATION_STATEMENT, [INT, INT], [(0, 0)])
+    return scripted_engine.script
+
+
+@pytest.fixture
+def settings(server: SqlServerStandIn) -> SettingsMaker:
+    """Makes settings of the scripted server; any part can be replaced."""
+
+    def make(
+        *,
+        user: str = USER,
+        password: str = PASSWORD,
+        database: str = DATABASE,
+        options: str = "Encrypt=no",
+    ) -> SourceSettings:
+        encoded = quote(password, safe="")
+        return parse_source_url(
+            f"mssql://{user}:{encoded}@{server.host}:{server.port}/{database}?timeout=3&{options}"
+        )
+
+    return make
+
+
+@pytest.fixture
+def session(settings: SettingsMaker, script: Script) -> Iterator[SourceSession]:
+    with SourceConnector(settings()).connect() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="package")
+def started_workshop() -> Iterator[SqlServerStandIn]:
+    engine = TsqlEngine()
+    engine.add_login(USER, PASSWORD)
+    engine.add_login(CLERK, PASSWORD, denied_tables=[str(MATERIALS.name)])
+    database = engine.create_database("workshop", collation=COLLATION)
+    for table in TABLES:
+        database.create_table(table)
+    database.load(MATERIALS.name, MATERIAL_ROWS)
+    database.load(LOTS.name, LOT_ROWS)
+    database.load(VARIANTS.name, VARIANT_ROWS)
+    with SqlServerStandIn(engine) as server:
+        yield server
+    engine.close()
+
+
+@pytest.fixture
+def workshop_server(started_workshop: SqlServerStandIn) -> Iterator[SqlServerStandIn]:
+    """The workshop's server, sound again after every test."""
+    yield started_workshop
+    started_workshop.faults.clear()
+
+
+@pytest.fixture
+def workshop(workshop_server: SqlServerStandIn) -> Iterator[SourceSession]:
+    """A session with the workshop, a database of the stand-in's own engine."""
+    with SourceConnector(
+        parse_source_url(workshop_server.url("workshop", USER, PASSWORD))
+    ).connect() as opened:
+        yield opened

@@ -1,0 +1,46 @@
+"""The source is never written to: every statement that reaches it is a SELECT, or ends with the session."""
+
+from __future__ import annotations
+
+import re
+
+from blb_migration.aggregates import Aggregate
+from blb_migration.questions import Question
+from blb_migration.sandbox.server import SqlServerStandIn
+from blb_migration.sqlserver.catalog import read_catalog, read_unreadable_tables
+from blb_migration.sqlserver.connect import SourceSession
+from blb_migration.sqlserver.left_behind import read_left_behind
+from blb_migration.sqlserver.orphans import read_orphans
+from blb_migration.sqlserver.probes import answer_questions
+from blb_migration.sqlserver.read import KeyRange, read_batches
+from blb_migration.sqlserver.totals import count_rows, read_totals
+from blb_migration_tests.sqlserver.workshop import LOTS, MATERIALS
+
+READ = re.compile(r"\s*SELECT\b", re.IGNORECASE)
+WRITE = re.compile(
+    r"\b(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|INTO|CREATE|ALTER|DROP|EXEC|EXECUTE|GRANT|DBCC|BULK|USE)\b|[#;]",
+    re.IGNORECASE,
+)
+
+
+def without_names_and_texts(statement: str) -> str:
+    return re.sub(r"\[(?:[^\]]|\]\])*\]|'(?:[^']|'')*'", "", statement)
+
+
+def test_all_that_is_sent_is_selects(workshop: SourceSession, workshop_server: SqlServerStandIn) -> None:
+    workshop_server.statements.clear()
+    read_catalog(workshop)
+    read_unreadable_tables(workshop)
+    read_left_behind(workshop)
+    count_rows(workshop, LOTS.name)
+    read_totals(workshop, MATERIALS, [Aggregate("sum", "price"), Aggregate("sum_length", "name")])
+    answer_questions(workshop, MATERIALS, [Question("price", "is_null"), Question("notes", "contains_nul")])
+    read_orphans(workshop, LOTS, ("material_id",), MATERIALS.name, ("id",))
+    columns = [MATERIALS.columns_by_name["id"]]
+    list(read_batches(workshop, MATERIALS.name, columns, key_range=KeyRange("id", 1, 9), order_by=["id"]))
+
+    statements = workshop_server.statements.texts
+    assert len(statements) > 15
+    for statement in statements:
+        assert READ.match(statement), statement
+        assert not WRITE.search(without_names_and_texts(statement)), statement

@@ -1,0 +1,105 @@
+"""Questions to the source: how many rows would not fit the target, and which."""
+
+from __future__ import annotations
+
+import pytest
+
+from blb_migration.errors import SourceError
+from blb_migration.questions import Answer, Question
+from blb_migration.sandbox.server import SqlServerStandIn
+from blb_migration.sqlserver.connect import SourceSession
+from blb_migration.sqlserver.orphans import read_orphans
+from blb_migration.sqlserver.probes import answer_questions, build_condition
+from blb_migration_tests.sqlserver.workshop import LOOSE, LOTS, MATERIALS, VARIANTS
+
+EXPECTED = [
+    (Question("price", "is_null"), ("5",)),
+    (Question("code", "is_null"), ()),
+    (Question("price", "decimal_does_not_fit", (10, 2)), ("1",)),
+    (Question("price", "decimal_does_not_fit", (18, 0)), ("1", "2")),
+    (Question("cost", "decimal_does_not_fit", (19, 3)), ("1", "2")),
+    (Question("stock", "decimal_does_not_fit", (5, 0)), ("1", "2")),
+    (Question("price", "decimal_does_not_fit", (38, 4)), ()),
+    (Question("stock", "integer_outside", (0, 255)), ("1", "2", "5")),
+    (Question("id", "integer_outside", (0, 1)), ("2", "5", "9")),
+    (Question("name", "text_longer_than", (6,)), ("1", "2")),
+    (Question("name", "text_longer_than", (4,)), ("1", "2")),
+    (Question("name", "text_longer_than", (3,)), ("1", "2", "9")),
+    (Question("spec", "text_longer_than", (1,)), ("1", "9")),
+    (Question("bought_at", "fraction_finer_than", (6,)), ("1",)),
+    (Question("seen_at", "fraction_finer_than", (6,)), ("1",)),
+    (Question("opens", "fraction_finer_than", (6,)), ("1",)),
+    (Question("opens", "fraction_finer_than", (0,)), ("1", "2")),
+    (Question("notes", "contains_nul"), ("1",)),
+    (Question("spec", "contains_nul"), ()),
+    (Question("name", "lone_surrogate"), ()),
+    (Question("notes", "not_json"), ("1", "5")),
+]
+
+
+class TestQuestions:
+    @pytest.mark.parametrize(("question", "keys"), EXPECTED, ids=lambda value: str(value)[:80])
+    def test_the_rows_are_counted_and_named(
+        self, workshop: SourceSession, question: Question, keys: tuple[str, ...]
+    ) -> None:
+        assert answer_questions(workshop, MATERIALS, [question]) == (Answer(question, len(keys), keys),)
+
+    def test_all_questions_take_one_scan_and_one_statement_per_finding(
+        self, workshop: SourceSession, workshop_server: SqlServerStandIn
+    ) -> None:
+        workshop_server.statements.clear()
+        answers = answer_questions(workshop, MATERIALS, [question for question, _ in EXPECTED])
+        assert [(answer.question, answer.first_keys) for answer in answers] == EXPECTED
+        found = sum(bool(keys) for _, keys in EXPECTED)
+        assert len(workshop_server.statements) == 1 + found
+
+    def test_only_the_first_keys_are_named(self, workshop: SourceSession) -> None:
+        question = Question("material_id", "is_null")
+        everything = Question("site", "integer_outside", (50, 60))
+        answers = answer_questions(workshop, LOTS, [question, everything], first_keys=3)
+        assert answers == (
+            Answer(question, 1, ("2, 1",)),
+            Answer(everything, 4, ("1, 1", "1, 2", "2, 1")),
+        )
+
+    def test_a_table_without_a_key_is_counted_all_the_same(self, workshop: SourceSession) -> None:
+        question = Question("na]me", "is_null")
+        assert answer_questions(workshop, LOOSE, [question]) == (Answer(question, 0),)
+
+    def test_nothing_asked_is_nothing_sent(
+        self, workshop: SourceSession, workshop_server: SqlServerStandIn
+    ) -> None:
+        workshop_server.statements.clear()
+        assert answer_questions(workshop, MATERIALS, []) == ()
+        assert len(workshop_server.statements) == 0
+
+    def test_a_question_without_sense_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="decimal digits are not defined"):
+            build_condition(MATERIALS, Question("weight", "decimal_does_not_fit", (10, 2)))
+        with pytest.raises(ValueError, match="no question text_longer_than with 0 arguments"):
+            build_condition(MATERIALS, Question("name", "text_longer_than"))
+
+    def test_half_surrogate_pairs_are_found(self, workshop: SourceSession) -> None:
+        question = Question("halves", "lone_surrogate")
+        assert answer_questions(workshop, VARIANTS, [question]) == (Answer(question, 3, ("2", "3", "4")),)
+
+    def test_half_surrogate_pairs_are_written_as_bytes(self) -> None:
+        condition = build_condition(MATERIALS, Question("name", "lone_surrogate"))
+        assert condition.isascii()
+        assert "CAST(0x25005B0000D82D00FFDB5D00" in condition
+
+
+class TestOrphans:
+    def test_rows_without_a_parent_are_counted_and_named(self, workshop: SourceSession) -> None:
+        orphans = read_orphans(workshop, LOTS, ("material_id",), MATERIALS.name, ("id",))
+        assert (orphans.row_count, orphans.first_keys) == (1, ("1, 2",))
+
+    def test_a_composite_key_with_a_null_refers_to_nothing(self, workshop: SourceSession) -> None:
+        orphans = read_orphans(
+            workshop, LOTS, ("parent_site", "parent_number"), LOTS.name, ("site", "number")
+        )
+        assert (orphans.row_count, orphans.first_keys) == (1, ("2, 2",))
+
+    def test_a_missing_parent_table_is_an_error(self, workshop: SourceSession) -> None:
+        with pytest.raises(SourceError, match="asking for rows without parents failed"):
+            read_orphans(workshop, LOTS, ("site",), LOOSE.name.__class__("dbo", "gone"), ("id",))

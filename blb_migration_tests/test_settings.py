@@ -1,0 +1,290 @@
+"""Connection settings: URLs as people write them, and passwords that never come out again."""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blb_migration.errors import ConfigurationError, ExitCode
+from blb_migration.settings import (
+    SourceSettings,
+    odbc,
+    parse_source_url,
+    parse_target_url,
+    read_project_folder,
+    read_source_settings,
+    read_target_settings,
+)
+from blb_migration.settings.odbc import build_connection_string, parse_connection_string
+
+
+def options_of(settings: SourceSettings) -> dict[str, str]:
+    return dict(settings.options)
+
+
+class TestSourceUrls:
+    def test_the_urls_of_the_contract_are_taken(self) -> None:
+        settings = parse_source_url(
+            r"mssql+pyodbc://localhost\SQLEXPRESS/BLB3D_ERP"
+            "?driver=ODBC+Driver+17+for+SQL+Server&trusted_connection=yes"
+        )
+        assert (settings.host, settings.instance, settings.port) == ("localhost", "SQLEXPRESS", None)
+        assert settings.database == "BLB3D_ERP"
+        assert settings.server == r"localhost\SQLEXPRESS"
+        assert options_of(settings) == {"Encrypt": "no", "Trusted_Connection": "yes"}
+        assert settings.masked_url == r"mssql://localhost\SQLEXPRESS/BLB3D_ERP"
+
+    def test_user_password_port_and_options(self) -> None:
+        settings = parse_source_url(
+            "mssql+pyodbc://sa:p%40ss@db.example:1444/erp?driver=ODBC+Driver+18+for+SQL+Server"
+            "&Encrypt=yes&TrustServerCertificate=true&ApplicationIntent=readonly&timeout=3"
+        )
+        assert (settings.username, settings.password) == ("sa", "p@ss")
+        assert settings.server == "db.example,1444"
+        assert options_of(settings) == {
+            "ApplicationIntent": "ReadOnly",
+            "Encrypt": "yes",
+            "TrustServerCertificate": "yes",
+        }
+        assert settings.login_timeout_seconds == 3
+        assert settings.notes == ()
+        assert settings.masked_url == "mssql://sa:***@db.example:1444/erp"
+        assert settings.tcp_address == ("db.example", 1444)
+
+    @pytest.mark.parametrize("scheme", ["mssql", "mssql+mssqlpython", "mssql+pymssql", "mssql+pyodbc"])
+    def test_every_dialect_means_the_same_database(self, scheme: str) -> None:
+        settings = parse_source_url(f"{scheme}://sa:pw@HOST/erp")
+        assert str(settings.identity) == "host:1433/erp"
+
+    @pytest.mark.parametrize("times_encoded", [1, 2])
+    def test_odbc_connect_is_taken_apart(self, times_encoded: int) -> None:
+        text = (
+            r"DRIVER={ODBC Driver 17 for SQL Server};SERVER=tcp:db,1444;Database=erp;UID=sa;PWD={a;b}}c};"
+            "MARS_Connection=yes;"
+        )
+        for _ in range(times_encoded):
+            text = quote_plus(text)
+        settings = parse_source_url(f"mssql+pyodbc:///?odbc_connect={text}")
+        assert (settings.host, settings.port, settings.database) == ("tcp:db", 1444, "erp")
+        assert (settings.username, settings.password) == ("sa", "a;b}c")
+        assert settings.tcp_address == ("db", 1444)
+        assert any("MARS_Connection is not needed" in note for note in settings.notes)
+
+    def test_the_named_driver_is_noted_and_its_default_kept(self) -> None:
+        settings = parse_source_url("mssql+pyodbc://sa:pw@h/erp?driver=ODBC+Driver+17+for+SQL+Server")
+        named, encrypt = settings.notes
+        assert named.startswith("the URL names ODBC Driver 17 for SQL Server; ODBC Driver 18")
+        assert "Encrypt=yes encrypts" in encrypt
+        assert options_of(settings)["Encrypt"] == "no"
+
+    def test_what_the_url_says_about_encryption_is_done_whatever_the_driver(self) -> None:
+        settings = parse_source_url("mssql+pyodbc://sa:pw@h/erp?driver=FreeTDS&encrypt=strict")
+        assert options_of(settings)["Encrypt"] == "strict"
+
+    @pytest.mark.parametrize(
+        "driver", ["ODBC Driver 11 for SQL Server", "SQL Server", "SQL Server Native Client 11.0", "FreeTDS"]
+    )
+    def test_old_drivers_are_served_by_the_bundled_one(self, driver: str) -> None:
+        settings = parse_source_url(f"mssql+pyodbc://sa:pw@h/erp?driver={quote_plus(driver)}")
+        assert options_of(settings)["Encrypt"] == "no"
+
+    def test_driver_18_encrypts_unless_told_otherwise(self) -> None:
+        settings = parse_source_url("mssql+pyodbc://sa:pw@h/erp?driver=ODBC+Driver+18+for+SQL+Server")
+        assert "Encrypt" not in options_of(settings)
+
+    def test_without_a_user_the_running_account_logs_in(self) -> None:
+        assert options_of(parse_source_url("mssql+pyodbc://h/erp"))["Trusted_Connection"] == "yes"
+        entra = parse_source_url("mssql+pyodbc://h/erp?Authentication=ActiveDirectoryMsi")
+        assert options_of(entra) == {"Authentication": "ActiveDirectoryMsi"}
+
+    def test_our_keywords_are_the_bundled_drivers(self) -> None:
+        from mssql_python.constants import _ALLOWED_CONNECTION_STRING_PARAMS as allowed
+
+        ours = odbc.OPTION_KEYWORDS | odbc.SERVER_KEYWORDS
+        elsewhere = {"uid", "pwd", "database", "driver", "app"}
+        assert {key: value for key, value in allowed.items() if key not in elsewhere} == ours
+
+
+class TestRefusedSourceUrls:
+    @pytest.mark.parametrize(
+        ("url", "found", "expected"),
+        [
+            ("nonsense", "is not a URL", "mssql+pyodbc://"),
+            ("mssql+pyodbc://sa:pw@h:abc/erp", "port that is not a number", "mssql+pyodbc://"),
+            ("mssql+pyodbc://sa:pw@h:0/erp", "port outside 1 to 65535", "mssql+pyodbc://"),
+            ("mssql+pyodbc://sa:p@w@h/erp", "an '@' too many", "mssql+pyodbc://"),
+            ("postgresql://u:pw@h/erp", "PostgreSQL database as the source", "SQL Server as the source"),
+            ("mysql://u:pw@h/erp", "names mysql", "mssql+pyodbc://"),
+            ("mssql+odd://u:pw@h/erp", "unknown dialect mssql+odd", "mssql+pyodbc"),
+            ("mssql+pyodbc://sa:pw@mydsn", "names no database", "mssql+pyodbc://"),
+            ("mssql+pyodbc:///erp", "names no host", "mssql+pyodbc://"),
+            ("mssql+pyodbc://?dsn=erp", "names an ODBC data source", "host and database"),
+            ("mssql+pyodbc://h/erp?driver=Oracle", "names the driver 'Oracle'", "bundled with mssql-python"),
+            ("mssql+pyodbc://h/erp?Encrypts=yes", "has the option Encrypts", "Expected Encrypt."),
+            ("mssql+pyodbc://h/erp?Encrypt=perhaps", "a value for Encrypt", "mandatory, no, optional"),
+            ("mssql+pyodbc://h/erp?Encrypt=no&encrypt=yes", "gives the option encrypt twice", "once"),
+            ("mssql+pyodbc://h/erp?timeout=soon", "not a number of seconds", "1 to 9999"),
+            ("mssql+pyodbc:///?odbc_connect=PWD", "not a list of Keyword=Value", "percent-encoded"),
+            ("mssql+pyodbc:///?odbc_connect=Server%3Da,b,c;Database%3De", "server name", "host,port"),
+        ],
+    )
+    def test_the_message_says_what_was_found_and_expected(self, url: str, found: str, expected: str) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            parse_source_url(url)
+        assert found in str(caught.value)
+        assert expected in str(caught.value)
+        assert caught.value.exit_code is ExitCode.BAD_USAGE
+
+    def test_an_unknown_driver_names_those_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(
+            "blb_migration.settings.source.read_installed_drivers", lambda: ("ODBC Driver 13 for SQL Server",)
+        )
+        with pytest.raises(ConfigurationError, match=r"13 for SQL Server, ODBC Driver 18 .*bundled"):
+            parse_source_url("mssql+pyodbc://h/erp?driver=Oracle")
+
+
+class TestTargetUrls:
+    @pytest.mark.parametrize(
+        "scheme", ["postgresql", "postgres", "postgresql+psycopg", "postgresql+psycopg2"]
+    )
+    def test_every_dialect_means_the_same_database(self, scheme: str) -> None:
+        settings = parse_target_url(f"{scheme}://u:p%2Fw@Host:5433/erp?sslmode=require")
+        assert str(settings.identity) == "host:5433/erp"
+        assert settings.masked_url == "postgresql://u:***@Host:5433/erp"
+        arguments = settings.connect_arguments
+        assert arguments["password"] == "p/w"
+        assert arguments["sslmode"] == "require"
+
+    def test_the_session_is_in_utc_and_utf8_and_says_who_it_is(self) -> None:
+        arguments = parse_target_url("postgresql://u@h/erp?options=-c%20search_path%3Dapp").connect_arguments
+        assert arguments["options"] == "-c search_path=app -c TimeZone=UTC"
+        assert arguments["client_encoding"] == "UTF8"
+        assert arguments["application_name"] == "blb-migrate"
+
+    def test_a_socket_folder_is_a_host(self) -> None:
+        settings = parse_target_url("postgresql:///erp?host=/var/run/postgresql")
+        assert settings.connect_arguments["host"] == "/var/run/postgresql"
+        assert str(settings.identity) == "localhost:5432/erp"
+
+    def test_several_hosts_become_libpqs_lists(self) -> None:
+        arguments = parse_target_url("postgresql://u:pw@/erp?host=a:5433&host=b").connect_arguments
+        assert (arguments["host"], arguments["port"]) == ("a,b", "5433,5432")
+
+    def test_an_ipv6_host_stays_whole(self) -> None:
+        assert parse_target_url("postgresql://u@[::1]:5432/erp").connect_arguments["host"] == "::1"
+
+    @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1))
+    def test_the_conninfo_carries_any_password(self, password: str) -> None:
+        from psycopg.conninfo import conninfo_to_dict
+
+        settings = parse_target_url(f"postgresql://u:{quote(password, safe='')}@h/erp")
+        assert conninfo_to_dict(settings.conninfo)["password"] == password
+
+    @pytest.mark.parametrize(
+        ("url", "found", "expected"),
+        [
+            ("nonsense", "is not a URL", "postgresql://"),
+            ("mssql+pyodbc://sa:pw@h/erp", "SQL Server database as the target", "Swap the two URLs"),
+            ("sqlite:///erp.db", "names sqlite", "postgresql://"),
+            ("postgresql+odd://u@h/erp", "unknown dialect postgresql+odd", "postgresql+psycopg2"),
+            ("postgresql://u@h", "names no database", "postgresql://"),
+            ("postgresql://u@h/erp?sslmod=require", "has the option sslmod", "Expected sslmode."),
+        ],
+    )
+    def test_what_cannot_be_used_is_refused(self, url: str, found: str, expected: str) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            parse_target_url(url)
+        assert found in str(caught.value)
+        assert expected in str(caught.value)
+
+
+SECRET = "Zq9Hidden"
+awkward = st.text(st.sampled_from(list("@:/?#&=;%{}[]\\ +'\"ü")), max_size=4)
+passwords = st.builds(lambda a, b, c: f"{SECRET}{a}{SECRET}{b}{SECRET}{c}", awkward, awkward, awkward)
+templates = st.sampled_from(
+    [
+        "mssql+pyodbc://sa:{}@h:1433/erp",
+        "mssql+pyodbc://sa:{}@h/erp?driver=Oracle",
+        "mssql+pyodbc://sa:{}@h:x/erp",
+        "mssql+pyodbc://sa:{}@h",
+        "mssql+pyodbc://h/erp?UID=sa&PWD={}",
+        "mssql+pyodbc:///?odbc_connect=Server=h;Database=erp;UID=sa;PWD={}",
+        "mssql+pyodbc:///?odbc_connect=Server=h;Database=erp;UID=sa;PWD={};Nope=1",
+        "postgresql://u:{}@h/erp",
+        "postgresql://u:{}@h:x/erp",
+        "postgresql:///erp?user=u&password={}",
+        "postgresql:///erp?sslpassword={}&nope=1",
+        "mssql:/sa:{}@h/erp",
+        "sa:{}@h/erp",
+    ]
+)
+
+
+class TestPasswordsStayInside:
+    @given(templates, passwords, st.sampled_from(["raw", "encoded"]))
+    def test_no_message_repr_or_masked_url_shows_one(
+        self, template: str, password: str, spelling: str
+    ) -> None:
+        url = template.format(password if spelling == "raw" else quote(password, safe=""))
+        shown = []
+        for parse in (parse_source_url, parse_target_url):
+            try:
+                settings = parse(url)
+            except ConfigurationError as error:
+                shown += [repr(error.__dict__), *traceback.format_exception(error)]
+            else:
+                shown += [repr(settings), str(settings), settings.masked_url, str(settings.identity)]
+                if isinstance(settings, SourceSettings):
+                    shown += list(settings.notes)
+        assert SECRET not in " ".join(shown)
+
+    @given(passwords)
+    def test_an_encoded_password_arrives_unchanged(self, password: str) -> None:
+        encoded = quote(password, safe="")
+        source = parse_source_url(f"mssql+pyodbc://sa:{encoded}@h/erp")
+        assert source.password == password
+        assert parse_target_url(f"postgresql://u:{encoded}@h/erp").password == password
+        pairs = dict(parse_connection_string(source.connection_string))
+        assert pairs["PWD"] == password
+
+    @given(st.lists(st.tuples(st.sampled_from(["UID", "PWD", "Server"]), st.text(min_size=1)), max_size=3))
+    def test_connection_strings_are_read_as_they_are_written(self, pairs: list[tuple[str, str]]) -> None:
+        assert parse_connection_string(build_connection_string(tuple(pairs))) == tuple(pairs)
+
+    def test_settings_survive_a_process_border(self) -> None:
+        settings = parse_source_url("mssql+pyodbc://sa:pw@h/erp")
+        assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+class TestTheEnvironment:
+    def test_the_argument_comes_before_the_environment(self) -> None:
+        environment = {
+            "BLB_SOURCE_CONN": "mssql://h/environment",
+            "BLB_TARGET_CONN": "postgresql://h/environment",
+        }
+        assert read_source_settings(None, environment).database == "environment"
+        assert read_source_settings("mssql://h/argument", environment).database == "argument"
+        assert read_target_settings("", environment).database == "environment"
+
+    def test_a_missing_url_names_the_option_and_the_variable(self) -> None:
+        with pytest.raises(ConfigurationError, match="--source-conn: neither given, nor is BLB_SOURCE_CONN"):
+            read_source_settings(None, {})
+        with pytest.raises(ConfigurationError, match="--target-conn: neither given, nor is BLB_TARGET_CONN"):
+            read_target_settings(None, {})
+
+    def test_the_project_folder(self, tmp_path: Path) -> None:
+        assert read_project_folder(None, {}) is None
+        assert read_project_folder(None, {"BLB_PROJECT": str(tmp_path)}) == tmp_path
+        with pytest.raises(ConfigurationError, match="is not a folder"):
+            read_project_folder(tmp_path / "nowhere", {})
+
+    def test_one_host_and_name_on_both_sides_is_noticed(self) -> None:
+        source = parse_source_url("mssql://sa@127.0.0.1/erp").identity
+        assert source.may_be_same_database(parse_target_url("postgresql://u@localhost/ERP").identity)
+        assert not source.may_be_same_database(parse_target_url("postgresql://u@other/erp").identity)
