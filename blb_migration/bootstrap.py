@@ -31,7 +31,8 @@ def ensure_installed(module: str, arguments: list[str]) -> None:
     if not LOCK.exists() or _is_environment_ready(Path(sys.prefix)):
         return  # an installed package has no lock beside it; pip has seen to its dependencies
     if Path(sys.prefix) == ENVIRONMENT:
-        python = str(getattr(sys, "_base_executable"))  # the lock has changed: only a Python outside can refill this one
+        # The lock has changed, and only a Python outside can refill this environment.
+        python = str(sys._base_executable)  # type: ignore[attr-defined]
     else:
         if not _is_environment_ready(ENVIRONMENT):
             _install()
@@ -61,9 +62,7 @@ def _find_python(environment: Path) -> Path:
 def _install() -> None:
     if not _MINIMUM <= sys.version_info[:2] < _BELOW:
         found = ".".join(map(str, sys.version_info[:3]))
-        _refuse(
-            f"this is Python {found}; Python 3.11, 3.12 or 3.13 is needed. Start the command with it."
-        )
+        _refuse(f"this is Python {found}; Python 3.11, 3.12 or 3.13 is needed. Start the command with it.")
     print(f"blb-migrate: installing what requirements.lock names into {ENVIRONMENT} (once)", file=sys.stderr)  # noqa: T201
     shutil.rmtree(ENVIRONMENT, ignore_errors=True)
     has_pip = importlib.util.find_spec("ensurepip") is not None

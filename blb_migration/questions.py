@@ -1,6 +1,6 @@
 """What preflight asks the source about a column's values: which rows would not fit the target.
 
-The plan decides which questions a pair of columns raises (``plan/types.py``), the source's SQL for
+The plan decides which questions a pair of columns raises (``plan/risks.py``), the source's SQL for
 them is in ``sqlserver/probes.py``. Only the vocabulary lives here.
 """
 
@@ -9,25 +9,37 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from blb_migration.value_decisions import ValueDecision
+
 QuestionKind = Literal[
     "is_null",  # no arguments: rows whose value is NULL
-    "decimal_does_not_fit",  # (precision, scale): more digits before or after the point than that
+    "decimal_finer_than",  # (digits,): more digits after the point
+    "decimal_outside",  # (digits,): more digits before the point
     "integer_outside",  # (minimum, maximum), both inclusive and allowed
     "text_longer_than",  # (characters,)
     "fraction_finer_than",  # (digits,): a date or time with more fractional second digits
+    "offset_is_lost",  # no arguments: an instant with an offset other than +00:00
     "contains_nul",  # no arguments: U+0000 inside a text
     "lone_surrogate",  # no arguments: UTF-16 that is not valid Unicode
+    "ends_in_space",  # no arguments: a text whose last character is a space
     "not_json",  # no arguments: a text that is not JSON
+    "variant_of_type",  # (base type,): a sql_variant that holds a value of this type
 ]
 
 
 @dataclass(frozen=True)
 class Question:
-    """One condition on one source column; the answer is the number of rows that meet it."""
+    """One condition on one source column; the answer is the number of rows that meet it.
+
+    It is asked of the values as the decisions in ``after`` leave them. ``wants_keys`` says whether the
+    keys of the first such rows are worth another statement.
+    """
 
     column: str
     kind: QuestionKind
-    arguments: tuple[int, ...] = ()
+    arguments: tuple[int | str, ...] = ()
+    after: tuple[ValueDecision, ...] = ()
+    wants_keys: bool = True
 
 
 @dataclass(frozen=True)

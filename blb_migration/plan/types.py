@@ -1,10 +1,12 @@
-"""The types: which SQL Server type may land in which PostgreSQL type, how, and at what risk.
+"""The types: which SQL Server type may land in which PostgreSQL type, how, and at what loss.
 
-One table, ``RULES``. A pair of columns without a rule is a finding, never a guess. A rule names the
-conversion (carried out on Arrow batches in ``migrate/convert.py``) and the questions that preflight
-must ask the source, because the target could hold less than the source does.
+One table, ``RULES``: ``blb-migrate types`` prints it, docs/type-mapping.md holds it, a test keeps them
+the same. A pair of columns without a rule is a finding, never a guess. A rule names the conversion, which
+``migrate/convert.py`` carries out on Arrow batches; what must be asked of the source because the target
+could hold less than the source does is in ``risks.py``.
 
-Sources: SQL Server's "Data types (Transact-SQL)", PostgreSQL's chapter 8 "Data Types".
+Sources: SQL Server's "Data types (Transact-SQL)", PostgreSQL's chapter 8 "Data Types"; the Arrow types are
+those of mssql-python 1.16, read and tested.
 """
 
 from __future__ import annotations
@@ -13,8 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from blb_migration.model import Column, ColumnType
-from blb_migration.questions import Question, QuestionKind
+from blb_migration.model import ColumnType
 
 
 class Conversion(StrEnum):
@@ -49,82 +50,112 @@ class TypeRule:
     conversion: Conversion
     loss: str = "none"
 
+    @property
+    def arrow_types(self) -> tuple[str, ...]:
+        """The Arrow types on the way, each once, in the order of the sources."""
+        return tuple(dict.fromkeys(ARROW_TYPES[source] for source in self.sources))
 
+
+# The Arrow type in which each SQL Server type is read. This is every type a column can have: sysname and
+# user-defined alias types are read as their base type, timestamp is rowversion, cursor and table are no
+# types of columns.
+ARROW_TYPES = {
+    "bit": "bool",
+    "tinyint": "uint8",
+    "smallint": "int16",
+    "int": "int32",
+    "bigint": "int64",
+    "decimal": "decimal128(p, s)",
+    "numeric": "decimal128(p, s)",
+    "money": "decimal128(19, 4)",
+    "smallmoney": "decimal128(10, 4)",
+    "real": "float",
+    "float": "double",
+    "char": "large_string",
+    "varchar": "large_string",
+    "text": "large_string",
+    "nchar": "large_string",
+    "nvarchar": "large_string",
+    "ntext": "large_string",
+    "sysname": "large_string",
+    "xml": "large_string",
+    "json": "large_string",
+    "vector": "large_string",
+    "sql_variant": "large_string",
+    "hierarchyid": "large_string",
+    "uniqueidentifier": "large_string",
+    "binary": "large_binary",
+    "varbinary": "large_binary",
+    "image": "large_binary",
+    "rowversion": "large_binary",
+    "geography": "large_binary",
+    "geometry": "large_binary",
+    "date": "date32",
+    "time": "time64[ns]",
+    "datetime": "timestamp[us]",
+    "smalldatetime": "timestamp[us]",
+    "datetime2": "timestamp[us]",
+    "datetimeoffset": "timestamp[us, UTC]",
+}
+
+_WHOLE_NUMBERS = ("tinyint", "smallint", "int", "bigint")
 _INTEGERS = ("smallint", "integer", "bigint")
 _DECIMALS = ("decimal", "numeric", "money", "smallmoney")
-_UNICODE = ("nchar", "nvarchar", "ntext", "sysname")
-_NARROW = ("char", "varchar", "text")
+UNICODE_TYPES = ("nchar", "nvarchar", "ntext", "sysname")
+NARROW_TYPES = ("char", "varchar", "text")
+_CHARACTERS = (*UNICODE_TYPES, *NARROW_TYPES)
 _TEXTS = ("character varying", "character", "text", "citext")
+
+_SEVENTH_DIGIT = "digits past the sixth are cut off, counted; fewer where the target keeps fewer: found"
 
 RULES: tuple[TypeRule, ...] = (
     TypeRule(("bit",), ("boolean",), Conversion.BOOLEAN),
     TypeRule(("bit",), _INTEGERS, Conversion.BOOLEAN_TO_INTEGER),
-    TypeRule(
-        ("tinyint", "smallint", "int", "bigint"), _INTEGERS, Conversion.INTEGER, "found if out of range"
-    ),
-    TypeRule(
-        ("tinyint", "smallint", "int", "bigint"),
-        ("boolean",),
-        Conversion.INTEGER_TO_BOOLEAN,
-        "found if other than 0 and 1",
-    ),
-    TypeRule(
-        ("tinyint", "smallint", "int", "bigint"),
-        ("numeric",),
-        Conversion.INTEGER_TO_NUMERIC,
-        "found if it does not fit",
-    ),
+    TypeRule(_WHOLE_NUMBERS, _INTEGERS, Conversion.INTEGER, "found if out of range"),
+    TypeRule(_WHOLE_NUMBERS, ("boolean",), Conversion.INTEGER_TO_BOOLEAN, "found if other than 0 and 1"),
+    TypeRule(_WHOLE_NUMBERS, ("numeric",), Conversion.INTEGER_TO_NUMERIC, "found if it does not fit"),
     TypeRule(_DECIMALS, ("numeric",), Conversion.NUMERIC, "found if it does not fit"),
     TypeRule(_DECIMALS, _INTEGERS, Conversion.NUMERIC_TO_INTEGER, "found if it does not fit"),
     TypeRule(("real",), ("real", "double precision"), Conversion.FLOAT),
     TypeRule(("float",), ("double precision",), Conversion.FLOAT),
+    TypeRule(_CHARACTERS, _TEXTS, Conversion.TEXT, "found if longer, or with U+0000 or half a surrogate pair"),
+    TypeRule(_CHARACTERS, ("json", "jsonb"), Conversion.JSON, "found if not JSON; jsonb keeps no spelling"),
+    TypeRule(_CHARACTERS, ("xml",), Conversion.TEXT, "not XML: refused by the target"),
+    TypeRule(("json",), ("json", "jsonb"), Conversion.JSON, "as SQL Server prints it"),
+    TypeRule(("json", "vector"), _TEXTS, Conversion.TEXT, "as SQL Server prints it"),
+    TypeRule(("xml",), ("xml", *_TEXTS), Conversion.TEXT, "the XML as SQL Server serializes it"),
+    TypeRule(("binary", "varbinary", "image"), ("bytea",), Conversion.BINARY),
     TypeRule(
-        (*_UNICODE, *_NARROW),
-        _TEXTS,
-        Conversion.TEXT,
-        "found if longer, or with U+0000 or half a surrogate pair",
-    ),
-    TypeRule((*_UNICODE, *_NARROW), ("json", "jsonb"), Conversion.JSON, "found if not JSON"),
-    TypeRule(("xml",), ("xml", "text"), Conversion.TEXT, "the XML as SQL Server serializes it"),
-    TypeRule(
-        ("binary", "varbinary", "image"),
-        ("bytea",),
-        Conversion.BINARY,
-    ),
-    TypeRule(
-        ("rowversion",),
-        ("bytea",),
-        Conversion.BINARY,
-        "the bytes; PostgreSQL does not count them up on update",
+        ("rowversion",), ("bytea",), Conversion.BINARY, "the bytes; nothing counts them up, reported"
     ),
     TypeRule(("date",), ("date",), Conversion.DATE),
     TypeRule(("date",), ("timestamp without time zone",), Conversion.DATE_TO_TIMESTAMP),
-    TypeRule(
-        ("time",), ("time without time zone",), Conversion.TIME, "digits past the sixth are cut off, counted"
-    ),
+    TypeRule(("time",), ("time without time zone",), Conversion.TIME, _SEVENTH_DIGIT),
     TypeRule(
         ("datetime", "smalldatetime", "datetime2"),
         ("timestamp without time zone",),
         Conversion.TIMESTAMP,
-        "digits past the sixth are cut off, counted",
+        _SEVENTH_DIGIT,
     ),
     TypeRule(
         ("datetimeoffset",),
         ("timestamp with time zone",),
         Conversion.INSTANT,
-        "the instant is kept, the offset is not; digits past the sixth are cut off, counted",
+        f"the instant is kept, an offset other than +00:00 is not, counted; {_SEVENTH_DIGIT}",
     ),
     TypeRule(("uniqueidentifier",), ("uuid",), Conversion.UUID),
     TypeRule(
         ("uniqueidentifier",), _TEXTS, Conversion.UUID_TO_TEXT, "upper-case text, as SQL Server shows it"
     ),
-    TypeRule(("sql_variant",), _TEXTS, Conversion.TEXT, "the value as text; its base type is not kept"),
+    TypeRule(
+        ("sql_variant",), _TEXTS, Conversion.TEXT, "the value as text; how many are of which base type: found"
+    ),
     TypeRule(("hierarchyid",), _TEXTS, Conversion.TEXT, "the path as text, for example /1/2/"),
     TypeRule(
         ("geography", "geometry"),
         ("bytea",),
         Conversion.BINARY,
-        "well-known binary (WKB); the SRID is not kept",
+        "well-known binary (WKB) with Z and M; the SRID is not kept",
     ),
 )
 
@@ -132,21 +163,14 @@ _RULES_BY_PAIR = {
     (source, target): rule for rule in RULES for source in rule.sources for target in rule.targets
 }
 
-# PostgreSQL's timestamp and time keep microseconds; SQL Server's go to 100 ns.
-TARGET_FRACTION_DIGITS = 6
-
-_FRACTIONAL = ("time", "datetime", "smalldatetime", "datetime2", "datetimeoffset")
-
-_INTEGER_RANGES = {
-    "tinyint": (0, 255),
-    "smallint": (-(2**15), 2**15 - 1),
-    "int": (-(2**31), 2**31 - 1),
-    "integer": (-(2**31), 2**31 - 1),
-    "bigint": (-(2**63), 2**63 - 1),
-    "boolean": (0, 1),
+_FIXED_DECIMALS = {
+    "money": (19, 4),
+    "smallmoney": (10, 4),
+    "tinyint": (3, 0),
+    "smallint": (5, 0),
+    "int": (10, 0),
+    "bigint": (19, 0),
 }
-_FIXED_DECIMALS = {"money": (19, 4), "smallmoney": (10, 4), "tinyint": (3, 0), "smallint": (5, 0)}
-_FIXED_DECIMALS |= {"int": (10, 0), "bigint": (19, 0)}
 
 
 def find_rule(source: ColumnType, target: ColumnType) -> TypeRule | None:
@@ -161,73 +185,22 @@ def decimal_shape(source: ColumnType) -> tuple[int, int]:
     return source.precision or 18, source.scale or 0
 
 
-def build_questions(source: Column, target: Column) -> tuple[Question, ...]:
-    """What must be asked of the source's values before this pair may be loaded.
-
-    Empty when every value the source's type can hold fits the target's type.
-    """
-    return tuple(Question(source.name, kind, arguments) for kind, arguments in _iterate_risks(source, target))
+TYPE_TABLE_HEADINGS = ("SQL Server", "on the way (Arrow)", "PostgreSQL", "conversion", "what is not carried")
 
 
-def _iterate_risks(source: Column, target: Column) -> Iterator[tuple[QuestionKind, tuple[int, ...]]]:
-    rule = find_rule(source.type, target.type)
-    if rule is None:
-        return
-    if source.nullable and not target.nullable:
-        yield "is_null", ()
-    if rule.conversion in (Conversion.TEXT, Conversion.JSON):
-        yield from _iterate_text_risks(source.type, target.type)
-    elif source.type.name in _FRACTIONAL and target.type.name != "date":
-        digits = _or(target.type.scale, TARGET_FRACTION_DIGITS)
-        if fraction_digits(source.type) > digits:
-            yield "fraction_finer_than", (digits,)
-    else:
-        yield from _iterate_number_risks(rule.conversion, source.type, target.type)
+def iterate_type_table() -> Iterator[tuple[str, str, str, str, str]]:
+    """The rows of the table under TYPE_TABLE_HEADINGS, for the terminal and for docs/type-mapping.md."""
+    for rule in RULES:
+        yield (
+            ", ".join(rule.sources),
+            ", ".join(rule.arrow_types),
+            ", ".join(rule.targets),
+            str(rule.conversion),
+            rule.loss,
+        )
 
 
-def _iterate_number_risks(
-    conversion: Conversion, source: ColumnType, target: ColumnType
-) -> Iterator[tuple[QuestionKind, tuple[int, ...]]]:
-    if conversion in (Conversion.INTEGER, Conversion.INTEGER_TO_BOOLEAN):
-        low, high = _INTEGER_RANGES[source.name]
-        target_low, target_high = _INTEGER_RANGES[target.name]
-        if low < target_low or high > target_high:
-            yield "integer_outside", (target_low, target_high)
-    elif conversion in (Conversion.NUMERIC, Conversion.INTEGER_TO_NUMERIC) and target.precision is not None:
-        precision, scale = decimal_shape(source)
-        target_scale = target.scale or 0
-        if scale > target_scale or precision - scale > target.precision - target_scale:
-            yield "decimal_does_not_fit", (target.precision, target_scale)
-    elif conversion is Conversion.NUMERIC_TO_INTEGER:
-        precision, scale = decimal_shape(source)
-        low, high = _INTEGER_RANGES[target.name]
-        if scale > 0:
-            yield "decimal_does_not_fit", (38, 0)
-        if 10 ** (precision - scale) - 1 > high:
-            yield "integer_outside", (low, high)
-
-
-def _iterate_text_risks(
-    source: ColumnType, target: ColumnType
-) -> Iterator[tuple[QuestionKind, tuple[int, ...]]]:
-    if target.length is not None and (source.length is None or source.length > target.length):
-        yield "text_longer_than", (target.length,)
-    if source.name not in ("xml", "hierarchyid"):  # neither can hold these by its own rules
-        yield "contains_nul", ()
-        if source.name in (*_UNICODE, "sql_variant"):
-            yield "lone_surrogate", ()
-    if target.name in ("json", "jsonb"):
-        yield "not_json", ()
-
-
-def fraction_digits(source: ColumnType) -> int:
-    """Fractional second digits a SQL Server date or time type can hold; datetime's 1/300 s needs 3."""
-    if source.name == "datetime":
-        return 3
-    if source.name in ("smalldatetime", "date"):
-        return 0
-    return _or(source.scale, 7)
-
-
-def _or(value: int | None, fallback: int) -> int:
-    return fallback if value is None else value
+def render_type_table() -> str:
+    """The table in Markdown, as docs/type-mapping.md holds it."""
+    rows = [TYPE_TABLE_HEADINGS, ("---",) * len(TYPE_TABLE_HEADINGS), *iterate_type_table()]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)

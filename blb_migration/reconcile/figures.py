@@ -29,17 +29,23 @@ class Figure:
 
 
 def build_figures(table: TablePlan) -> tuple[Figure, ...]:
-    """All figures of a table: the count of rows first, the project's key totals next, then each column's."""
-    return (
+    """All figures of a table: the count of rows first, the project's key totals next, then each column's.
+
+    A key total that is a column's plain sum stands once, as a key total.
+    """
+    figures = (
         Figure("rows", Aggregate("count_rows"), Aggregate("count_rows")),
         *_iterate_key_totals(table),
         *(
             figure
-            for column in table.columns
+            for column in (*table.columns, *table.computed)
             for figure in _iterate_column_figures(column.source, column.target)
         ),
-        *(figure for pair in table.computed for figure in _iterate_column_figures(pair.source, pair.target)),
     )
+    first_by_name: dict[str, Figure] = {}
+    for figure in figures:
+        first_by_name.setdefault(figure.name, figure)
+    return tuple(first_by_name.values())
 
 
 def _iterate_key_totals(table: TablePlan) -> Iterator[Figure]:

@@ -1,0 +1,45 @@
+"""The entry point ``blb-migrate``: parses the command line and calls the subcommand. Nothing else."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from blb_migration.command.arguments import build_parser
+from blb_migration.command.failures import run_guarded
+from blb_migration.errors import ExitCode
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code (``errors.ExitCode``); never raises for a user's error."""
+    try:
+        arguments = build_parser().parse_args(argv)
+    except SystemExit as error:  # argparse has printed --help, --version or what is wrong
+        return int(error.code or 0)
+    return run_guarded(lambda: _run(arguments), arguments.debug)
+
+
+def _run(arguments: argparse.Namespace) -> ExitCode:
+    match arguments.subcommand:
+        case None:
+            from blb_migration.command.migration import migrate
+
+            return migrate(arguments)
+        case "plan":
+            from blb_migration.command.planning import plan
+
+            return plan(arguments)
+        case "reconcile":
+            from blb_migration.command.migration import reconcile
+
+            return reconcile(arguments)
+        case "types":
+            from blb_migration.command.type_rules import print_types
+
+            return print_types()
+        case "demo":
+            from blb_migration.command.demo import demo
+
+            return demo(arguments)
+        case other:
+            raise AssertionError(other)

@@ -1,0 +1,106 @@
+"""Both databases as they are now: the settings given, the catalogs read, the project over them.
+
+The graph and the plan are built from these, not from catalog.json, so that they show what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+from blb_migration.errors import ConfigurationError
+from blb_migration.model import Catalog
+from blb_migration.plan.project import DEFAULT_PROJECT, Project, load_project
+from blb_migration.postgres import catalog as target_catalog
+from blb_migration.postgres.connect import TargetConnector
+from blb_migration.settings import (
+    SourceSettings,
+    TargetSettings,
+    read_project_folder,
+    read_source_settings,
+    read_target_settings,
+)
+from blb_migration.sqlserver import catalog as source_catalog
+from blb_migration.sqlserver.connect import SourceConnector
+
+
+@dataclass(frozen=True)
+class Databases:
+    """Where the two databases are, and how to open them; nothing is contacted yet."""
+
+    source_settings: SourceSettings
+    target_settings: TargetSettings
+
+    @property
+    def source(self) -> SourceConnector:
+        """Opens sessions with the source."""
+        return SourceConnector(self.source_settings)
+
+    @property
+    def target(self) -> TargetConnector:
+        """Opens sessions with the target."""
+        return TargetConnector(self.target_settings)
+
+
+def read_databases(arguments: argparse.Namespace) -> Databases:
+    """The databases of the command line or the environment. Raises ConfigurationError."""
+    return Databases(read_source_settings(arguments.source_conn), read_target_settings(arguments.target_conn))
+
+
+def read_project(arguments: argparse.Namespace) -> Project:
+    """The project of the command line or the environment, else the ERP's. Raises ConfigurationError."""
+    return load_project(read_project_folder(arguments.project) or DEFAULT_PROJECT)
+
+
+def read_catalogs(databases: Databases) -> tuple[Catalog, Catalog]:
+    """Both catalogs, source first.
+
+    Raises SourceUnreachable or TargetUnreachable, SourceError or TargetError when a catalog cannot be
+    read, and ConfigurationError when both URLs lead to one and the same database.
+    """
+    with databases.source.connect() as session:
+        source = source_catalog.read_catalog(session)
+    _refuse_same_database(databases, source)
+    with databases.target.connect() as connection:
+        target = target_catalog.read_catalog(connection)
+    return source, target
+
+
+def describe_changes(known: Project, live: Project) -> list[str]:
+    """What the databases have now that catalog.json has not, and the other way round, in short."""
+    changes = []
+    for side, before, now in (
+        ("source", known.source, live.source),
+        ("target", known.target, live.target),
+    ):
+        added = sorted(str(name) for name in now.tables_by_name.keys() - before.tables_by_name.keys())
+        removed = sorted(str(name) for name in before.tables_by_name.keys() - now.tables_by_name.keys())
+        changed = sorted(
+            str(name)
+            for name in before.tables_by_name.keys() & now.tables_by_name.keys()
+            if before.tables_by_name[name].columns_by_name.keys()
+            != now.tables_by_name[name].columns_by_name.keys()
+        )
+        for word, names in (("new", added), ("gone", removed), ("changed", changed)):
+            if names:
+                changes.append(f"{side}: {len(names)} {word} ({_shorten(names)})")
+    return changes
+
+
+def _shorten(names: list[str], shown: int = 5) -> str:
+    rest = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + rest
+
+
+def _refuse_same_database(databases: Databases, source: Catalog) -> None:
+    """Babelfish serves one PostgreSQL database over both protocols; nothing else can be the same."""
+    source_identity, target_identity = databases.source_settings.identity, databases.target_settings.identity
+    is_babelfish = "babelfish" in source.server_version.lower()
+    if is_babelfish and source_identity.may_be_same_database(target_identity):
+        raise ConfigurationError(
+            databases.source_settings.masked_url,
+            found=f"source and target are the same database, {source_identity.database}, "
+            f"on {source_identity.host}",
+            expected="two databases",
+            next_act="Correct one of the two URLs",
+        )

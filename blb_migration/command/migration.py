@@ -1,0 +1,115 @@
+"""``blb-migrate`` itself and ``blb-migrate reconcile``: a job of the graph, run in this process."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+
+from rich.console import Console
+
+from blb_migration.command.discovery import (
+    Databases,
+    describe_changes,
+    read_catalogs,
+    read_databases,
+    read_project,
+)
+from blb_migration.command.outcome import (
+    build_failed_report,
+    build_run_report,
+    decide_exit_code,
+    describe_error,
+    print_report,
+    refuse_unwritable,
+    report_failures,
+)
+from blb_migration.command.progress import shown_progress
+from blb_migration.command.terminal import build_console
+from blb_migration.errors import ConfigurationError, ExitCode, MigrationError
+from blb_migration.migrate.context import Migration, RunInfo
+from blb_migration.plan.build import Plan
+from blb_migration.plan.project import Project
+from blb_migration.postgres.ledger_records import RunKind
+from blb_migration.report.document import write_report
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for. ``labels`` narrows a reconciliation to these tables."""
+
+    databases: Databases
+    project: Project
+    kind: RunKind
+    output: Path | None
+    is_debug: bool
+    labels: Collection[str] | None = None
+
+
+def migrate(arguments: argparse.Namespace) -> ExitCode:
+    """Run the whole graph, or preflight alone for a dry run."""
+    return carry_out(_read_order(arguments, "dry_run" if arguments.dry_run else "migration"), build_console())
+
+
+def reconcile(arguments: argparse.Namespace) -> ExitCode:
+    """Run the checks alone."""
+    order = _read_order(arguments, "reconcile")
+    return carry_out(replace(order, labels=arguments.tables), build_console())
+
+
+def _read_order(arguments: argparse.Namespace, kind: RunKind) -> Order:
+    refuse_unwritable(arguments.output)
+    return Order(read_databases(arguments), read_project(arguments), kind, arguments.output, arguments.debug)
+
+
+def carry_out(order: Order, console: Console) -> ExitCode:
+    """Run ``order``, print its outcome and write its report, whatever happens.
+
+    Raises MigrationError for what ends it before the first step, and KeyboardInterrupt.
+    """
+    from blb_migration.defs.in_process import build_run_id, run_in_process
+
+    run = RunInfo(build_run_id(), order.kind)
+    migration = Migration(order.project, order.databases.source, order.databases.target, run)
+    try:
+        live = order.project.with_catalogs(*read_catalogs(order.databases))
+        labels = None if order.labels is None else _find_labels(live.plan, order.labels)
+    except MigrationError as error:
+        if order.output is not None:
+            write_report(build_failed_report(migration, [describe_error(error)]), order.output)
+        raise
+    for change in describe_changes(order.project, live):
+        console.print(f"Not as in catalog.json, {change}; 'blb-migrate plan' refreshes it", markup=False)
+
+    migration = replace(migration, project=live)
+    with shown_progress(console, live.plan.tables) as record:
+        outcome = run_in_process(migration, record, labels=labels)
+    if outcome.is_interrupted:
+        if order.output is not None:
+            write_report(build_run_report(migration, record, ["interrupted"]), order.output)
+        raise KeyboardInterrupt
+    report = build_run_report(migration, record)
+    print_report(console, report, order.output)
+    report_failures(record, order.is_debug)
+    judges_everything = order.kind != "dry_run" and labels is None
+    return decide_exit_code(record, report, needs_equality=judges_everything)
+
+
+def _find_labels(plan: Plan, wanted: Collection[str]) -> list[str]:
+    """The planned labels for names in any letter case, with or without the default schema."""
+    by_name = {label.lower(): label for label in plan.tables_by_label}
+    by_name |= {str(table.source.name).lower(): table.label for table in plan.tables}
+    labels = []
+    for name in wanted:
+        if name.lower() not in by_name:
+            nearest = get_close_matches(name.lower(), by_name, n=1)
+            raise ConfigurationError(
+                f"--tables {name}",
+                found="the plan has no such table",
+                expected=f"a table of the plan, such as {nearest[0]}" if nearest else "a table of the plan",
+                next_act="Correct the name; 'blb-migrate plan --check' lists the tables",
+            )
+        labels.append(by_name[name.lower()])
+    return labels

@@ -1,0 +1,108 @@
+"""Running a job of the graph in this process, for the command.
+
+Against the instance of DAGSTER_HOME when that is set, so that the run shows in the UI, else against one
+that vanishes. What happens in the run reaches the caller through its observer.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import yaml
+from dagster import DagsterError, DagsterInstance
+
+from blb_migration.defs.build import build_defs
+from blb_migration.defs.jobs import RECONCILE, REHEARSAL
+from blb_migration.defs.keys import PREFLIGHT
+from blb_migration.defs.resource import KIND_TAG, Connectors, MigrationResource
+from blb_migration.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from blb_migration.defs.observer import RunObserver
+    from blb_migration.migrate.context import Migration
+    from blb_migration.postgres.ledger_records import RunKind
+
+HOME_VARIABLE = "DAGSTER_HOME"
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_INTERRUPTED = "UNEXPECTED_TERMINATION"  # dagster._core.events.RunFailureReason, not exported
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a run ended; ``run_id`` is the ledger's and Dagster's."""
+
+    run_id: str
+    is_success: bool
+    is_interrupted: bool
+
+
+def build_run_id() -> str:
+    """A run id as Dagster forms them."""
+    return str(uuid.uuid4())
+
+
+def run_in_process(
+    migration: Migration, observer: RunObserver, *, labels: Collection[str] | None = None
+) -> RunOutcome:
+    """Run what ``migration.run.kind`` asks for, step by step, and return when it is over.
+
+    ``reconcile`` runs the checks of ``labels`` (all by default), ``dry_run`` preflight alone, every other
+    kind the whole graph. A step's failure is an outcome, not an exception. Raises ConfigurationError
+    when DAGSTER_HOME is no usable instance.
+    """
+    kind: RunKind = migration.run.kind
+    connectors = Connectors(migration.source, migration.target)
+    resource = MigrationResource(migration.project, lambda _role: connectors, observer)
+    definitions = build_defs(migration.project, resource=resource, reconciled_labels=labels)
+    job = definitions.resolve_job_def(RECONCILE if kind == "reconcile" else REHEARSAL)
+    with _quiet_dagster(), _open_instance() as instance:
+        result = job.execute_in_process(
+            run_config=_QUIET,
+            instance=instance,
+            raise_on_error=False,
+            run_id=migration.run.run_id,
+            tags={KIND_TAG: kind},
+            asset_selection=[PREFLIGHT] if kind == "dry_run" else None,
+        )
+        endings = [event.job_failure_data for event in result.all_events if event.is_job_failure]
+    reasons = [ending.failure_reason for ending in endings if ending and ending.failure_reason]
+    is_interrupted = any(reason.value == _INTERRUPTED for reason in reasons)
+    return RunOutcome(result.run_id, result.success, is_interrupted)
+
+
+@contextmanager
+def _open_instance() -> Iterator[DagsterInstance]:
+    home = os.environ.get(HOME_VARIABLE, "").strip()
+    if not home:
+        with DagsterInstance.ephemeral() as instance:
+            yield instance
+        return
+    try:
+        instance = DagsterInstance.get()
+    except (DagsterError, OSError, yaml.YAMLError) as error:
+        raise ConfigurationError(
+            f"environment variable {HOME_VARIABLE}",
+            found=f"{home} is no usable Dagster instance ({error})",
+            expected="an absolute path to a folder, with a valid dagster.yaml if there is one",
+            next_act=f"Correct {HOME_VARIABLE}, or unset it to run without Dagster's records",
+        ) from None
+    with instance:
+        yield instance
+
+
+@contextmanager
+def _quiet_dagster() -> Iterator[None]:
+    """Keep Dagster's own lines off the terminal; its records have them all."""
+    logger = logging.getLogger("dagster")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,71 @@
+"""The jobs ``rehearsal`` and ``reconcile``, and the schedule ``nightly_rehearsal``."""
+
+from __future__ import annotations
+
+import os
+import zoneinfo
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from dagster import AssetKey, AssetSelection, DefaultScheduleStatus, ScheduleDefinition, define_asset_job
+
+from blb_migration.defs.resource import CONNECTIONS_TAG, KIND_TAG, is_rehearsal_configured
+from blb_migration.errors import ConfigurationError
+
+REHEARSAL = "rehearsal"
+RECONCILE = "reconcile"
+TIME_ZONE_VARIABLE = "BLB_TIMEZONE"
+NIGHTLY_CRON = "0 2 * * *"
+
+# define_asset_job's return type is not exported by dagster.
+JobDefinition = Any
+
+
+def build_rehearsal_job() -> JobDefinition:
+    """Everything, from preflight to the report."""
+    return define_asset_job(
+        REHEARSAL,
+        selection=AssetSelection.all(),
+        description="The whole migration: preflight, every table with its checks, keys back, report.",
+        tags={KIND_TAG: "rehearsal"},
+    )
+
+
+def build_reconcile_job(keys: Mapping[str, AssetKey], labels: Collection[str] | None = None) -> JobDefinition:
+    """The checks of the tables ``labels``, or of all, and no load."""
+    chosen = [keys[label] for label in (keys if labels is None else labels)]
+    return define_asset_job(
+        RECONCILE,
+        selection=AssetSelection.checks_for_assets(*chosen),
+        description="Compares source and target as they are; loads nothing.",
+        tags={KIND_TAG: "reconcile"},
+    )
+
+
+def build_nightly_schedule(rehearsal: JobDefinition) -> ScheduleDefinition:
+    """02:00 in ``BLB_TIMEZONE`` (an IANA name, UTC without it), on where a rehearsal is configured."""
+    return ScheduleDefinition(
+        name="nightly_rehearsal",
+        job=rehearsal,
+        cron_schedule=NIGHTLY_CRON,
+        execution_timezone=read_time_zone(),
+        tags={CONNECTIONS_TAG: "rehearsal"},
+        default_status=(
+            DefaultScheduleStatus.RUNNING if is_rehearsal_configured() else DefaultScheduleStatus.STOPPED
+        ),
+        description="A rehearsal between BLB_REHEARSAL_SOURCE_CONN and BLB_REHEARSAL_TARGET_CONN.",
+    )
+
+
+def read_time_zone() -> str:
+    """The schedule's time zone. Raises ConfigurationError for a name that is no time zone."""
+    name = os.environ.get(TIME_ZONE_VARIABLE, "").strip() or "UTC"
+    try:
+        return zoneinfo.ZoneInfo(name).key
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigurationError(
+            f"environment variable {TIME_ZONE_VARIABLE}",
+            found=f"{name!r} is not a time zone",
+            expected="an IANA name such as Europe/Berlin",
+            next_act="Correct it, or leave it out for UTC",
+        ) from None

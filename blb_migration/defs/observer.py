@@ -1,0 +1,40 @@
+"""Who wants to know what a run does while it does it, in the same process: the command's live table.
+
+An observer gets the stages' own results. It decides nothing and must return at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from blb_migration.migrate.context import TableProgress
+    from blb_migration.migrate.finish import RestoredConstraints
+    from blb_migration.migrate.preflight import PreflightResult
+    from blb_migration.migrate.table import TableLoad
+    from blb_migration.reconcile.checks import CheckResult
+
+
+class RunObserver:
+    """Told what happens; this one does not care. Subclasses override what they want to hear."""
+
+    def preflight_finished(self, result: PreflightResult) -> None:
+        """Preflight has asked all it has to ask, whatever it found."""
+
+    def table_started(self, label: str) -> None:
+        """A table's load begins."""
+
+    def table_progressed(self, progress: TableProgress) -> None:
+        """Another batch has arrived; called from the data path, up to many times a second."""
+
+    def table_loaded(self, load: TableLoad) -> None:
+        """A table is loaded and committed."""
+
+    def check_finished(self, result: CheckResult) -> None:
+        """A table's check has compared what it compares, equal or not."""
+
+    def constraints_restored(self, result: RestoredConstraints) -> None:
+        """Every foreign key and index that was set aside is back."""
+
+    def step_failed(self, step: str, error: BaseException) -> None:
+        """A step ended in an error; ``step`` is a table's label or a stage's name."""

@@ -1,0 +1,129 @@
+"""The resource ``migration``: what a step needs to call a stage, made when the step runs.
+
+Connection URLs come from the environment at that moment, never from run config, where Dagster would
+store and show them:
+
+===================================================  ==================================================
+BLB_SOURCE_CONN, BLB_TARGET_CONN                     the two databases
+BLB_REHEARSAL_SOURCE_CONN, BLB_REHEARSAL_TARGET_CONN the two of a run tagged ``blb/connections: rehearsal``,
+                                                     as the nightly schedule tags its runs
+===================================================  ==================================================
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, cast, get_args
+
+from dagster import AssetCheckExecutionContext, AssetExecutionContext, ResourceDefinition
+
+from blb_migration.defs.observer import RunObserver
+from blb_migration.errors import ConfigurationError
+from blb_migration.plan.project import Project
+
+if TYPE_CHECKING:
+    from blb_migration.migrate.context import Migration
+    from blb_migration.postgres.connect import TargetConnector
+    from blb_migration.postgres.ledger_records import RunKind
+    from blb_migration.sqlserver.connect import SourceConnector
+
+RESOURCE_KEY = "migration"
+KIND_TAG = "blb/kind"
+CONNECTIONS_TAG = "blb/connections"
+
+ConnectionRole = Literal["main", "rehearsal"]
+StepContext = AssetExecutionContext | AssetCheckExecutionContext
+
+VARIABLES: Mapping[ConnectionRole, tuple[str, str]] = {
+    "main": ("BLB_SOURCE_CONN", "BLB_TARGET_CONN"),
+    "rehearsal": ("BLB_REHEARSAL_SOURCE_CONN", "BLB_REHEARSAL_TARGET_CONN"),
+}
+
+
+@dataclass(frozen=True)
+class Connectors:
+    """The two databases of a run."""
+
+    source: SourceConnector
+    target: TargetConnector
+
+
+def connect_from_environment(role: ConnectionRole) -> Connectors:
+    """The databases that the environment names right now; nothing is contacted.
+
+    Raises ConfigurationError for a variable that is not set or holds no usable URL.
+    """
+    from blb_migration.postgres.connect import TargetConnector
+    from blb_migration.settings import parse_source_url, parse_target_url
+    from blb_migration.sqlserver.connect import SourceConnector
+
+    source_variable, target_variable = VARIABLES[role]
+    source_url = _read_variable(source_variable, "the source, mssql+pyodbc://...")
+    target_url = _read_variable(target_variable, "the target, postgresql://user:password@host:5432/database")
+    return Connectors(
+        SourceConnector(parse_source_url(source_url)), TargetConnector(parse_target_url(target_url))
+    )
+
+
+def is_rehearsal_configured() -> bool:
+    """Whether both databases of the nightly rehearsal are named in the environment."""
+    return all(os.environ.get(variable) for variable in VARIABLES["rehearsal"])
+
+
+def _read_variable(variable: str, expected: str) -> str:
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        raise ConfigurationError(
+            f"environment variable {variable}",
+            found="it is not set",
+            expected=f"the SQLAlchemy URL of {expected}",
+            next_act=f"Set {variable} where Dagster's code location runs, and run again",
+        )
+    return value
+
+
+@dataclass(frozen=True)
+class MigrationResource:
+    """Hands every step its ``Migration``, and its results to the observer."""
+
+    project: Project
+    connect: Callable[[ConnectionRole], Connectors] = connect_from_environment
+    observer: RunObserver = field(default_factory=RunObserver)
+
+    def open(self, context: StepContext) -> Migration:
+        """The migration of the run that ``context`` belongs to; connects to nothing yet.
+
+        Raises ConfigurationError when the run's databases are not configured.
+        """
+        from blb_migration.migrate.context import Migration, RunInfo
+
+        tags = context.run.tags
+        connectors = self.connect(_read_role(tags.get(CONNECTIONS_TAG, "main")))
+        kind = cast("RunKind", tags.get(KIND_TAG, "migration"))
+        run = RunInfo(context.run.run_id, kind)
+        return Migration(self.project, connectors.source, connectors.target, run)
+
+    def as_definition(self) -> ResourceDefinition:
+        """This object as a Dagster resource."""
+        return ResourceDefinition.hardcoded_resource(self, description=_DESCRIPTION)
+
+
+def _read_role(value: str) -> ConnectionRole:
+    for role in get_args(ConnectionRole):
+        if value == role:
+            return cast("ConnectionRole", role)
+    raise ConfigurationError(
+        f"run tag {CONNECTIONS_TAG}",
+        found=f"it is {value!r}",
+        expected=" or ".join(get_args(ConnectionRole)),
+        next_act="Correct the tag, or leave it out for the main databases",
+    )
+
+
+_DESCRIPTION = (
+    "The two databases and the plan. URLs are read when a step runs, from BLB_SOURCE_CONN and "
+    "BLB_TARGET_CONN, or from BLB_REHEARSAL_SOURCE_CONN and BLB_REHEARSAL_TARGET_CONN in runs tagged "
+    "blb/connections: rehearsal."
+)

@@ -1,0 +1,61 @@
+"""What a person decided about single values: the vocabulary that plan, source and load share.
+
+The person writes it in decisions.yaml (``plan/decisions.py``), the plan makes it concrete for a pair of
+columns (``plan/decided_values.py``), the load carries it out on Arrow batches (``migrate/convert.py``),
+and the source applies the same rule in SQL (``sqlserver/expressions.py``), so that both sides are compared
+after it. No behaviour lives here.
+
+==================  ==================  ==========================================================
+covers              action              what becomes of the value
+==================  ==================  ==========================================================
+is_null             fill                NULL becomes ``value``
+decimal_finer_than  round, truncate     ``limit`` digits after the point; halves away from zero
+fraction_finer_than truncate            ``limit`` fractional second digits
+contains_nul        strip, replace      each U+0000 goes, or becomes ``value``
+lone_surrogate      replace             each half of a surrogate pair becomes U+FFFD
+text_longer_than    truncate            the first ``limit`` characters stay
+==================  ==================  ==========================================================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+DecisionAction = Literal["fill", "round", "truncate", "strip", "replace"]
+DecidedHazard = Literal[
+    "is_null",
+    "decimal_finer_than",
+    "fraction_finer_than",
+    "contains_nul",
+    "lone_surrogate",
+    "text_longer_than",
+]
+REPLACEMENT_CHARACTER = "\ufffd"  # Unicode's own stand-in for what is no character
+
+
+@dataclass(frozen=True)
+class ValueDecision:
+    """One rule for one column. ``value`` is text in canonical form, ``limit`` a number of digits or characters."""
+
+    covers: DecidedHazard
+    action: DecisionAction
+    reason: str
+    value: str | None = None
+    limit: int | None = None
+
+    def __str__(self) -> str:
+        match self.action:
+            case "fill":
+                return f"NULL filled with {self.value!r}"
+            case "round":
+                return f"rounded to {self.limit} digits after the point"
+            case "strip":
+                return "U+0000 stripped"
+            case "replace":
+                what = "U+0000" if self.covers == "contains_nul" else "half a surrogate pair"
+                return f"{what} replaced by {ascii(self.value)}"
+        if self.covers == "text_longer_than":
+            return f"truncated to {self.limit} characters"
+        what = "digits after the point" if self.covers == "decimal_finer_than" else "fractional second digits"
+        return f"truncated to {self.limit} {what}"

@@ -1,0 +1,97 @@
+"""A source, a target and the migration between them, for tests that go the whole way.
+
+A ``Chain`` is a database of the stand-in and a fresh PostgreSQL database; its methods are the stages as
+the product runs them. Nothing here knows Dagster or the command line.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from blb_migration.migrate.context import Migration, RunInfo
+from blb_migration.migrate.finish import restore_constraints
+from blb_migration.migrate.preflight import PreflightResult, refuse_if_errors, run_preflight
+from blb_migration.migrate.prepare import prepare_target
+from blb_migration.migrate.table import TableLoad, load_table
+from blb_migration.plan.decisions import parse_decisions, read_decisions
+from blb_migration.plan.project import DECISIONS_FILE, DEFAULT_PROJECT, Project
+from blb_migration.postgres import catalog as target_catalog
+from blb_migration.postgres.connect import TargetConnector
+from blb_migration.reconcile.checks import CHECK_NAMES, CheckResult, run_check
+from blb_migration.sandbox.tsql.databases import Database
+from blb_migration.settings import parse_source_url, parse_target_url
+from blb_migration.sqlserver import catalog as source_catalog
+from blb_migration.sqlserver.connect import SourceConnector
+
+
+@dataclass(frozen=True)
+class Chain:
+    """One pair of databases. ``database`` is the stand-in's, to plant values in."""
+
+    source_url: str
+    target_url: str
+    database: Database
+
+    @property
+    def source(self) -> SourceConnector:
+        return SourceConnector(parse_source_url(self.source_url))
+
+    @property
+    def target(self) -> TargetConnector:
+        return TargetConnector(parse_target_url(self.target_url))
+
+    def project(self, decisions: str | None = None) -> Project:
+        """Both catalogs as they are now, under ``decisions`` (None: the ERP's own)."""
+        with self.source.connect() as session:
+            source = source_catalog.read_catalog(session)
+        with self.target.connect() as connection:
+            target = target_catalog.read_catalog(connection)
+        if decisions is None:
+            file = read_decisions(DEFAULT_PROJECT / DECISIONS_FILE)
+        else:
+            file = parse_decisions(decisions, DECISIONS_FILE)
+        return Project(Path("test"), file, source, target)
+
+    def migration(self, decisions: str | None = None) -> Migration:
+        """A new run of the project."""
+        return Migration(
+            self.project(decisions), self.source, self.target, RunInfo(str(uuid.uuid4()), "migration")
+        )
+
+    def preflight(self, decisions: str | None = None) -> PreflightResult:
+        """What preflight finds now."""
+        return run_preflight(self.migration(decisions))
+
+    def migrate(self, decisions: str | None = None) -> Migration:
+        """Everything but the checks; raises what the stages raise."""
+        migration = self.migration(decisions)
+        result = run_preflight(migration)
+        refuse_if_errors(result)
+        prepare_target(migration, result.findings)
+        for table in migration.project.plan.tables:
+            load_table(migration, table)
+        restore_constraints(migration)
+        return migration
+
+    def load(self, migration: Migration, label: str) -> TableLoad:
+        """One table again."""
+        return load_table(migration, migration.project.plan.tables_by_label[label])
+
+    def check(self, migration: Migration) -> dict[tuple[str, str], CheckResult]:
+        """Every check of every table, by (label, check name)."""
+        return {
+            (table.label, name): run_check(migration, table, name)
+            for table in migration.project.plan.tables
+            for name in CHECK_NAMES
+        }
+
+    def execute(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Run SQL on the target and return its rows, if it has any."""
+        with psycopg.connect(self.target_url, autocommit=True) as connection:
+            cursor = connection.execute(statement.encode(), values or None)
+            return cursor.fetchall() if cursor.description else []

@@ -1,0 +1,71 @@
+"""The servers that all tests of a session share: they take a second to start, a database takes none."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
+from blb_migration.sandbox.erp import create_source, create_target
+from blb_migration.sandbox.server import SqlServerStandIn
+from blb_migration.sandbox.tsql import TsqlEngine
+from blb_migration_tests.chain import Chain
+
+LOG_IN, PASSWORD = "sa", "Sandbox#1"
+
+
+@pytest.fixture(scope="session")
+def embedded_postgres() -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def engine() -> TsqlEngine:
+    """The stand-in's engine; tests add databases of their own to it."""
+    engine = TsqlEngine()
+    engine.add_login(LOG_IN, PASSWORD)
+    return engine
+
+
+@pytest.fixture(scope="session")
+def stand_in(engine: TsqlEngine) -> Iterator[SqlServerStandIn]:
+    with SqlServerStandIn(engine) as server:
+        yield server
+
+
+@pytest.fixture
+def new_chain(
+    engine: TsqlEngine, stand_in: SqlServerStandIn, embedded_postgres: EmbeddedPostgres
+) -> Iterator[Callable[..., Chain]]:
+    """Makes chains between an empty source database (or a named one that exists) and a fresh target."""
+    targets: list[str] = []
+
+    def make(source_name: str | None = None) -> Chain:
+        name = f"t_{uuid.uuid4().hex[:12]}"
+        targets.append(name)
+        database = engine.databases[source_name.lower()] if source_name else engine.create_database(name)
+        return Chain(
+            stand_in.url(database.name, LOG_IN, PASSWORD), embedded_postgres.create_database(name), database
+        )
+
+    yield make
+    for name in targets:
+        embedded_postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def erp_source(engine: TsqlEngine) -> str:
+    """The name of the stand-in's ERP database at scale 1; read it, do not change it."""
+    create_source(engine, 1)
+    return "BLB3D_ERP"
+
+
+@pytest.fixture
+def erp_chain(new_chain: Callable[..., Chain], erp_source: str) -> Chain:
+    """The sample ERP and its empty target."""
+    chain = new_chain(erp_source)
+    create_target(chain.target_url)
+    return chain

@@ -1,0 +1,125 @@
+"""Stages that do nothing but take notes, so that the graph's own rules can be tested in milliseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from blb_migration.defs import checks
+from blb_migration.defs.resource import ConnectionRole, Connectors
+from blb_migration.migrate import finish, preflight, prepare, table
+from blb_migration.migrate.context import Migration, ProgressListener, TableProgress
+from blb_migration.migrate.finish import RestoredConstraints
+from blb_migration.migrate.preflight import PreflightResult
+from blb_migration.migrate.prepare import PreparedTarget
+from blb_migration.migrate.table import TableLoad
+from blb_migration.model import Table
+from blb_migration.plan.build import TablePlan
+from blb_migration.plan.decisions import parse_decisions
+from blb_migration.plan.findings import Finding
+from blb_migration.plan.project import Project
+from blb_migration.postgres.connect import TargetConnector
+from blb_migration.reconcile.checks import CheckResult, Comparison
+from blb_migration.report import document
+from blb_migration.sqlserver.connect import SourceConnector
+from blb_migration_tests.plan.catalogs import catalog
+from blb_migration_tests.plan.catalogs import table as build_table
+
+
+def connect_to_nothing(_role: ConnectionRole) -> Connectors:
+    """Connectors for stages that never use them."""
+    return Connectors(cast(SourceConnector, None), cast(TargetConnector, None))
+
+
+def build_project(*source: Table, decisions: str = "") -> Project:
+    """A project whose target looks like its source, in schema public where the source has dbo."""
+    target = [
+        build_table(
+            item.name.name,
+            *(f"{column.name} integer{'' if column.nullable else ' not null'}" for column in item.columns),
+            references={key.columns[0]: key.referred_table.name for key in item.foreign_keys},
+            schema="public" if item.name.schema == "dbo" else item.name.schema,
+        )
+        for item in source
+    ]
+    text = f"project: tiny\n{decisions}"
+    return Project(
+        Path("tiny"),
+        parse_decisions(text, "decisions.yaml"),
+        catalog("sqlserver", *source),
+        catalog("postgres", *target),
+    )
+
+
+def build_shop() -> Project:
+    """customers <- orders <- lines, and articles on its own."""
+    return build_project(
+        build_table("articles", "id int not null"),
+        build_table("customers", "id int not null"),
+        build_table("orders", "id int not null", "customer_id int", references={"customer_id": "customers"}),
+        build_table("lines", "id int not null", "order_id int", references={"order_id": "orders"}),
+        decisions="groups: {sales: [customers, orders, lines]}\nowners: {sales: ['team:sales']}\n",
+    )
+
+
+@dataclass
+class Stages:
+    """What the stages were asked to do, and what they shall answer."""
+
+    loads: list[str] = field(default_factory=list)
+    checks: list[tuple[str, str]] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    migrations: list[Migration] = field(default_factory=list)
+    recorded_findings: list[Finding] = field(default_factory=list)
+    findings: tuple[Finding, ...] = ()
+    load_errors: dict[str, list[Exception]] = field(default_factory=dict)
+    failing_checks: set[tuple[str, str]] = field(default_factory=set)
+
+    def run_preflight(self, migration: Migration) -> PreflightResult:
+        self.others.append("preflight")
+        self.migrations.append(migration)
+        return PreflightResult(
+            self.findings, "SQL Server 16", "PostgreSQL 18", "read committed", (), migration.project
+        )
+
+    def prepare_target(self, migration: Migration, findings: tuple[Finding, ...]) -> PreparedTarget:
+        self.others.append("target_prepared")
+        self.recorded_findings = list(findings)
+        return PreparedTarget(("public.orders.fk",))
+
+    def load_table(
+        self, migration: Migration, table: TablePlan, on_progress: ProgressListener | None = None
+    ) -> TableLoad:
+        self.loads.append(table.label)
+        self.migrations.append(migration)
+        if self.load_errors.get(table.label):
+            raise self.load_errors[table.label].pop(0)
+        if on_progress is not None:
+            on_progress(TableProgress(table.label, 3, 3, 100, 0.5))
+        return TableLoad(table.label, 1, 3, 3, 100, 90, 0.5, 4)
+
+    def run_check(self, migration: Migration, table: TablePlan, name: str) -> CheckResult:
+        self.checks.append((table.label, name))
+        passed = (table.label, name) not in self.failing_checks
+        actual = "3" if passed else "2"
+        comparison = Comparison("rows", "3", actual, passed, "0" if passed else "-1")
+        return CheckResult(table.label, name, passed, (comparison,))
+
+    def restore_constraints(self, migration: Migration) -> RestoredConstraints:
+        self.others.append("constraints_restored")
+        return RestoredConstraints(())
+
+    def build_report(self, migration: Migration, findings: object = (), errors: object = ()) -> object:
+        self.others.append("reconciliation_report")
+        return {"stats": {"tables_migrated": len(self.loads), "errors": 0}, "verdict": "Equal."}
+
+    def take_the_place_of_the_real_ones(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(preflight, "run_preflight", self.run_preflight)
+        monkeypatch.setattr(prepare, "prepare_target", self.prepare_target)
+        monkeypatch.setattr(table, "load_table", self.load_table)
+        monkeypatch.setattr(checks, "run_check", self.run_check)
+        monkeypatch.setattr(finish, "restore_constraints", self.restore_constraints)
+        monkeypatch.setattr(document, "build_report", self.build_report)
