@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from blb_migration.value_decisions import DecidedColumn, ValueDecision
+
 AggregateKind = Literal["count_rows", "count_non_null", "count_where", "sum", "min", "max", "sum_length"]
 AggregateValue = int | Decimal | str | None
 
@@ -34,9 +36,13 @@ AggregateValue = int | Decimal | str | None
 class Aggregate:
     """One figure. ``column`` is None for the counts of rows; ``where`` is the engine's own SQL.
 
-    A ``where`` restricts any kind; with ``count_where`` it is required.
+    A ``where`` restricts any kind; with ``count_where`` it is required. The figure is of the values as
+    ``decisions`` leave them (the source's side alone: on the target they were carried out);
+    for a computed column, as it follows from ``inputs`` after their decisions.
     """
 
     kind: AggregateKind
     column: str | None = None
     where: str | None = None
+    decisions: tuple[ValueDecision, ...] = ()
+    inputs: tuple[DecidedColumn, ...] = ()

@@ -161,7 +161,7 @@ class Table:
     """One table and all that constrains it. ``row_estimate`` comes from statistics, never a scan."""
 
     name: TableName
-    columns: tuple[Column, ...]
+    columns: tuple[Column, ...] = ()
     primary_key: UniqueKey | None = None
     unique_keys: tuple[UniqueKey, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
@@ -183,8 +183,8 @@ class Catalog:
     engine: EngineName
     database: str
     server_version: str
-    collation: str | None
-    tables: tuple[Table, ...]
+    collation: str | None = None
+    tables: tuple[Table, ...] = ()
 
     @cached_property
     def tables_by_name(self) -> dict[TableName, Table]:

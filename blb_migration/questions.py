@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from blb_migration.model import Table
 from blb_migration.value_decisions import ValueDecision
 
 QuestionKind = Literal[
@@ -47,5 +48,54 @@ class Answer:
     """How many rows meet the question's condition, and the keys of the first few of them."""
 
     question: Question
+    row_count: int
+    first_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class KeyColumn:
+    """A source column as a member of a key, compared by its value after ``decisions``."""
+
+    name: str
+    decisions: tuple[ValueDecision, ...] = ()
+
+
+@dataclass(frozen=True)
+class UniquenessQuestion:
+    """Rows whose ``columns`` are equal to another row's, as the target's key ``name`` compares them.
+
+    ``nulls_distinct``: a row with a NULL in the key is equal to none. ``ignores_case``: the target's column
+    does (citext).
+    """
+
+    name: str
+    columns: tuple[KeyColumn, ...]
+    nulls_distinct: bool
+    ignores_case: bool = False
+
+
+@dataclass(frozen=True)
+class ReferenceQuestion:
+    """Rows that refer to no row of ``referred_table``, as PostgreSQL compares: texts to the last space.
+
+    ``name`` is the foreign key's. ``is_enforced``: the target has it and would refuse such rows; otherwise
+    only the source knows of it.
+    """
+
+    name: str
+    columns: tuple[KeyColumn, ...]
+    referred_table: Table
+    referred_columns: tuple[KeyColumn, ...]
+    is_enforced: bool
+
+
+KeyQuestion = UniquenessQuestion | ReferenceQuestion
+
+
+@dataclass(frozen=True)
+class KeyAnswer:
+    """How many rows a key question concerns, and the primary keys of the first few of them."""
+
+    question: KeyQuestion
     row_count: int
     first_keys: tuple[str, ...] = ()

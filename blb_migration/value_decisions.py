@@ -22,6 +22,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from blb_migration.model import Column
+
 DecisionAction = Literal["fill", "round", "truncate", "strip", "replace"]
 DecidedHazard = Literal[
     "is_null",
@@ -36,7 +38,7 @@ REPLACEMENT_CHARACTER = "\ufffd"  # Unicode's own stand-in for what is no charac
 
 @dataclass(frozen=True)
 class ValueDecision:
-    """One rule for one column. ``value`` is text in canonical form, ``limit`` a number of digits or characters."""
+    """One rule for one column. ``value`` is text in canonical form, ``limit`` counts digits or characters."""
 
     covers: DecidedHazard
     action: DecisionAction
@@ -54,8 +56,16 @@ class ValueDecision:
                 return "U+0000 stripped"
             case "replace":
                 what = "U+0000" if self.covers == "contains_nul" else "half a surrogate pair"
-                return f"{what} replaced by {ascii(self.value)}"
+                return f"{what} replaced by {self.value!a}"
         if self.covers == "text_longer_than":
             return f"truncated to {self.limit} characters"
         what = "digits after the point" if self.covers == "decimal_finer_than" else "fractional second digits"
         return f"truncated to {self.limit} {what}"
+
+
+@dataclass(frozen=True)
+class DecidedColumn:
+    """A source column whose values decisions change."""
+
+    column: Column
+    decisions: tuple[ValueDecision, ...]

@@ -2,21 +2,23 @@
 
 Every conversion is vectorised and either exact or an error: an Arrow cast that would lose a digit
 raises. The one declared loss, digits past the microsecond, happens in the reader and is counted by
-preflight. What may become what is decided in ``plan/types.py``; this module only carries it out.
+preflight. What may become what is decided in ``plan/types.py``; this module only carries it out. What a
+person decided about values is applied on the way by ``decided.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from blb_migration.migrate.decided import ArrayConverter, decide_after, decide_before
 from blb_migration.plan.columns import ColumnPlan
 from blb_migration.plan.types import Conversion, decimal_shape
-
-ArrayConverter = Callable[[pa.Array, pa.DataType], pa.Array]
+from blb_migration.value_decisions import ValueDecision
 
 _INTEGER_TYPES = {"smallint": pa.int16(), "integer": pa.int32(), "bigint": pa.int64()}
 _FLOAT_TYPES = {"real": pa.float32(), "double precision": pa.float64()}
@@ -40,11 +42,16 @@ _FIXED_TYPES = {
 class BatchConverter:
     """Converts the batches of one table; columns stay in the plan's order and take the target's names.
 
-    ``schema`` is the Arrow schema of what ``convert`` returns.
+    ``schema`` is the Arrow schema of what ``convert`` returns. ``rows_changed`` counts, by column and
+    decision, the rows that decisions have changed so far. What the driver itself changes (half a surrogate
+    pair) is marked by bool columns after the others, one for each of ``marked_columns``, where the reader
+    was asked for them; without them such rows are not counted.
     """
 
     def __init__(self, columns: Sequence[ColumnPlan]) -> None:
         self._columns = tuple(columns)
+        self.marked_columns = tuple(column for column in columns if _replaced_by_driver(column) is not None)
+        self.rows_changed: Counter[tuple[ColumnPlan, ValueDecision]] = Counter()
         self.schema = pa.schema([(column.target.name, build_arrow_type(column)) for column in columns])
 
     def convert(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -54,10 +61,16 @@ class BatchConverter:
         before the load, so that this is the last guard and not the first.
         """
         arrays = []
-        for column, field, array in zip(self._columns, self.schema, batch.columns, strict=True):
+        count = len(self._columns)
+        for column, mark in zip(self.marked_columns, batch.columns[count:], strict=False):
+            decision = _replaced_by_driver(column)
+            assert decision is not None
+            self.rows_changed[column, decision] += pc.sum(mark).as_py() or 0
+        for column, field, array in zip(self._columns, self.schema, batch.columns[:count], strict=True):
             convert = _CONVERTERS.get(column.conversion, _cast)
             try:
-                converted = convert(array, field.type)
+                decided = decide_before(column, array, self.rows_changed)
+                converted = decide_after(column, convert(decided, field.type), self.rows_changed, convert)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                 raise ValueError(
                     f"column {column.source.name} ({column.source.type}) has a value that does not fit "
@@ -65,6 +78,10 @@ class BatchConverter:
                 ) from None
             arrays.append(converted)
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+
+def _replaced_by_driver(column: ColumnPlan) -> ValueDecision | None:
+    return next((decision for decision in column.decisions if decision.covers == "lone_surrogate"), None)
 
 
 def build_arrow_type(column: ColumnPlan) -> pa.DataType:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from blb_migration.model import Column
 from blb_migration.plan.build import TablePlan
 from blb_migration.postgres.names import TargetConnection
-from blb_migration.postgres.sequences import choose_next_value, read_column_extreme, set_sequence
+from blb_migration.postgres.sequences import (
+    can_reach,
+    choose_next_value,
+    exhaust_sequence,
+    read_column_extreme,
+    set_sequence,
+)
 
 
 @dataclass(frozen=True)
 class Numbering:
-    """The target column that numbers itself, and the number its next row gets."""
+    """The target column that numbers itself, and the number its next row gets; None when it has none left."""
 
     column: str
-    next_value: int
+    next_value: int | None
 
 
 def carry_numbering_on(
@@ -23,8 +30,9 @@ def carry_numbering_on(
     """Set every sequence of the table's loaded columns; returns the first, None when there is none.
 
     ``source_last_value`` is what the source's identity handed out last. The next number is one step
-    beyond both that and what the rows hold; the source's step is kept. Raises TargetError when the
-    number is outside the sequence's range.
+    beyond both that and what the rows hold; the source's step is kept. Where the source has used up its
+    column's type, and the sequence cannot go further either, the next insert fails on both sides. Raises
+    TargetError when the number is outside the sequence's range otherwise.
     """
     first: Numbering | None = None
     for column in table.columns:
@@ -40,6 +48,29 @@ def carry_numbering_on(
             seed=kept.seed,
             increment=kept.increment,
         )
-        set_sequence(connection, target_identity.sequence, next_value, kept.increment)
+        sequence = target_identity.sequence
+        if _is_used_up(column.source, next_value) and not can_reach(connection, sequence, next_value):
+            exhaust_sequence(connection, sequence, kept.increment)
+            first = first or Numbering(column.target.name, None)
+            continue
+        set_sequence(connection, sequence, next_value, kept.increment)
         first = first or Numbering(column.target.name, next_value)
     return first
+
+
+# The types an IDENTITY column may have, beside decimal and numeric with scale 0.
+_RANGES = {
+    "tinyint": (0, 2**8 - 1),
+    "smallint": (-(2**15), 2**15 - 1),
+    "int": (-(2**31), 2**31 - 1),
+    "bigint": (-(2**63), 2**63 - 1),
+}
+
+
+def _is_used_up(source: Column, next_value: int) -> bool:
+    """Whether the source's identity column could not take the number: SQL Server's error 8115."""
+    if source.identity is None:
+        return False
+    limit: int = 10 ** (source.type.precision or 18) - 1
+    low, high = _RANGES.get(source.type.name, (-limit, limit))
+    return not low <= next_value <= high

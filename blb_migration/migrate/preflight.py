@@ -7,22 +7,36 @@ refuse the migration (``refuse_if_errors``), warnings go along into the ledger a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from blb_migration.errors import PreflightRefused, SourceError, SourceUnreachable
+from blb_migration.migrate.collation_findings import find_insensitive_columns
 from blb_migration.migrate.context import Migration
+from blb_migration.migrate.default_findings import find_lost_defaults
+from blb_migration.migrate.key_findings import describe_key_answer
+from blb_migration.migrate.source_findings import find_hidden_tables
 from blb_migration.migrate.target_findings import find_target_obstacles
-from blb_migration.migrate.value_findings import describe_answer
+from blb_migration.migrate.value_findings import describe_answers
 from blb_migration.plan.build import Plan, TablePlan
 from blb_migration.plan.findings import Finding, Severity, has_errors, sort_findings
 from blb_migration.plan.project import Project
 from blb_migration.postgres import catalog as target_catalog
+from blb_migration.postgres.catalog_columns import read_insensitive_collations
+from blb_migration.postgres.ledger_records import LeftBehindRecord, ServerFacts
+from blb_migration.questions import Answer, KeyAnswer
 from blb_migration.sqlserver import catalog as source_catalog
 from blb_migration.sqlserver.connect import SourceSession
+from blb_migration.sqlserver.key_probes import answer_key_questions
+from blb_migration.sqlserver.left_behind import SourceModule, read_left_behind
 from blb_migration.sqlserver.probes import answer_questions
+from blb_migration.sqlserver.totals import count_rows
 
 _FINDINGS_IN_MESSAGE = 10
+
+AnyQuestion = TypeVar("AnyQuestion")
+AnyAnswer = TypeVar("AnyAnswer")
 
 
 @dataclass(frozen=True)
@@ -30,7 +44,8 @@ class PreflightResult:
     """What preflight found, and what it found it on.
 
     ``isolation`` is how the source was read, ``notes`` what the source could not tell, in words.
-    ``live_project`` has the catalogs of this moment.
+    ``live_project`` has the catalogs of this moment, ``source_objects`` are what the source holds besides
+    tables: nothing of it is migrated.
     """
 
     findings: tuple[Finding, ...]
@@ -39,6 +54,18 @@ class PreflightResult:
     isolation: str
     notes: tuple[str, ...]
     live_project: Project
+    source_objects: tuple[SourceModule, ...] = ()
+
+    @property
+    def facts(self) -> ServerFacts:
+        """What of this goes into the ledger beside the findings."""
+        return ServerFacts(
+            source_server=self.source_server,
+            target_server=self.target_server,
+            isolation=self.isolation,
+            notes=self.notes,
+            objects_left_behind=tuple(map(_as_left_behind, self.source_objects)),
+        )
 
     @property
     def row_estimates(self) -> dict[str, int]:
@@ -63,8 +90,13 @@ def run_preflight(migration: Migration) -> PreflightResult:
         findings = list(plan.findings)
         findings += _compare_with_definitions(migration.project.plan, plan)
         findings += find_target_obstacles(connection, migration.project)
+        findings += find_hidden_tables(session, project.source)
+        insensitive_collations = read_insensitive_collations(connection)
         for table in plan.tables:
+            findings += find_insensitive_columns(table, insensitive_collations)
+            findings += find_lost_defaults(table)
             findings += _ask_source(session, table)
+        source_objects = read_left_behind(session)
         return PreflightResult(
             findings=sort_findings(findings),
             source_server=f"SQL Server {project.source.server_version}",
@@ -72,6 +104,7 @@ def run_preflight(migration: Migration) -> PreflightResult:
             isolation=session.isolation,
             notes=tuple(session.notes),
             live_project=project,
+            source_objects=source_objects,
         )
 
 
@@ -88,6 +121,12 @@ def refuse_if_errors(result: PreflightResult) -> None:
         found=f"preflight found {len(errors)} errors\n" + "\n".join(shown) + "\nNothing was written",
         next_act="Settle each of them, then run again",
     )
+
+
+def _as_left_behind(module: SourceModule) -> LeftBehindRecord:
+    name = f"{module.schema}.{module.name}"
+    reason = f"A {module.kind} holds no rows; the new application brings its own, or somebody rewrites it."
+    return LeftBehindRecord(module.kind, f"{name} on {module.parent}" if module.parent else name, reason)
 
 
 def _compare_with_definitions(planned: Plan, live: Plan) -> Iterator[Finding]:
@@ -111,22 +150,73 @@ def _compare_with_definitions(planned: Plan, live: Plan) -> Iterator[Finding]:
     )
 
 
-def _ask_source(session: SourceSession, table: TablePlan) -> Iterator[Finding]:
-    columns = {column.source.name: column for column in table.columns}
+def _ask_one_by_one(
+    session: SourceSession, table: TablePlan
+) -> tuple[tuple[Answer, ...], tuple[KeyAnswer, ...], list[Finding]]:
+    """The same where one scan for everything failed: some servers lack a function, some a right.
+
+    A question that cannot be asked is a warning: what it would have found still fails the table's load
+    or its comparison. A table that cannot even be counted is an error.
+    """
     try:
-        answers = answer_questions(session, table.source, table.questions)
+        count_rows(session, table.source.name)
     except SourceUnreachable:
         raise
     except SourceError as error:
-        yield Finding(
-            "source_table_not_readable",
-            Severity.ERROR,
-            table.label,
-            error.found,
-            error.next_act or "give the source's log-in the SELECT right on this table",
+        next_act = error.next_act or "give the source's log-in the SELECT right on this table"
+        return (
+            (),
+            (),
+            [Finding("source_table_not_readable", Severity.ERROR, table.label, error.found, next_act)],
         )
-        return
-    for answer in answers:
-        finding = describe_answer(table, columns[answer.question.column], answer)
+    findings: list[Finding] = []
+    answers = _ask_each(
+        table, table.questions, lambda one: answer_questions(session, table.source, [one]), findings
+    )
+    key_answers = _ask_each(
+        table, table.key_questions, lambda one: answer_key_questions(session, table.source, [one]), findings
+    )
+    return answers, key_answers, findings
+
+
+def _ask_each(
+    table: TablePlan,
+    questions: Sequence[AnyQuestion],
+    ask: Callable[[AnyQuestion], tuple[AnyAnswer, ...]],
+    findings: list[Finding],
+) -> tuple[AnyAnswer, ...]:
+    """The answers to those questions the source can answer; the others become ``findings``."""
+    answers: list[AnyAnswer] = []
+    for question in questions:
+        try:
+            answers += ask(question)
+        except SourceUnreachable:
+            raise
+        except SourceError as error:
+            findings.append(
+                Finding(
+                    "question_not_answered",
+                    Severity.WARNING,
+                    table.label,
+                    f"the source could not answer the question {question} ({error.found}); what it would "
+                    "have found fails the load or the comparison instead",
+                )
+            )
+    return tuple(answers)
+
+
+def _ask_source(session: SourceSession, table: TablePlan) -> Iterator[Finding]:
+    """What the rows say, in two scans at most: one for values, one for keys."""
+    try:
+        answers = answer_questions(session, table.source, table.questions)
+        key_answers = answer_key_questions(session, table.source, table.key_questions)
+    except SourceUnreachable:
+        raise
+    except SourceError:
+        answers, key_answers, findings = _ask_one_by_one(session, table)
+        yield from findings
+    yield from describe_answers(table, answers)
+    for key_answer in key_answers:
+        finding = describe_key_answer(table, key_answer)
         if finding is not None:
             yield finding

@@ -25,7 +25,8 @@ def find_target_obstacles(connection: TargetConnection, project: Project) -> Ite
             "load into another database",
         )
         return
-    tables = [table for table in project.plan.tables if table.target.name in project.target.tables_by_name]
+    known = project.target.tables_by_name
+    tables = [table for table in project.plan_in_place.tables if table.target.name in known]
     traits = read_table_traits(connection, [table.target.name for table in tables])
     for table in tables:
         own = traits.get(table.target.name)

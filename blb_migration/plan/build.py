@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
 from blb_migration.model import Catalog, Table, TableName
@@ -16,15 +16,17 @@ from blb_migration.plan.columns import (
     ColumnPlan,
     ComputedPair,
     LeftBehind,
-    find_key_differences,
     plan_columns,
 )
 from blb_migration.plan.decisions import Decisions
+from blb_migration.plan.differences import find_column_differences
 from blb_migration.plan.findings import Finding, Severity, sort_findings
+from blb_migration.plan.key_differences import find_key_differences
+from blb_migration.plan.key_questions import find_key_questions
 from blb_migration.plan.match import TableMatch, match_tables
 from blb_migration.plan.order import Edge, LoadOrder, build_load_order
 from blb_migration.plan.totals import KeyTotal, build_key_totals
-from blb_migration.questions import Question
+from blb_migration.questions import KeyQuestion, Question
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class TablePlan:
     upstream: tuple[str, ...]
     key_totals: tuple[KeyTotal, ...]
     replace_rows: str | None
+    key_questions: tuple[KeyQuestion, ...] = ()
 
     @cached_property
     def target_column_names(self) -> dict[str, str]:
@@ -98,6 +101,7 @@ class Plan:
                             column.target.name,
                             str(column.target.type),
                             column.conversion,
+                            [str(decision) for decision in column.decisions],
                         ]
                         for column in table.columns
                     ],
@@ -119,6 +123,7 @@ def build_plan(source: Catalog, target: Catalog, decisions: Decisions) -> Plan:
         _iterate_edges(matched.pairs),
     )
     labels = {pair.source.name: pair.label for pair in matched.pairs}
+    targets = {pair.source.name: pair.target.name for pair in matched.pairs}
     groups = _groups_by_table(decisions, labels, findings)
     pairs = {pair.source.name: pair for pair in matched.pairs}
 
@@ -128,11 +133,12 @@ def build_plan(source: Catalog, target: Catalog, decisions: Decisions) -> Plan:
     tables = []
     for name in order.tables:
         table_plan, table_left_behind, table_findings = _plan_table(
-            pairs[name], order, labels, groups.get(name)
+            pairs[name], order, labels, targets, groups.get(name)
         )
         tables.append(table_plan)
         left_behind += table_left_behind
         findings += table_findings
+    tables = _ask_about_keys(tables, findings)
     findings += _describe_left_out_edges(order)
     return Plan(decisions.project, tuple(tables), tuple(left_behind), order.left_out, sort_findings(findings))
 
@@ -151,12 +157,16 @@ def _iterate_edges(pairs: Iterable[TableMatch]) -> Iterable[Edge]:
 
 
 def _plan_table(
-    pair: TableMatch, order: LoadOrder, labels: Mapping[TableName, str], group: str | None
+    pair: TableMatch,
+    order: LoadOrder,
+    labels: Mapping[TableName, str],
+    targets: Mapping[TableName, TableName],
+    group: str | None,
 ) -> tuple[TablePlan, list[LeftBehind], list[Finding]]:
     outcomes = list(plan_columns(pair))
     columns = tuple(outcome for outcome in outcomes if isinstance(outcome, ColumnPlan))
     key_totals, total_findings = build_key_totals(
-        pair.label, pair.decision.key_totals, {c.source.name: (c.source, c.target) for c in columns}
+        pair.label, pair.decision.key_totals, {c.source.name: c for c in columns}
     )
     name = pair.source.name
     table_plan = TablePlan(
@@ -164,7 +174,9 @@ def _plan_table(
         source=pair.source,
         target=pair.target,
         columns=columns,
-        computed=tuple(outcome for outcome in outcomes if isinstance(outcome, ComputedPair)),
+        computed=tuple(
+            outcome.with_inputs(columns) for outcome in outcomes if isinstance(outcome, ComputedPair)
+        ),
         source_key=pair.source.primary_key.columns if pair.source.primary_key else (),
         group=group or name.schema,
         level=order.levels[name],
@@ -173,9 +185,21 @@ def _plan_table(
         replace_rows=pair.decision.replace_rows,
     )
     findings = [outcome for outcome in outcomes if isinstance(outcome, Finding)]
-    findings += find_key_differences(pair, {c.source.name: c.target.name for c in columns})
+    findings += find_column_differences(pair.label, columns)
+    findings += find_key_differences(pair, {c.source.name: c.target.name for c in columns}, targets)
     left_behind = [outcome for outcome in outcomes if isinstance(outcome, LeftBehind)]
     return table_plan, left_behind, findings + total_findings
+
+
+def _ask_about_keys(tables: list[TablePlan], findings: list[Finding]) -> list[TablePlan]:
+    """The tables with their questions about keys, which only all tables together raise."""
+    by_target = {table.target.name: table for table in tables}
+    asking = []
+    for table in tables:
+        questions, key_findings = find_key_questions(table, by_target)
+        asking.append(replace(table, key_questions=questions))
+        findings += key_findings
+    return asking
 
 
 def _groups_by_table(

@@ -5,33 +5,55 @@ Deterministic and complete: every source column and every target column is accou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from blb_migration.model import Column, TableName
+from blb_migration.plan.decided_values import decide_values
 from blb_migration.plan.decisions import ColumnDecision
 from blb_migration.plan.findings import Finding, Severity
 from blb_migration.plan.match import TableMatch
-from blb_migration.plan.types import Conversion, build_questions, find_rule
+from blb_migration.plan.risks import build_questions
+from blb_migration.plan.target_names import build_cut_name, build_target_name
+from blb_migration.plan.types import Conversion, find_rule
 from blb_migration.questions import Question
+from blb_migration.value_decisions import DecidedColumn, ValueDecision
 
 
 @dataclass(frozen=True)
 class ColumnPlan:
-    """One source column and where its values go."""
+    """One source column and where its values go; ``decisions`` in the order in which they are applied."""
 
     source: Column
     target: Column
     conversion: Conversion
     questions: tuple[Question, ...]
+    decisions: tuple[ValueDecision, ...] = ()
 
 
 @dataclass(frozen=True)
 class ComputedPair:
-    """A column the target computes itself: not loaded, its values compared with the source's."""
+    """A column the target computes itself: not loaded, its values compared with the source's.
+
+    ``inputs`` are the columns it is computed from at the source, where decisions change their values: it is
+    then compared as it follows from those.
+    """
 
     source: Column
     target: Column
+    inputs: tuple[DecidedColumn, ...] = ()
+
+    def with_inputs(self, columns: Iterable[ColumnPlan]) -> ComputedPair:
+        """The pair with those of the table's columns that it depends on and that are decided on."""
+        if self.source.computed is None:
+            return self
+        text = self.source.computed.expression.lower()
+        inputs = tuple(
+            DecidedColumn(column.source, column.decisions)
+            for column in columns
+            if column.decisions and f"[{column.source.name.lower().replace(']', ']]')}]" in text
+        )
+        return replace(self, inputs=inputs)
 
 
 @dataclass(frozen=True)
@@ -69,9 +91,11 @@ def plan_columns(pair: TableMatch) -> Iterator[ColumnOutcome]:
     for column in pair.source.columns:
         decision = decisions.get(column.name.lower(), ColumnDecision.model_construct())
         if decision.skip is not None:
-            yield LeftBehind(pair.source.name, column.name, decision.skip, None)
+            yield LeftBehind(pair.source.name, column.name, decision.skip, pair.source.row_estimate)
             continue
-        target = _find_target_column(pair, decision.to or column.name)
+        target = _find_target_column(pair, decision.to or build_target_name(column.name, pair.names))
+        if target is None and decision.to is None:
+            target = _find_target_column(pair, build_cut_name(column.name, pair.names))
         if target is not None and target.name in fed:
             yield Finding(
                 "target_column_fed_twice",
@@ -83,7 +107,7 @@ def plan_columns(pair: TableMatch) -> Iterator[ColumnOutcome]:
             continue
         if target is not None:
             fed.add(target.name)
-        yield _plan_column(pair, column, target, decision.to or column.name)
+        yield from _plan_column(pair, column, target, decision)
     yield from _find_unfed_target_columns(pair, fed)
 
 
@@ -95,23 +119,27 @@ def _find_target_column(pair: TableMatch, wanted: str) -> Column | None:
     return folded[0] if len(folded) == 1 else None
 
 
-def _plan_column(pair: TableMatch, column: Column, target: Column | None, wanted: str) -> ColumnOutcome:
+def _plan_column(
+    pair: TableMatch, column: Column, target: Column | None, decision: ColumnDecision
+) -> Iterator[ColumnOutcome]:
     subject = f"{pair.label}.{column.name}"
     if target is None:
-        return Finding(
+        yield Finding(
             "source_column_without_target",
             Severity.ERROR,
             subject,
-            f"{column.type} at the source, no column {wanted} in {pair.target.name}",
+            f"{column.type} at the source, no column {decision.to or column.name} in {pair.target.name}",
             f"tables: {{{pair.label}: {{columns: {{{column.name}: {{skip: the reason}}}}}}}}, "
             "or 'to: target column'",
             row_count=pair.source.row_estimate,
         )
+        return
     if target.computed is not None:
-        return ComputedPair(column, target)
+        yield ComputedPair(column, target)
+        return
     rule = find_rule(column.type, target.type)
     if rule is None:
-        return Finding(
+        yield Finding(
             "no_rule_for_types",
             Severity.ERROR,
             subject,
@@ -119,7 +147,20 @@ def _plan_column(pair: TableMatch, column: Column, target: Column | None, wanted
             "no rule says what that would mean ('blb-migrate types' lists the rules)",
             "change the target's type, or skip the column in decisions.yaml",
         )
-    return ColumnPlan(column, target, rule.conversion, build_questions(column, target))
+        return
+    decisions, findings = decide_values(subject, decision, column, target)
+    questions = build_questions(column, target, decisions, is_in_key=_is_in_key(pair, column.name))
+    yield ColumnPlan(column, target, rule.conversion, questions, decisions)
+    yield from findings
+
+
+def _is_in_key(pair: TableMatch, column: str) -> bool:
+    """Whether the source compares this column's values with those of other rows."""
+    source = pair.source
+    keys = [key.columns for key in source.unique_keys] + [key.columns for key in source.foreign_keys]
+    keys += [source.primary_key.columns] if source.primary_key is not None else []
+    keys += [tuple(member.name for member in index.columns) for index in source.indexes if index.unique]
+    return any(column in columns for columns in keys)
 
 
 def _find_unfed_target_columns(pair: TableMatch, fed: set[str]) -> Iterator[Finding]:
@@ -134,27 +175,4 @@ def _find_unfed_target_columns(pair: TableMatch, fed: set[str]) -> Iterator[Find
             "no source column feeds it; "
             + ("every row gets its default or NULL" if fills_itself else "it is NOT NULL without a default"),
             None if fills_itself else "give the target column a default, or map a source column with 'to:'",
-        )
-
-
-def find_key_differences(pair: TableMatch, target_names: Mapping[str, str]) -> Iterator[Finding]:
-    """Foreign keys of the target that point to another table than the source's over the same columns.
-
-    ``target_names`` maps the loaded source columns to their target columns.
-    """
-    source_keys = {
-        tuple(target_names.get(column, column) for column in key.columns): key
-        for key in pair.source.foreign_keys
-    }
-    for key in pair.target.foreign_keys:
-        source_key = source_keys.get(key.columns)
-        if source_key is None or source_key.referred_table.name.lower() == key.referred_table.name.lower():
-            continue
-        yield Finding(
-            "foreign_key_points_elsewhere",
-            Severity.WARNING,
-            f"{pair.label}.{', '.join(key.columns)}",
-            f"refers to {source_key.referred_table} at the source and to {key.referred_table} at the "
-            "target; the key is proven when it is brought back",
-            "see that every value exists in both tables, or correct the target's key",
         )

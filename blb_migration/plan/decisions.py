@@ -6,19 +6,29 @@ Whether a decision's tables and columns exist is the plan's business (``build.py
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from blb_migration.errors import ConfigurationError
+from blb_migration.plan.target_names import NameStyle
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 GroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
+CaseInsensitive = Literal["report", "citext", "icu"]
 
 
 class _Strict(BaseModel):
@@ -42,20 +52,65 @@ class KeyTotalDecision(_Strict):
         return self
 
 
+@dataclass(frozen=True)
+class Replacement:
+    """What a value is replaced by or filled with, exactly as it is written in the file."""
+
+    text: str
+
+
+def _read_treatment(words: tuple[str, ...], key: str | None) -> Callable[[object], object]:
+    """A validator for one of ``words``, or for ``{key: text}``."""
+    allowed = ", ".join(f"'{word}'" for word in words) + (f" or {{{key}: value}}" if key else "")
+
+    def read(value: object) -> object:
+        if isinstance(value, Replacement) or (isinstance(value, str) and value in words):
+            return value
+        if isinstance(value, dict) and list(value) == [key] and isinstance(value[key], str):
+            return Replacement(value[key])
+        raise ValueError(f"{value!r} is not one of: {allowed}")
+
+    return read
+
+
+def _treatment(*words: str, key: str | None = None) -> Any:
+    return BeforeValidator(_read_treatment(("reject", *words), key))
+
+
+Treatment = str | Replacement | None
+
+
 class ColumnDecision(_Strict):
-    """What happens to one source column: left behind (``skip``, with the reason), or loaded into a
-    column of another name (``to``, with a ``reason``)."""
+    """What happens to one source column and to its values.
+
+    Left behind (``skip``, with the reason), or loaded into a column of another name (``to``), or values
+    that the target could not take are made to fit (the ``on_`` keys); the latter two with a ``reason``.
+    """
 
     skip: Reason | None = None
     to: Name | None = None
+    on_null: Annotated[Treatment, _treatment(key="fill")] = None
+    on_too_precise: Annotated[Treatment, _treatment("round", "truncate")] = None
+    on_too_long: Annotated[Treatment, _treatment("truncate")] = None
+    on_nul_character: Annotated[Treatment, _treatment("strip", key="replace")] = None
+    on_lone_surrogate: Annotated[Treatment, _treatment("replace")] = None
     reason: Reason | None = None
+
+    @property
+    def value_decisions(self) -> dict[str, str | Replacement]:
+        """What is decided about values, by key; ``reject`` is the default and left out."""
+        decided = {key: getattr(self, key) for key in type(self).model_fields if key.startswith("on_")}
+        return {key: value for key, value in decided.items() if value not in (None, "reject")}
 
     @model_validator(mode="after")
     def _has_one_kind(self) -> ColumnDecision:
-        if (self.skip is None) == (self.to is None):
-            raise ValueError("a column has either 'skip: reason' or 'to: target column' with a 'reason'")
-        if self.to is not None and self.reason is None:
-            raise ValueError("'to' needs a 'reason'")
+        decides_values = any(key.startswith("on_") for key in self.model_fields_set)
+        if (self.skip is None) == (self.to is None and not decides_values):
+            raise ValueError(
+                "a column has either 'skip: reason', or 'to: target column' and 'on_...' keys with a 'reason'"
+            )
+        if self.skip is None and self.reason is None:
+            raise ValueError("'to' and 'on_...' need a 'reason'")
         return self
 
 
@@ -83,15 +138,32 @@ class TableDecision(_Strict):
 
 
 class Decisions(_Strict):
-    """The whole file. Table names are ``schema.table``, or just ``table`` in ``default_schema``."""
+    """The whole file. Table names are ``schema.table``, or just ``table`` in ``default_schema``.
+
+    ``names`` is how source names are spelled at the target; ``case_insensitive`` and ``xml`` are what
+    columns are created as, where this tool creates the tables.
+    """
 
     project: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
     title: str = ""
     default_schema: Name = "dbo"
     schemas: dict[Name, Name] = Field(default_factory=lambda: {"dbo": "public"})
+    names: NameStyle = "keep"
+    case_insensitive: CaseInsensitive = "report"
+    xml: Literal["text", "xml"] = "text"
     tables: dict[Name, TableDecision] = Field(default_factory=dict)
     groups: dict[GroupName, tuple[Name, ...]] = Field(default_factory=dict)
     owners: dict[GroupName, tuple[str, ...]] = Field(default_factory=dict)
+
+
+class _LiteralLoader(yaml.SafeLoader):
+    """Takes plain values as they are written: 0.10, NO and 2020-01-01 stay text, to the last character."""
+
+
+_LiteralLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:null"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 @dataclass(frozen=True)
@@ -114,7 +186,7 @@ def read_decisions(path: Path) -> DecisionsFile:
             str(path),
             found=f"cannot be read ({error.strerror})",
             expected="a decisions.yaml",
-            next_act="Run 'blb-migrate plan --project DIR' to write a project folder",
+            next_act="Run 'blb-migrate init DIR' to make a project folder",
         ) from None
     except UnicodeDecodeError as error:
         raise ConfigurationError(
@@ -128,7 +200,7 @@ def parse_decisions(text: str, file_name: str) -> DecisionsFile:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         _refuse_duplicate_keys(root, file_name)
-        document = yaml.safe_load(text)
+        document = yaml.load(text, Loader=_LiteralLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigurationError(

@@ -14,6 +14,43 @@ class Severity(StrEnum):
     NOTE = "note"
 
 
+class Concern(StrEnum):
+    """What a finding is about; in Dagster each is a check on preflight, named like this."""
+
+    READY = "both_sides_are_ready"
+    CATALOGS = "catalogs_match"
+    VALUES = "values_fit"
+    KEYS = "keys_hold"
+
+
+# Codes that are not here are about the catalogs.
+_CONCERNS = {
+    **dict.fromkeys(
+        (
+            *("no_table_visible", "source_partly_visible", "source_table_not_readable", "target_is_live"),
+            *("target_table_not_ours_to_load", "row_security_forced", "triggers_disabled_for_the_load"),
+            *("table_has_inheriting_tables", "target_rows_not_ours", "target_rows_changed_since_the_load"),
+        ),
+        Concern.READY,
+    ),
+    **dict.fromkeys(
+        (
+            *("is_null", "decimal_finer_than", "decimal_outside", "integer_outside", "text_longer_than"),
+            *("fraction_finer_than", "offset_is_lost", "contains_nul", "lone_surrogate", "not_json"),
+            *("variant_base_types", "decision_does_not_fit", "decision_without_effect"),
+        ),
+        Concern.VALUES,
+    ),
+    **dict.fromkeys(
+        (
+            *("ends_in_space", "not_unique_at_target", "orphans", "orphans_carried", "unique_key_not_asked"),
+            *("parent_is_not_loaded", "foreign_key_points_elsewhere", "foreign_key_columns_differ"),
+            *("foreign_keys_not_at_target", "unique_keys_not_at_target", "unique_key_allows_several_nulls"),
+        ),
+        Concern.KEYS,
+    ),
+}
+
 _SEVERITY_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
 
@@ -34,6 +71,11 @@ class Finding:
     decision: str | None = None
     row_count: int | None = None
     first_keys: tuple[str, ...] = field(default=())
+
+    @property
+    def concern(self) -> Concern:
+        """What it is about."""
+        return _CONCERNS.get(self.code, Concern.CATALOGS)
 
     @property
     def sort_key(self) -> tuple[int, str, str]:

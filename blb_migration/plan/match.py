@@ -8,16 +8,18 @@ from difflib import get_close_matches
 from blb_migration.model import Catalog, Table, TableName
 from blb_migration.plan.decisions import Decisions, TableDecision
 from blb_migration.plan.findings import Finding, Severity
+from blb_migration.plan.target_names import NameStyle, build_cut_name, build_target_name
 
 
 @dataclass(frozen=True)
 class TableMatch:
-    """A source table, its target table, and what was decided about it."""
+    """A source table, its target table, what was decided about it, and how its columns' names are folded."""
 
     label: str
     source: Table
     target: Table
     decision: TableDecision
+    names: NameStyle = "keep"
 
 
 @dataclass(frozen=True)
@@ -34,33 +36,49 @@ def build_label(table: TableName, default_schema: str) -> str:
     return table.name if table.schema.lower() == default_schema.lower() else str(table)
 
 
+def find_table_decision(table: TableName, decisions: Decisions) -> TableDecision:
+    """What was decided about a source table, named with or without the default schema; else nothing."""
+    decided = {name.lower(): decision for name, decision in decisions.tables.items()}
+    names = {str(table).lower(), build_label(table, decisions.default_schema).lower()}
+    return next((decided[name] for name in sorted(names) if name in decided), TableDecision())
+
+
+def choose_target_table(table: TableName, decision: TableDecision, decisions: Decisions) -> TableName:
+    """The target table's name: the decision's ``to``, else the source's in its mapped schema, as the
+    decided style of names spells it."""
+    schemas = {schema.lower(): to for schema, to in decisions.schemas.items()}
+    schema = schemas.get(table.schema.lower()) or build_target_name(table.schema, decisions.names)
+    if decision.to is None:
+        return TableName(schema, build_target_name(table.name, decisions.names))
+    to_schema, dot, to_name = decision.to.partition(".")
+    return TableName(to_schema, to_name) if dot else TableName(schema, decision.to)
+
+
 def match_tables(source: Catalog, target: Catalog, decisions: Decisions) -> Matching:
     """Pair the tables: the decision's ``to``, else the same name in the mapped schema, any letter case."""
     pairs: list[TableMatch] = []
     skipped: list[tuple[Table, str]] = []
     findings: list[Finding] = []
-    exact = {str(table.name): table for table in target}
-    folded: dict[str, list[Table]] = {}
+    folded: dict[tuple[str, str], list[Table]] = {}
     for table in target:
-        folded.setdefault(str(table.name).lower(), []).append(table)
-    decided = {name.lower(): decision for name, decision in decisions.tables.items()}
-    schemas = {schema.lower(): to for schema, to in decisions.schemas.items()}
+        folded.setdefault(_fold(table.name), []).append(table)
     known_names: set[str] = set()
     taken: dict[TableName, str] = {}
     for table in source:
         label = build_label(table.name, decisions.default_schema)
-        names = {str(table.name).lower(), label.lower()}
-        known_names |= names
-        decision = next((decided[name] for name in sorted(names) if name in decided), TableDecision())
+        known_names |= {str(table.name).lower(), label.lower()}
+        decision = find_table_decision(table.name, decisions)
         if decision.skip is not None:
             skipped.append((table, decision.skip))
             continue
-        schema = schemas.get(table.name.schema.lower(), table.name.schema)
-        wanted = decision.to or table.name.name
-        full = wanted if decision.to and "." in wanted else f"{schema}.{wanted}"
-        candidates = [exact[full]] if full in exact else folded.get(full.lower(), [])
+        wanted = choose_target_table(table.name, decision, decisions)
+        exact = target.tables_by_name.get(wanted)
+        candidates = [exact] if exact is not None else folded.get(_fold(wanted), [])
+        if not candidates and decision.to is None:
+            cut = TableName(wanted.schema, build_cut_name(table.name.name, decisions.names))
+            candidates = folded.get(_fold(cut), [])
         if len(candidates) != 1:
-            findings.append(_describe_missing(table, label, full, candidates))
+            findings.append(_describe_missing(table, label, wanted, candidates))
             continue
         match = candidates[0]
         if match.name in taken:
@@ -75,7 +93,7 @@ def match_tables(source: Catalog, target: Catalog, decisions: Decisions) -> Matc
             )
             continue
         taken[match.name] = label
-        pairs.append(TableMatch(label, table, match, decision))
+        pairs.append(TableMatch(label, table, match, decision, decisions.names))
     findings += _find_decisions_without_table(decisions, known_names)
     decided_targets = {str(table.name).lower() for table, _ in skipped}
     for table in target:
@@ -94,12 +112,16 @@ def match_tables(source: Catalog, target: Catalog, decisions: Decisions) -> Matc
     return Matching(tuple(pairs), tuple(skipped), tuple(findings))
 
 
-def _describe_missing(table: Table, label: str, full: str, candidates: list[Table]) -> Finding:
+def _fold(table: TableName) -> tuple[str, str]:
+    return table.schema.lower(), table.name.lower()
+
+
+def _describe_missing(table: Table, label: str, wanted: TableName, candidates: list[Table]) -> Finding:
     if candidates:
         names = ", ".join(str(candidate.name) for candidate in candidates)
-        message = f"several target tables differ from {full} only by letter case: {names}"
+        message = f"several target tables differ from {wanted} only by letter case: {names}"
     else:
-        message = f"there is no table {full} at the target"
+        message = f"there is no table {wanted} at the target"
     return Finding(
         "source_table_without_target",
         Severity.ERROR,

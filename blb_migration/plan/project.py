@@ -17,6 +17,7 @@ from blb_migration.errors import ConfigurationError
 from blb_migration.model import Catalog
 from blb_migration.plan.build import Plan, build_plan
 from blb_migration.plan.decisions import DecisionsFile, read_decisions
+from blb_migration.plan.relocate import relocate_plan
 
 DECISIONS_FILE = "decisions.yaml"
 CATALOG_FILE = "catalog.json"
@@ -26,16 +27,26 @@ DEFAULT_PROJECT = BUILT_IN_PROJECTS / "blb3d_erp"
 
 @dataclass(frozen=True)
 class Project:
-    """What is migrated: both catalogs as discovered, and what a person decided."""
+    """What is migrated: both catalogs as discovered, and what a person decided.
+
+    ``scratch_prefix`` is set for a dry run: it stands before the target's schema names.
+    """
 
     folder: Path
     decisions_file: DecisionsFile
     source: Catalog
     target: Catalog
+    scratch_prefix: str | None = None
 
     @cached_property
     def plan(self) -> Plan:
-        """The plan of these catalogs under these decisions."""
+        """What is to be done: ``plan_in_place``, or the same onto scratch copies of the target's tables."""
+        in_place = self.plan_in_place
+        return in_place if self.scratch_prefix is None else relocate_plan(in_place, self.scratch_prefix)
+
+    @cached_property
+    def plan_in_place(self) -> Plan:
+        """The plan of these catalogs under these decisions, onto the target's own tables."""
         return build_plan(self.source, self.target, self.decisions_file.decisions)
 
     @property

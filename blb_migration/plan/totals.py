@@ -10,23 +10,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from blb_migration.model import Column
+from blb_migration.plan.columns import ColumnPlan
 from blb_migration.plan.decisions import KeyTotalDecision
 from blb_migration.plan.findings import Finding, Severity
+from blb_migration.value_decisions import ValueDecision
 
 
 @dataclass(frozen=True)
 class KeyTotal:
-    """One figure. ``column`` is None for a count. The two ``where`` are the engines' own SQL."""
+    """One figure. ``column`` is None for a count. The two ``where`` are the engines' own SQL.
+
+    ``decisions`` are those about the summed column's values.
+    """
 
     name: str
     source_column: str | None
     target_column: str | None
     source_where: str | None
     target_where: str | None
+    decisions: tuple[ValueDecision, ...] = ()
 
 
-Columns = Mapping[str, tuple[Column, Column]]
+Columns = Mapping[str, ColumnPlan]
 
 
 class _Unclear(Exception):
@@ -38,7 +43,7 @@ def build_key_totals(
 ) -> tuple[tuple[KeyTotal, ...], list[Finding]]:
     """The table's key totals, and a finding for each that cannot be run on both sides.
 
-    ``columns`` maps a source column's name to the (source, target) columns.
+    ``columns`` maps a source column's name to its plan.
     """
     totals: list[KeyTotal] = []
     findings: list[Finding] = []
@@ -67,8 +72,14 @@ def _build_total(decision: KeyTotalDecision, columns: Columns) -> KeyTotal:
     pair = columns.get(decision.sum.lower())
     if pair is None:
         raise _Unclear(f"no loaded column {decision.sum}")
-    source, target = pair
-    return KeyTotal(f"sum({decision.sum}){suffix}", source.name, target.name, source_where, target_where)
+    return KeyTotal(
+        f"sum({decision.sum}){suffix}",
+        pair.source.name,
+        pair.target.name,
+        source_where,
+        target_where,
+        pair.decisions,
+    )
 
 
 def translate_where(text: str, columns: Columns) -> tuple[str, str]:
@@ -88,21 +99,24 @@ def translate_where(text: str, columns: Columns) -> tuple[str, str]:
         if not isinstance(node, allowed):
             raise _Unclear(f"{node.sql(dialect='tsql')!r} is more than a comparison of columns with values")
 
-    def spell(side: int, dialect: str) -> str:
+    def spell(dialect: str) -> str:
         tree = condition.copy()
         for column in list(tree.find_all(exp.Column)):
             pair = columns.get(column.name.lower())
             if pair is None or column.table:
                 raise _Unclear(f"no loaded column {column.sql(dialect='tsql')}")
-            if dialect == "postgres" and pair[1].type.name == "boolean":
+            if pair.decisions:
+                raise _Unclear(f"the values of {pair.source.name} are changed by a decision")
+            if dialect == "postgres" and pair.target.type.name == "boolean":
                 _spell_booleans(column)
-            column.set("this", exp.to_identifier(pair[side].name, quoted=True))
+            name = pair.target.name if dialect == "postgres" else pair.source.name
+            column.set("this", exp.to_identifier(name, quoted=True))
         if dialect == "postgres":
             for national in list(tree.find_all(exp.National)):
                 national.replace(exp.Literal.string(national.name))
         return str(tree.sql(dialect=dialect))
 
-    return spell(0, "tsql"), spell(1, "postgres")
+    return spell("tsql"), spell("postgres")
 
 
 def _spell_booleans(column: object) -> None:

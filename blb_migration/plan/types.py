@@ -118,16 +118,13 @@ RULES: tuple[TypeRule, ...] = (
     TypeRule(_DECIMALS, _INTEGERS, Conversion.NUMERIC_TO_INTEGER, "found if it does not fit"),
     TypeRule(("real",), ("real", "double precision"), Conversion.FLOAT),
     TypeRule(("float",), ("double precision",), Conversion.FLOAT),
-    TypeRule(_CHARACTERS, _TEXTS, Conversion.TEXT, "found if longer, or with U+0000 or half a surrogate pair"),
+    TypeRule(_CHARACTERS, _TEXTS, Conversion.TEXT, "found if longer, with U+0000 or half a surrogate pair"),
     TypeRule(_CHARACTERS, ("json", "jsonb"), Conversion.JSON, "found if not JSON; jsonb keeps no spelling"),
-    TypeRule(_CHARACTERS, ("xml",), Conversion.TEXT, "not XML: refused by the target"),
     TypeRule(("json",), ("json", "jsonb"), Conversion.JSON, "as SQL Server prints it"),
     TypeRule(("json", "vector"), _TEXTS, Conversion.TEXT, "as SQL Server prints it"),
     TypeRule(("xml",), ("xml", *_TEXTS), Conversion.TEXT, "the XML as SQL Server serializes it"),
     TypeRule(("binary", "varbinary", "image"), ("bytea",), Conversion.BINARY),
-    TypeRule(
-        ("rowversion",), ("bytea",), Conversion.BINARY, "the bytes; nothing counts them up, reported"
-    ),
+    TypeRule(("rowversion",), ("bytea",), Conversion.BINARY, "the bytes; nothing counts them up, reported"),
     TypeRule(("date",), ("date",), Conversion.DATE),
     TypeRule(("date",), ("timestamp without time zone",), Conversion.DATE_TO_TIMESTAMP),
     TypeRule(("time",), ("time without time zone",), Conversion.TIME, _SEVENTH_DIGIT),

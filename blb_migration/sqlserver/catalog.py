@@ -91,6 +91,15 @@ def read_unreadable_tables(session: SourceSession) -> tuple[TableName, ...]:
     return tuple(sorted(TableName(*row) for row in _read(session, "UNREADABLE_TABLES")))
 
 
+def may_read_everything(session: SourceSession) -> bool | None:
+    """Whether the log-in may SELECT in the whole database, so that no table is hidden from it.
+
+    None when the server does not tell.
+    """
+    rows = _read_if_possible(session, "DATABASE_RIGHT", "log-in's rights")
+    return bool(rows[0][0]) if rows and rows[0][0] is not None else None
+
+
 def _read(session: SourceSession, kind: str) -> list[Row]:
     statement: str = getattr(catalog_rows, kind)
     return session.read_rows(statement, action=f"reading the catalog ({kind.lower().replace('_', ' ')})")

@@ -117,6 +117,9 @@ WHERE o.is_ms_shipped = 0
   AND HAS_PERMS_BY_NAME(QUOTENAME(s.name) + N'.' + QUOTENAME(o.name), N'OBJECT', N'SELECT') = 0
 """
 
+# 1, 0, or NULL where the server does not know
+DATABASE_RIGHT = "SELECT HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'SELECT')"
+
 # schema, name, type, parent table, definition (NULL: encrypted, CLR, or no VIEW DEFINITION right)
 MODULES = """
 SELECT s.name, o.name, o.type, p.name, m.definition
@@ -126,6 +129,19 @@ LEFT JOIN sys.objects AS p ON p.object_id = o.parent_object_id
 LEFT JOIN sys.sql_modules AS m ON m.object_id = o.object_id
 WHERE o.is_ms_shipped = 0
   AND o.type IN ('V', 'P', 'PC', 'X', 'FN', 'IF', 'TF', 'FS', 'FT', 'AF', 'TR', 'TA', 'SO')
+"""
+
+# schema, name, 2 for a system-versioned table, its history's schema and name, memory-optimized, has a
+# full-text index. The columns came with SQL Server 2016; older servers answer with an error.
+TABLE_FEATURES = """
+SELECT s.name, o.name, o.temporal_type, hs.name, h.name, o.is_memory_optimized,
+       CASE WHEN f.object_id IS NULL THEN 0 ELSE 1 END
+FROM sys.tables AS o
+JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+LEFT JOIN sys.tables AS h ON h.object_id = o.history_table_id
+LEFT JOIN sys.schemas AS hs ON hs.schema_id = h.schema_id
+LEFT JOIN sys.fulltext_indexes AS f ON f.object_id = o.object_id
+WHERE o.is_ms_shipped = 0
 """
 
 # schema, name, what it stands for

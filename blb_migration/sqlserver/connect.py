@@ -1,7 +1,9 @@
 """Sessions with SQL Server, through the Microsoft driver that mssql-python carries. No table is read here.
 
 A session is in autocommit, so that no transaction is opened by accident, and sets nothing but its isolation
-level, which ends with it. It belongs to the thread that opened it; open one per thread.
+level, which ends with it. One thread at a time uses it; open one per thread. Within ``keeping_sessions`` a
+session outlives its block and serves the next one, unless something went wrong in it, a result is unread, or
+it holds a snapshot.
 
 Two statements of one session see one and the same moment only under ``isolation="snapshot"``, where the whole
 session is one (reading) transaction; closing it rolls back. Two sessions never share a moment: for that,
@@ -14,11 +16,12 @@ import platform
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import replace
 from typing import Any, Literal
 
 from blb_migration.errors import SourceError, SourceUnreachable
+from blb_migration.kept_sessions import SessionKeeper
 from blb_migration.settings import SourceSettings
 from blb_migration.sqlserver.failures import (
     build_connection_failure,
@@ -43,6 +46,7 @@ _READ_DATABASES = """
 SELECT d.name FROM sys.databases AS d
 WHERE d.name NOT IN (N'master', N'tempdb', N'model', N'msdb') AND HAS_DBACCESS(d.name) = 1
 """
+_ARE_YOU_THERE = "SELECT 1"
 _SET_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL SNAPSHOT"
 
 
@@ -58,6 +62,7 @@ class SourceSession:
         self.subject = subject
         self.isolation: Isolation = "read committed"
         self.notes: list[str] = []
+        self._open_cursors = 0
 
     def read_rows(
         self,
@@ -88,6 +93,7 @@ class SourceSession:
     ) -> Iterator[Any]:
         """An executed driver cursor; leaving it early cancels the result instead of draining it."""
         cursor = self._connection.cursor()
+        self._open_cursors += 1
         try:
             try:
                 cursor.execute(statement, tuple(parameters)) if parameters else cursor.execute(statement)
@@ -97,6 +103,7 @@ class SourceSession:
         finally:
             with suppress(Exception):  # an unread result of a broken connection; the cause is raised already
                 cursor.close()
+                self._open_cursors -= 1
 
     def use_isolation(self, wanted: WantedIsolation) -> None:
         """Read from one moment if ``snapshot`` is wanted and the database allows it.
@@ -136,6 +143,18 @@ class SourceSession:
             return error
         return build_statement_failure(error, subject or self.subject, f"{action} failed")
 
+    @property
+    def is_reusable(self) -> bool:
+        """Whether nothing of its last use is left: no snapshot, no cursor that could not be closed."""
+        return self.isolation != "snapshot" and self._open_cursors == 0
+
+    def is_alive(self) -> bool:
+        """Whether the server still answers it."""
+        try:
+            return bool(self.read_rows(_ARE_YOU_THERE, action="asking whether the session is alive"))
+        except SourceError:
+            return False
+
     def close(self) -> None:
         """End the session at once, also in the middle of a large result."""
         with suppress(Exception):  # the server may be gone; there is nothing left to lose
@@ -143,24 +162,52 @@ class SourceSession:
 
 
 class SourceConnector:
-    """Opens sessions with one source database; holds no connection itself and may be shared and pickled."""
+    """Opens sessions with one source database; may be shared between threads, and pickled.
+
+    It holds a connection only while one is in use, or within ``keeping_sessions``.
+    """
 
     def __init__(self, settings: SourceSettings, *, isolation: WantedIsolation = "read committed") -> None:
         self.settings = settings
         self.isolation = isolation
+        self._keeper: SessionKeeper[SourceSession] = SessionKeeper(SourceSession.close)
+
+    def keeping_sessions(self) -> AbstractContextManager[None]:
+        """Within the block, sessions are kept for the next ``connect`` instead of being closed."""
+        return self._keeper.keeping()
 
     @contextmanager
     def connect(self) -> Iterator[SourceSession]:
-        """A new session, closed on leaving.
+        """A session, new or kept, closed on leaving unless it is kept.
 
         Raises SourceUnreachable saying whether host, log-in, database, encryption or time was the cause.
         """
+        session = self._take_kept() or self._open_session()
+        try:
+            yield session
+        except BaseException:
+            session.close()
+            raise
+        if session.is_reusable:
+            self._keeper.give_back(session)
+        else:
+            session.close()
+
+    def _take_kept(self) -> SourceSession | None:
+        while (session := self._keeper.take()) is not None:
+            if session.is_alive():
+                return session
+            session.close()
+        return None
+
+    def _open_session(self) -> SourceSession:
         session = SourceSession(self._open_connection(), self.settings.masked_url)
         try:
             session.use_isolation(self.isolation)
-            yield session
-        finally:
+        except BaseException:
             session.close()
+            raise
+        return session
 
     def _open_connection(self) -> Any:
         self._refuse_closed_port()

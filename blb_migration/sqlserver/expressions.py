@@ -6,8 +6,12 @@ probes use the same expressions, so that they speak of the same values.
 
 from __future__ import annotations
 
-from blb_migration.model import Column
+import re
+from collections.abc import Sequence
+
+from blb_migration.model import Column, ColumnType
 from blb_migration.sqlserver.names import quote_name
+from blb_migration.value_decisions import DecidedColumn, ValueDecision
 
 # Half a surrogate pair is one character, a whole one is one too: so LEN counts code points, as PostgreSQL
 # does.
@@ -15,6 +19,9 @@ CODE_POINT_COLLATION = "Latin1_General_100_CI_AS_SC"
 
 # Compares UTF-16 code units one by one: in other collations U+0000 and half surrogates weigh nothing.
 CODE_UNIT_COLLATION = "Latin1_General_100_BIN2"
+
+# A name in brackets (group 1), or a literal, in which brackets mean nothing.
+BRACKETED_NAME = re.compile(r"\[((?:[^\]]|\]\])*)\]|'(?:[^']|'')*'")
 
 TEXT_TYPES = frozenset({"char", "varchar", "text", "nchar", "nvarchar", "ntext", "xml", "json"})
 _READ_FORMS = {
@@ -40,7 +47,14 @@ def read_expression(column: Column) -> str:
     name = quote_name(column.name)
     if column.type.name == "sql_variant":
         return _variant_as_text(name)
+    if column.type.name == "varchar" and column.type.length is None and _is_utf8(column):
+        # mssql-python 1.16 drops characters beyond U+FFFF from the first such value of an Arrow batch.
+        return f"CAST({name} AS nvarchar(max))"
     return _READ_FORMS.get(column.type.name, "{0}").format(name)
+
+
+def _is_utf8(column: Column) -> bool:
+    return column.collation is not None and column.collation.upper().endswith("_UTF8")
 
 
 def text_expression(column: Column) -> str:
@@ -48,9 +62,93 @@ def text_expression(column: Column) -> str:
     return f"CAST({read_expression(column)} AS nvarchar(max))"
 
 
-def code_point_count(column: Column) -> str:
+def code_point_count(column: Column, decisions: Sequence[ValueDecision] = ()) -> str:
     """The number of characters of a text, trailing spaces included, as PostgreSQL's char_length counts."""
-    return f"LEN({text_expression(column)} COLLATE {CODE_POINT_COLLATION} + N'.') - 1"
+    text = decided_expression(column, decisions, text_expression(column))
+    return f"LEN({text} COLLATE {CODE_POINT_COLLATION} + N'.') - 1"
+
+
+def exact_expression(expression: str) -> str:
+    """A text as one that is equal only to the very same characters, trailing spaces included.
+
+    Comparisons pad the shorter side with spaces, in binary collations too: hence the mark at the end.
+    """
+    return f"({expression} COLLATE {CODE_UNIT_COLLATION} + N'.')"
+
+
+def decided_expression(
+    column: Column, decisions: Sequence[ValueDecision], expression: str | None = None
+) -> str:
+    """A column's value after a person's decisions, as the load writes it: what both sides are compared by.
+
+    ``expression`` is how the value is read before them, ``read_expression`` if not given. Half surrogate
+    pairs stay as they are: the driver hands each over as U+FFFD, and both are one character.
+    """
+    value = read_expression(column) if expression is None else expression
+    for decision in decisions:
+        value = _apply(decision, value, column.type)
+    return value
+
+
+def computed_expression(column: Column, inputs: Sequence[DecidedColumn]) -> str:
+    """A computed column's value as it follows from its inputs after their decisions.
+
+    SQL Server keeps a computed column's text with every column name in brackets.
+    """
+    assert column.computed is not None
+    decided = {item.column.name.lower(): item for item in inputs}
+
+    def replace_name(match: re.Match[str]) -> str:
+        item = decided.get((match[1] or "").replace("]]", "]").lower())
+        return match[0] if item is None else f"({decided_expression(item.column, item.decisions)})"
+
+    return f"({BRACKETED_NAME.sub(replace_name, column.computed.expression)})"
+
+
+def _apply(decision: ValueDecision, value: str, column_type: ColumnType) -> str:
+    match decision.covers:
+        case "is_null":
+            return f"COALESCE({value}, {literal(decision.value or '', column_type)})"
+        case "contains_nul":
+            by = literal(decision.value or "", _TEXT)
+            zero = f"NCHAR(0) COLLATE {CODE_UNIT_COLLATION}"
+            return f"REPLACE(CAST({value} AS nvarchar(max)) COLLATE {CODE_UNIT_COLLATION}, {zero}, {by})"
+        case "text_longer_than":
+            return f"LEFT({value} COLLATE {CODE_POINT_COLLATION}, {decision.limit})"
+        case "decimal_finer_than":
+            # Cast first: ROUND keeps its argument's precision, and 9.99 of decimal(3,2) would overflow.
+            cut = ", 1" if decision.action == "truncate" else ""
+            return f"ROUND(CAST({value} AS decimal(38, {_scale(column_type)})), {decision.limit}{cut})"
+        case "fraction_finer_than":
+            step = 10 ** (9 - (decision.limit or 0))
+            return f"DATEADD(nanosecond, -(DATEPART(nanosecond, {value}) % {step}), {value})"
+        case "lone_surrogate":
+            return value
+
+
+_TEXT = ColumnType("nvarchar")
+_NUMBERS = frozenset({"tinyint", "smallint", "int", "bigint", "decimal", "numeric", "money", "smallmoney"})
+
+
+def _scale(column_type: ColumnType) -> int:
+    return 4 if column_type.name in ("money", "smallmoney") else column_type.scale or 0
+
+
+def literal(value: str, column_type: ColumnType) -> str:
+    """A decided value in T-SQL, of the column's type. Texts are written as their bytes: nothing to quote."""
+    if column_type.name in TEXT_TYPES or column_type.name in ("sql_variant", "hierarchyid"):
+        encoded = value.encode("utf-16-le")
+        if not encoded:
+            return "N''"
+        length = len(encoded) // 2 if len(encoded) <= 8000 else "max"
+        return f"CAST(0x{encoded.hex().upper()} AS nvarchar({length}))"
+    if column_type.name == "bit":
+        return f"CAST({int(value == 'true')} AS bit)"
+    if column_type.name in _NUMBERS or column_type.name in ("float", "real"):
+        return f"CAST({value} AS {column_type})"
+    if not set(value) <= set("0123456789abcdefABCDEF-:.+T"):
+        raise ValueError(f"{value!r} is no value of {column_type}")
+    return f"CAST(N'{value}' AS {column_type})"
 
 
 def _variant_as_text(name: str) -> str:

@@ -15,6 +15,7 @@ from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.expressions import (
     CODE_UNIT_COLLATION,
     code_point_count,
+    decided_expression,
     read_expression,
     text_expression,
 )
@@ -52,7 +53,7 @@ def answer_questions(
         Answer(
             question,
             int(count),
-            read_first_keys(session, table, condition, first_keys) if count else (),
+            read_first_keys(session, table, condition, first_keys) if count and question.wants_keys else (),
         )
         for question, condition, count in zip(questions, conditions, row, strict=True)
     )
@@ -79,47 +80,59 @@ def read_first_keys(
 def build_condition(table: Table, question: Question) -> str:
     """The T-SQL condition that is true for the rows in question."""
     column = table.columns_by_name[question.column]
+    if question.kind.startswith(("decimal", "integer")):
+        return _build_number_condition(column, question)
     name = quote_name(column.name)
     match question.kind, question.arguments:
         case "is_null", ():
             return f"{name} IS NULL"
-        case "decimal_does_not_fit", (precision, scale):
-            return _does_not_fit(column, precision, scale)
-        case "integer_outside", (minimum, maximum):
-            return f"({name} < {minimum} OR {name} > {maximum})"
-        case "fraction_finer_than", (digits,):
+        case "fraction_finer_than", (int(digits),):
             return f"DATEPART(nanosecond, {name}) % {10 ** (9 - digits)} <> 0"
+        case "offset_is_lost", ():
+            return f"DATEPART(tzoffset, {name}) <> 0"
+        case "variant_of_type", (str(base_type),):
+            return f"CAST(SQL_VARIANT_PROPERTY({name}, 'BaseType') AS nvarchar(128)) = N'{base_type}'"
     return _build_text_condition(column, question)
+
+
+def _build_number_condition(column: Column, question: Question) -> str:
+    if column.type.name in ("real", "float"):
+        raise ValueError(f"{column.name} is a {column.type}: its decimal digits are not defined")
+    value = decided_expression(column, question.after)
+    match question.kind, question.arguments:
+        case "decimal_finer_than", (int(digits),):
+            return f"{value} <> ROUND({value}, {digits}, 1)"  # with 1 it cuts, so it never overflows
+        case "decimal_outside", (int(digits),):
+            # No number of SQL Server has more than 38 digits, nor can a literal have more.
+            return f"({value} >= {10**digits} OR {value} <= -{10**digits})" if digits < 38 else "1 = 0"
+        case "integer_outside", (int(minimum), int(maximum)):
+            return f"({value} < {minimum} OR {value} > {maximum})"
+    raise _unclear(question)
 
 
 def _build_text_condition(column: Column, question: Question) -> str:
     units = f"{text_expression(column)} COLLATE {CODE_UNIT_COLLATION}"
     match question.kind, question.arguments:
-        case "text_longer_than", (characters,):
+        case "text_longer_than", (int(characters),):
             # Bytes are quick to count and never fewer than characters; but those of xml are of another form.
             value = text_expression(column) if column.type.name == "xml" else read_expression(column)
-            return f"(DATALENGTH({value}) > {characters} AND {code_point_count(column)} > {characters})"
+            count = code_point_count(column, question.after)
+            return f"(DATALENGTH({value}) > {characters} AND {count} > {characters})"
+        case "ends_in_space", ():
+            value = read_expression(column)
+            return f"DATALENGTH(RTRIM({value})) <> DATALENGTH({value})"
         case "contains_nul", ():
             return f"CHARINDEX(NCHAR(0) COLLATE {CODE_UNIT_COLLATION}, {units}) > 0"
         case "lone_surrogate", ():
             likes = [f"{units} LIKE {_pattern(pattern)}" for pattern in _LONE_SURROGATES]
             return f"({' OR '.join(likes)})"
         case "not_json", ():
-            return f"ISJSON({text_expression(column)}) = 0"
-    raise ValueError(f"no question {question.kind} with {len(question.arguments)} arguments")
+            return f"ISJSON({decided_expression(column, question.after, text_expression(column))}) = 0"
+    raise _unclear(question)
 
 
-def _does_not_fit(column: Column, precision: int, scale: int) -> str:
-    """More digits than asked behind the point, or before it. ROUND(…, 1) cuts, so it never overflows."""
-    name = quote_name(column.name)
-    if column.type.name in ("real", "float"):
-        raise ValueError(f"{column.name} is a {column.type}: its decimal digits are not defined")
-    parts = [f"{name} <> ROUND({name}, {scale}, 1)"]
-    whole_digits = precision - scale
-    if whole_digits < 38:
-        limit = 10**whole_digits
-        parts.append(f"{name} >= {limit} OR {name} <= -{limit}")
-    return f"({' OR '.join(parts)})"
+def _unclear(question: Question) -> ValueError:
+    return ValueError(f"no question {question.kind} with {len(question.arguments)} arguments")
 
 
 def _pattern(pattern: str) -> str:

@@ -11,7 +11,7 @@ with short texts: 1,250,000 rows a second in steps of 32 rows, 2,200,000 in step
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -54,13 +54,19 @@ def build_select(
     columns: Sequence[Column],
     key_range: KeyRange | None = None,
     order_by: Sequence[str] = (),
+    *,
+    marks: Sequence[str] = (),
+    expressions: Mapping[str, str] | None = None,
 ) -> tuple[str, tuple[object, ...]]:
-    """The SELECT and its parameters: an explicit, quoted column list in the order given."""
+    """The SELECT and its parameters: an explicit, quoted column list in the order given, then the marks."""
     select_list = ", ".join(
         expression if expression == quote_name(column.name) else f"{expression} AS {quote_name(column.name)}"
         for column in columns
-        for expression in [read_expression(column)]
+        for expression in [(expressions or {}).get(column.name) or read_expression(column)]
     )
+    for number, mark in enumerate(marks):
+        name = quote_name(_name_mark(number))
+        select_list += f", CAST(CASE WHEN {mark} THEN 1 ELSE 0 END AS bit) AS {name}"
     statement = f"SELECT {select_list} FROM {quote_table(table)}"
     conditions, parameters = [], []
     if key_range is not None:
@@ -75,6 +81,10 @@ def build_select(
     return statement, tuple(parameters)
 
 
+def _name_mark(number: int) -> str:
+    return f"mark {number}"
+
+
 def read_batches(
     session: SourceSession,
     table: TableName,
@@ -82,6 +92,8 @@ def read_batches(
     *,
     key_range: KeyRange | None = None,
     order_by: Sequence[str] = (),
+    marks: Sequence[str] = (),
+    expressions: Mapping[str, str] | None = None,
     target_batch_bytes: int = TARGET_BATCH_BYTES,
 ) -> Generator[pa.RecordBatch, None, None]:
     """Stream a table's rows; yields nothing for an empty one. Closing the iterator cancels the read.
@@ -91,11 +103,18 @@ def read_batches(
     other dates and times as timestamp[us] (a seventh digit is cut off), datetimeoffset as its instant in
     UTC.
 
+    ``marks`` are conditions (of ``probes.build_condition``) about what a value loses on its way through the
+    driver; each adds a bool column after the others, true where the row met it.
+
+    ``expressions`` says in T-SQL how columns are read that are not read as they stand, by their names.
+
     Raises SourceError naming the table and the rows read so far; an error never looks like the end.
     """
-    statement, parameters = build_select(table, columns, key_range, order_by)
+    statement, parameters = build_select(
+        table, columns, key_range, order_by, marks=marks, expressions=expressions
+    )
     sizes = BatchSizes(columns, target_batch_bytes)
-    names = [column.name for column in columns]
+    names = [column.name for column in columns] + [_name_mark(number) for number in range(len(marks))]
     rows_read = 0
     steps: list[pa.RecordBatch] = []
     with session.open_cursor(

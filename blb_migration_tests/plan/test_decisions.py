@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from blb_migration.errors import ConfigurationError, ExitCode
-from blb_migration.plan.decisions import parse_decisions, read_decisions
+from blb_migration.plan.decisions import (
+    ColumnDecision,
+    Decisions,
+    KeyTotalDecision,
+    Replacement,
+    TableDecision,
+    parse_decisions,
+    read_decisions,
+)
+
+COLUMN = "project: x\ntables:\n  t:\n    columns:\n      c:\n"
 
 
 @pytest.mark.parametrize(
@@ -19,7 +31,11 @@ from blb_migration.plan.decisions import parse_decisions, read_decisions
         ("project: x\ntables:\n  users:\n    skip: ''\n", 4, "at least 3 characters"),
         ("tables: {}\n", 1, "Field required"),
         ("project: x\ntables:\n  a: {skip: one reason}\n  a: {skip: another}\n", 4, "stands here and on"),
-        ("project: x\ntables:\n  t:\n    columns:\n      c: {to: d}\n", 5, "'to' needs a 'reason'"),
+        ("project: x\ntables:\n  t:\n    columns:\n      c: {to: d}\n", 5, "need a 'reason'"),
+        ("project: x\ntables:\n  t:\n    columns:\n      c: {reason: because}\n", 5, "on_...' keys"),
+        ("project: x\ntables:\n  t:\n    columns:\n      c: {on_null: reject}\n", 5, "need a 'reason'"),
+        (f"{COLUMN}        on_null: fill\n        reason: yes\n", 6, "{fill: value}"),
+        (f"{COLUMN}        on_too_precise: up\n        reason: yes\n", 6, "'round'"),
         ("project: x\ntables:\n  t:\n    key_totals:\n      - where: a = 1\n", 5, "either 'sum: column'"),
         ("- a list\n", 1, "holds list"),
     ],
@@ -33,7 +49,7 @@ def test_the_message_names_line_and_fault(text: str, line: int, found: str) -> N
 
 
 def test_a_missing_file_says_how_to_write_one(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="blb-migrate plan --project"):
+    with pytest.raises(ConfigurationError, match="blb-migrate init"):
         read_decisions(tmp_path / "decisions.yaml")
 
 
@@ -42,3 +58,36 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     path.write_bytes("project: x\ntitle: Größe\n".encode("latin-1"))
     with pytest.raises(ConfigurationError, match="not UTF-8"):
         read_decisions(path)
+
+
+DOCUMENTATION = (Path(__file__).parents[2] / "docs" / "decisions.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("heading", "model"),
+    [
+        ("The file", Decisions),
+        ("A table", TableDecision),
+        ("A column", ColumnDecision),
+        ("A key total", KeyTotalDecision),
+    ],
+)
+def test_every_key_is_documented_and_every_documented_key_exists(
+    heading: str, model: type[BaseModel]
+) -> None:
+    section = DOCUMENTATION.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    documented = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    assert sorted(documented) == sorted(model.model_fields)
+
+
+def test_the_documented_example_is_a_decisions_file() -> None:
+    example = DOCUMENTATION.partition("```yaml\n")[2].partition("```")[0]
+    decisions = parse_decisions(example, "decisions.md").decisions
+    assert decisions.tables["inventory"].columns["on_hand_quantity"].on_null == Replacement("0")
+
+
+def test_plain_values_are_taken_as_they_are_written() -> None:
+    text = f"{COLUMN}        on_null: {{fill: VALUE}}\n        reason: it was empty\n"
+    for value in ("0.10", "NO", "2020-01-01", "007", "1e3", "12345678901234567.89"):
+        columns = parse_decisions(text.replace("VALUE", value), "x").decisions.tables["t"].columns
+        assert columns["c"].on_null == Replacement(value)

@@ -113,7 +113,8 @@ def test_the_cycle_gives_up_the_edge_the_target_lacks() -> None:
     result = plan(source, target)
     assert [table_plan.label for table_plan in result.tables] == ["quotes", "orders"]
     assert result.tables_by_label["orders"].upstream == ("quotes",)
-    assert codes(result, Severity.NOTE) == [("cycle_collapsed", "dbo.quotes")]
+    assert ("cycle_collapsed", "dbo.quotes") in codes(result, Severity.NOTE)
+    assert ("foreign_keys_not_at_target", "quotes") in codes(result, Severity.NOTE)
 
 
 def test_a_key_that_points_elsewhere_at_the_target_is_a_warning() -> None:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from blb_migration.plan.types import RULES, build_questions, find_rule
+from blb_migration.model import ColumnType
+from blb_migration.plan.risks import build_questions
+from blb_migration.plan.types import ARROW_TYPES, RULES, find_rule, render_type_table
+from blb_migration.postgres.encoders import is_loadable_type
 from blb_migration_tests.plan.catalogs import column
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.mark.parametrize(
@@ -15,28 +22,28 @@ from blb_migration_tests.plan.catalogs import column
         ("c int", "c integer not null", ["is_null"]),
         ("c bigint", "c integer", ["integer_outside"]),
         ("c tinyint", "c smallint", []),
-        ("c decimal(18,4)", "c numeric(10,2)", ["decimal_does_not_fit"]),
+        ("c decimal(18,4)", "c numeric(10,2)", ["decimal_finer_than", "decimal_outside"]),
         ("c decimal(18,4)", "c numeric(18,4)", []),
         ("c decimal(18,4)", "c numeric(20,4)", []),
         ("c decimal(18,4)", "c numeric(20,6)", []),
-        ("c decimal(18,4)", "c numeric(19,6)", ["decimal_does_not_fit"]),
+        ("c decimal(18,4)", "c numeric(19,6)", ["decimal_outside"]),
         ("c decimal(18,4)", "c numeric", []),
         ("c money", "c numeric(19,4)", []),
-        ("c money", "c numeric(18,4)", ["decimal_does_not_fit"]),
+        ("c money", "c numeric(18,4)", ["decimal_outside"]),
         ("c int", "c numeric(10,0)", []),
-        ("c int", "c numeric(8,0)", ["decimal_does_not_fit"]),
+        ("c int", "c numeric(8,0)", ["decimal_outside"]),
         ("c decimal(9,0)", "c integer", []),
         ("c decimal(10,0)", "c integer", ["integer_outside"]),
-        ("c decimal(9,2)", "c integer", ["decimal_does_not_fit"]),
+        ("c decimal(9,2)", "c integer", ["decimal_finer_than"]),
         ("c varchar(50)", "c character varying(50)", ["contains_nul"]),
-        ("c varchar(255)", "c character varying(100)", ["text_longer_than", "contains_nul"]),
+        ("c varchar(255)", "c character varying(100)", ["contains_nul", "text_longer_than"]),
         ("c nvarchar(50)", "c text", ["contains_nul", "lone_surrogate"]),
         ("c nvarchar", "c json", ["contains_nul", "lone_surrogate", "not_json"]),
         ("c datetime", "c timestamp without time zone", []),
         ("c datetime2(7)", "c timestamp without time zone", ["fraction_finer_than"]),
         ("c datetime2(3)", "c timestamp without time zone", []),
         ("c time(7)", "c time without time zone", ["fraction_finer_than"]),
-        ("c datetimeoffset(7)", "c timestamp with time zone", ["fraction_finer_than"]),
+        ("c datetimeoffset(7)", "c timestamp with time zone", ["fraction_finer_than", "offset_is_lost"]),
         ("c uniqueidentifier", "c uuid", []),
         ("c bit", "c boolean", []),
         ("c tinyint", "c boolean", ["integer_outside"]),
@@ -67,3 +74,27 @@ def test_a_pair_that_would_lose_or_guess_has_no_rule(source: str, target: str) -
 def test_each_pair_has_one_rule() -> None:
     pairs = [(source, target) for rule in RULES for source in rule.sources for target in rule.targets]
     assert len(pairs) == len(set(pairs))
+
+
+# "Data types (Transact-SQL)", 2026: every type a column can have. sysname is an alias that servers have.
+EVERY_TYPE = {
+    *("bigint", "int", "smallint", "tinyint", "bit", "decimal", "numeric", "money", "smallmoney"),
+    *("float", "real"),
+    *("date", "time", "datetime", "smalldatetime", "datetime2", "datetimeoffset"),
+    *("char", "varchar", "text", "nchar", "nvarchar", "ntext", "sysname", "binary", "varbinary", "image"),
+    *("rowversion", "uniqueidentifier", "sql_variant", "xml", "json", "vector"),
+    *("hierarchyid", "geometry", "geography"),
+}
+
+
+def test_every_type_of_sql_server_has_a_rule_and_an_arrow_type() -> None:
+    assert EVERY_TYPE == set(ARROW_TYPES) == {source for rule in RULES for source in rule.sources}
+
+
+def test_every_target_type_can_be_written() -> None:
+    targets = {target for rule in RULES for target in rule.targets}
+    assert [name for name in targets if not is_loadable_type(ColumnType(name))] == []
+
+
+def test_the_documentation_holds_the_table_of_types() -> None:
+    assert render_type_table() in (DOCS / "type-mapping.md").read_text(encoding="utf-8")

@@ -12,12 +12,17 @@ from blb_migration.sandbox.results import SqlServerError
 from blb_migration.sandbox.server import SqlServerStandIn
 from blb_migration.sandbox.tds.faults import Fault
 from blb_migration.settings import parse_source_url
-from blb_migration.sqlserver.catalog import build_column_type, read_catalog, read_unreadable_tables
+from blb_migration.sqlserver.catalog import (
+    build_column_type,
+    may_read_everything,
+    read_catalog,
+    read_unreadable_tables,
+)
 from blb_migration.sqlserver.connect import SourceConnector, SourceSession
 from blb_migration.sqlserver.left_behind import SourceModule, read_left_behind
 from blb_migration.sqlserver.totals import count_rows
 from blb_migration_tests.sqlserver.conftest import CLERK
-from blb_migration_tests.sqlserver.scripted import NAME, PASSWORD, Script
+from blb_migration_tests.sqlserver.scripted import BIT, INT, NAME, PASSWORD, Script
 from blb_migration_tests.sqlserver.workshop import COLLATION, MATERIALS, TABLES
 
 
@@ -120,6 +125,14 @@ def test_every_table_of_the_workshop_may_be_read(workshop: SourceSession) -> Non
     assert read_unreadable_tables(workshop) == ()
 
 
+@pytest.mark.parametrize(("told", "expected"), [(1, True), (0, False), (None, None)])
+def test_a_log_in_that_cannot_see_everything_is_known(
+    session: SourceSession, script: Script, told: int | None, expected: bool | None
+) -> None:
+    script.answer("N'DATABASE', N'SELECT'", [INT], [(told,)])
+    assert may_read_everything(session) is expected
+
+
 class TestLeftBehind:
     def test_all_kinds_are_named(self, session: SourceSession, script: Script) -> None:
         script.answer(
@@ -132,16 +145,27 @@ class TestLeftBehind:
             ],
         )
         script.answer("sys.synonyms", [NAME, NAME, NAME], [("dbo", "parts", "[other].[dbo].[parts]")])
+        script.answer(
+            "temporal_type",
+            [NAME, NAME, INT, NAME, NAME, BIT, INT],
+            [("dbo", "prices", 2, "dbo", "old_prices", False, 0), ("dbo", "plain", 0, None, None, False, 0)],
+        )
         assert read_left_behind(session) == (
             SourceModule("sequence", "dbo", "numbers"),
             SourceModule("synonym", "dbo", "parts", definition="[other].[dbo].[parts]"),
+            SourceModule(
+                "temporal table",
+                "dbo",
+                "prices",
+                definition="-- system-versioned; its history is the table dbo.old_prices",
+            ),
             SourceModule("trigger", "dbo", "trg", parent="users"),
             SourceModule("view", "dbo", "active_users", definition="CREATE VIEW …"),
         )
 
     def test_a_server_that_lists_none_is_noted(self, session: SourceSession, script: Script) -> None:
         assert read_left_behind(session) == ()
-        assert len(session.notes) == 2
+        assert len(session.notes) == 3
 
     def test_a_database_with_tables_only(self, workshop: SourceSession) -> None:
         assert read_left_behind(workshop) == ()

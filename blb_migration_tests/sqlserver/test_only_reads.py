@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 from blb_migration.aggregates import Aggregate
-from blb_migration.questions import Question
+from blb_migration.questions import KeyColumn, Question, ReferenceQuestion, UniquenessQuestion
 from blb_migration.sandbox.server import SqlServerStandIn
-from blb_migration.sqlserver.catalog import read_catalog, read_unreadable_tables
+from blb_migration.sqlserver.catalog import may_read_everything, read_catalog, read_unreadable_tables
 from blb_migration.sqlserver.connect import SourceSession
+from blb_migration.sqlserver.key_probes import answer_key_questions
 from blb_migration.sqlserver.left_behind import read_left_behind
-from blb_migration.sqlserver.orphans import read_orphans
 from blb_migration.sqlserver.probes import answer_questions
 from blb_migration.sqlserver.read import KeyRange, read_batches
 from blb_migration.sqlserver.totals import count_rows, read_totals
@@ -31,11 +31,14 @@ def test_all_that_is_sent_is_selects(workshop: SourceSession, workshop_server: S
     workshop_server.statements.clear()
     read_catalog(workshop)
     read_unreadable_tables(workshop)
+    may_read_everything(workshop)
     read_left_behind(workshop)
     count_rows(workshop, LOTS.name)
     read_totals(workshop, MATERIALS, [Aggregate("sum", "price"), Aggregate("sum_length", "name")])
     answer_questions(workshop, MATERIALS, [Question("price", "is_null"), Question("notes", "contains_nul")])
-    read_orphans(workshop, LOTS, ("material_id",), MATERIALS.name, ("id",))
+    material, ident = (KeyColumn("material_id"),), (KeyColumn("id"),)
+    answer_key_questions(workshop, LOTS, [ReferenceQuestion("fk", material, MATERIALS, ident, True)])
+    answer_key_questions(workshop, LOTS, [UniquenessQuestion("uq", material, nulls_distinct=True)])
     columns = [MATERIALS.columns_by_name["id"]]
     list(read_batches(workshop, MATERIALS.name, columns, key_range=KeyRange("id", 1, 9), order_by=["id"]))
 

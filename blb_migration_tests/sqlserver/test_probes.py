@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from blb_migration.errors import SourceError
 from blb_migration.questions import Answer, Question
 from blb_migration.sandbox.server import SqlServerStandIn
 from blb_migration.sqlserver.connect import SourceSession
-from blb_migration.sqlserver.orphans import read_orphans
 from blb_migration.sqlserver.probes import answer_questions, build_condition
+from blb_migration.value_decisions import ValueDecision
 from blb_migration_tests.sqlserver.workshop import LOOSE, LOTS, MATERIALS, VARIANTS
+
+ROUNDED = ValueDecision("decimal_finer_than", "round", "a test", limit=0)
+STRIPPED = ValueDecision("contains_nul", "strip", "a test")
 
 EXPECTED = [
     (Question("price", "is_null"), ("5",)),
     (Question("code", "is_null"), ()),
-    (Question("price", "decimal_does_not_fit", (10, 2)), ("1",)),
-    (Question("price", "decimal_does_not_fit", (18, 0)), ("1", "2")),
-    (Question("cost", "decimal_does_not_fit", (19, 3)), ("1", "2")),
-    (Question("stock", "decimal_does_not_fit", (5, 0)), ("1", "2")),
-    (Question("price", "decimal_does_not_fit", (38, 4)), ()),
+    (Question("price", "decimal_finer_than", (2,)), ("1",)),
+    (Question("price", "decimal_outside", (8,)), ("1",)),
+    (Question("price", "decimal_finer_than", (0,)), ("1", "2")),
+    (Question("cost", "decimal_finer_than", (3,)), ("1", "2")),
+    (Question("stock", "decimal_outside", (5,)), ("1", "2")),
+    (Question("price", "decimal_outside", (38,)), ()),
     (Question("stock", "integer_outside", (0, 255)), ("1", "2", "5")),
     (Question("id", "integer_outside", (0, 1)), ("2", "5", "9")),
     (Question("name", "text_longer_than", (6,)), ("1", "2")),
@@ -33,7 +36,11 @@ EXPECTED = [
     (Question("notes", "contains_nul"), ("1",)),
     (Question("spec", "contains_nul"), ()),
     (Question("name", "lone_surrogate"), ()),
+    (Question("seen_at", "offset_is_lost"), ("1", "2")),
+    (Question("name", "ends_in_space"), ("9",)),
     (Question("notes", "not_json"), ("1", "5")),
+    (Question("price", "decimal_outside", (0,), (ROUNDED,)), ("1", "9")),
+    (Question("name", "text_longer_than", (6,), (STRIPPED,)), ("1", "2")),
 ]
 
 
@@ -75,7 +82,7 @@ class TestQuestions:
 
     def test_a_question_without_sense_is_refused(self) -> None:
         with pytest.raises(ValueError, match="decimal digits are not defined"):
-            build_condition(MATERIALS, Question("weight", "decimal_does_not_fit", (10, 2)))
+            build_condition(MATERIALS, Question("weight", "decimal_outside", (10,)))
         with pytest.raises(ValueError, match="no question text_longer_than with 0 arguments"):
             build_condition(MATERIALS, Question("name", "text_longer_than"))
 
@@ -87,19 +94,3 @@ class TestQuestions:
         condition = build_condition(MATERIALS, Question("name", "lone_surrogate"))
         assert condition.isascii()
         assert "CAST(0x25005B0000D82D00FFDB5D00" in condition
-
-
-class TestOrphans:
-    def test_rows_without_a_parent_are_counted_and_named(self, workshop: SourceSession) -> None:
-        orphans = read_orphans(workshop, LOTS, ("material_id",), MATERIALS.name, ("id",))
-        assert (orphans.row_count, orphans.first_keys) == (1, ("1, 2",))
-
-    def test_a_composite_key_with_a_null_refers_to_nothing(self, workshop: SourceSession) -> None:
-        orphans = read_orphans(
-            workshop, LOTS, ("parent_site", "parent_number"), LOTS.name, ("site", "number")
-        )
-        assert (orphans.row_count, orphans.first_keys) == (1, ("2, 2",))
-
-    def test_a_missing_parent_table_is_an_error(self, workshop: SourceSession) -> None:
-        with pytest.raises(SourceError, match="asking for rows without parents failed"):
-            read_orphans(workshop, LOTS, ("site",), LOOSE.name.__class__("dbo", "gone"), ("id",))

@@ -1,0 +1,92 @@
+"""What a person decided about values, carried out on Arrow arrays and counted. Vectorised.
+
+Rounding and cutting come before the conversion to the target's type, which refuses what does not fit;
+filling comes after it. Half surrogate pairs are not seen here: the driver has already made them U+FFFD.
+The source applies the same rules in SQL, see ``sqlserver/expressions.py``.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from blb_migration.plan.columns import ColumnPlan
+from blb_migration.value_decisions import ValueDecision
+
+ArrayConverter = Callable[[pa.Array, pa.DataType], pa.Array]
+Changes = Counter[tuple[ColumnPlan, ValueDecision]]
+
+# SQL Server's ROUND rounds halves away from zero.
+_ROUNDING = {"round": "half_towards_infinity", "truncate": "towards_zero"}
+_MICROSECOND_DIGITS = 6
+
+
+def decide_before(column: ColumnPlan, array: pa.Array, changes: Changes) -> pa.Array:
+    """The array as the source delivered it, after all decisions but filling; counts the rows changed."""
+    for decision in column.decisions:
+        apply = _APPLY.get(decision.covers)
+        if apply is not None:
+            changed, array = apply(array, decision)
+            changes[column, decision] += pc.sum(changed).as_py() or 0
+    return array
+
+
+def decide_after(column: ColumnPlan, array: pa.Array, changes: Changes, convert: ArrayConverter) -> pa.Array:
+    """The array in the target's type with its NULLs filled, if that was decided."""
+    for decision in column.decisions:
+        if decision.covers == "is_null":
+            changes[column, decision] += array.null_count
+            if array.null_count:
+                array = pc.fill_null(array, _build_scalar(decision.value or "", array.type, convert))
+    return array
+
+
+def _build_scalar(value: str, arrow_type: pa.DataType, convert: ArrayConverter) -> pa.Scalar:
+    text = pa.array([value], pa.large_string())
+    if pa.types.is_fixed_size_binary(arrow_type):
+        return convert(text, arrow_type)[0]
+    if pa.types.is_time(arrow_type):  # Arrow has no cast from text to it
+        return pa.scalar(datetime.time.fromisoformat(value), arrow_type)
+    return text.cast(arrow_type)[0]
+
+
+def _replace_nul(array: pa.Array, decision: ValueDecision) -> tuple[pa.Array, pa.Array]:
+    by = decision.value or ""
+    return pc.match_substring(array, "\0"), pc.replace_substring(array, pattern="\0", replacement=by)
+
+
+def _cut_text(array: pa.Array, decision: ValueDecision) -> tuple[pa.Array, pa.Array]:
+    return (
+        pc.greater(pc.utf8_length(array), decision.limit),
+        pc.utf8_slice_codeunits(array, start=0, stop=decision.limit),
+    )
+
+
+def _round_decimal(array: pa.Array, decision: ValueDecision) -> tuple[pa.Array, pa.Array]:
+    # 38 digits of room: 9.99 as decimal(3, 2) has none for 10.00.
+    wide = array.cast(pa.decimal128(38, array.type.scale))
+    rounded = pc.round(wide, ndigits=decision.limit, round_mode=_ROUNDING[decision.action])
+    return pc.not_equal(wide, rounded), rounded
+
+
+def _cut_fraction(array: pa.Array, decision: ValueDecision) -> tuple[pa.Array, pa.Array]:
+    """Whole steps since midnight or 1970, cut towards the past as SQL Server's DATEPART counts."""
+    per_second = 10**9 if array.type.unit == "ns" else 10**_MICROSECOND_DIGITS
+    step = per_second // 10 ** (decision.limit or 0)
+    ticks = array.cast(pa.int64())
+    quotient = pc.divide(ticks, step)
+    is_below = pc.less(ticks, pc.multiply(quotient, step))
+    floored = pc.multiply(pc.subtract(quotient, is_below.cast(pa.int64())), step)
+    return pc.not_equal(ticks, floored), floored.cast(array.type)
+
+
+_APPLY: dict[str, Callable[[pa.Array, ValueDecision], tuple[pa.Array, pa.Array]]] = {
+    "contains_nul": _replace_nul,
+    "text_longer_than": _cut_text,
+    "decimal_finer_than": _round_decimal,
+    "fraction_finer_than": _cut_fraction,
+}

@@ -1,0 +1,188 @@
+"""A person's decisions about a column's values, made concrete for its pair of columns, or refused.
+
+``decisions.yaml`` says "round"; this module says "round to 2 digits, since the target is numeric(10,2)".
+A decision that answers no risk of the pair is a warning, a value that would not fit is an error: then
+nothing is applied and the risk refuses as if nothing had been decided.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import uuid
+from decimal import Decimal, InvalidOperation
+
+from blb_migration.model import Column, ColumnType
+from blb_migration.plan.decisions import ColumnDecision, Replacement
+from blb_migration.plan.findings import Finding, Severity
+from blb_migration.plan.risks import build_questions, target_fraction_digits
+from blb_migration.plan.types import decimal_shape
+from blb_migration.questions import Question
+from blb_migration.value_decisions import REPLACEMENT_CHARACTER, DecidedHazard, ValueDecision
+
+_KEYS: dict[str, str] = {
+    "is_null": "on_null",
+    "decimal_finer_than": "on_too_precise",
+    "fraction_finer_than": "on_too_precise",
+    "contains_nul": "on_nul_character",
+    "lone_surrogate": "on_lone_surrogate",
+    "text_longer_than": "on_too_long",
+}
+_BITS = {"0": "false", "1": "true", "false": "false", "true": "true"}
+_WHOLE_NUMBERS = ("tinyint", "smallint", "int", "bigint")
+_MOMENTS = ("datetime", "smalldatetime", "datetime2", "datetimeoffset")
+_DECIMALS = ("decimal", "numeric", "money", "smallmoney")
+_TEXTS = ("char", "varchar", "text", "nchar", "nvarchar", "ntext", "xml", "json", "sql_variant")
+
+
+class _Unfit(Exception):
+    """A decision that cannot be carried out; the message says why."""
+
+
+def decide_values(
+    subject: str, decision: ColumnDecision, source: Column, target: Column
+) -> tuple[tuple[ValueDecision, ...], list[Finding]]:
+    """The rules for this pair, in the order in which they are applied, and what is wrong with the rest."""
+    wanted = decision.value_decisions
+    decided: list[ValueDecision] = []
+    findings: list[Finding] = []
+    used: set[str] = set()
+    for question in build_questions(source, target):
+        key = _KEYS.get(question.kind)
+        if key is None or key not in wanted or key in used:
+            continue
+        used.add(key)
+        try:
+            decided.append(_decide(question, wanted[key], decision.reason or "", source, target))
+        except _Unfit as reason:
+            findings.append(
+                Finding(
+                    "decision_does_not_fit",
+                    Severity.ERROR,
+                    subject,
+                    f"'{key}' cannot be carried out: {reason}",
+                    "correct it in decisions.yaml",
+                )
+            )
+    for key in wanted:
+        if key not in used:
+            findings.append(
+                Finding(
+                    "decision_without_effect",
+                    Severity.WARNING,
+                    subject,
+                    f"'{key}' is decided, but {source.type} into {target.type}"
+                    f"{'' if target.nullable else ' NOT NULL'} raises no such question",
+                    "remove the decision",
+                )
+            )
+    return tuple(sorted(decided, key=lambda item: _ORDER[item.covers])), findings
+
+
+# Cleaning comes before cutting, filling last: a filled value is never changed again.
+_ORDER: dict[DecidedHazard, int] = {
+    "contains_nul": 0,
+    "lone_surrogate": 1,
+    "text_longer_than": 2,
+    "decimal_finer_than": 3,
+    "fraction_finer_than": 4,
+    "is_null": 5,
+}
+
+
+def _decide(
+    question: Question, wanted: str | Replacement, reason: str, source: Column, target: Column
+) -> ValueDecision:
+    limit = int(question.arguments[0]) if question.arguments else None
+    match question.kind, wanted:
+        case "is_null", Replacement(text):
+            return ValueDecision("is_null", "fill", reason, _fit_value(text, source.type, target.type))
+        case "contains_nul", Replacement(text):
+            return ValueDecision("contains_nul", "replace", reason, _fit_characters(text))
+        case "contains_nul", "strip":
+            return ValueDecision("contains_nul", "strip", reason)
+        case "lone_surrogate", "replace":
+            return ValueDecision("lone_surrogate", "replace", reason, REPLACEMENT_CHARACTER)
+        case "decimal_finer_than", "round":
+            return ValueDecision("decimal_finer_than", "round", reason, limit=limit)
+        case ("decimal_finer_than" | "fraction_finer_than" | "text_longer_than") as kind, "truncate":
+            return ValueDecision(kind, "truncate", reason, limit=limit)
+    raise _Unfit("fractions of a second can only be truncated")
+
+
+def _fit_characters(text: str) -> str:
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise _Unfit("its replacement holds U+0000 or half a surrogate pair itself")
+    return text
+
+
+def _fit_value(text: str, source: ColumnType, target: ColumnType) -> str:
+    """``text`` in canonical form, if it is a value of both types."""
+    try:
+        return _canonical(text, source, target)
+    except (ValueError, InvalidOperation):
+        raise _Unfit(f"{text!r} is no value of {source}") from None
+
+
+def _canonical(text: str, source: ColumnType, target: ColumnType) -> str:
+    canonical: str | None = None
+    if source.name == "bit":
+        canonical = _BITS.get(text.lower())
+    elif source.name in _WHOLE_NUMBERS or source.name in _DECIMALS:
+        canonical = _canonical_number(text, source, target)
+    elif source.name in ("float", "real"):
+        canonical = repr(float(text)) if math.isfinite(float(text)) else None
+    elif source.name in _TEXTS:
+        if target.length is not None and len(text) > target.length:
+            raise _Unfit(f"{text!r} has {len(text)} characters, {target} holds {target.length}")
+        canonical = _fit_characters(text)
+    elif source.name == "uniqueidentifier":
+        canonical = str(uuid.UUID(text))
+    elif source.name == "date":
+        canonical = datetime.date.fromisoformat(text).isoformat()
+    elif source.name == "time":
+        canonical = _fit_fraction(datetime.time.fromisoformat(text).isoformat(), target)
+    elif source.name in _MOMENTS:
+        canonical = _fit_fraction(_read_moment(text, source).isoformat(), target)
+    else:
+        raise _Unfit(f"{source} cannot be filled with a value")
+    if canonical is None:
+        raise ValueError(text)
+    return canonical
+
+
+def _read_moment(text: str, source: ColumnType) -> datetime.datetime:
+    moment = datetime.datetime.fromisoformat(text)
+    if source.name == "datetimeoffset":
+        return moment.replace(tzinfo=moment.tzinfo or datetime.UTC).astimezone(datetime.UTC)
+    if moment.tzinfo is not None:
+        raise _Unfit(f"{text!r} has a time zone, {source} has none")
+    return moment
+
+
+def _canonical_number(text: str, source: ColumnType, target: ColumnType) -> str:
+    value = Decimal(text)
+    if not value.is_finite():
+        raise ValueError(text)
+    if target.name == "boolean" and value not in (0, 1):
+        raise _Unfit(f"{text!r} is neither 0 nor 1, the target is boolean")
+    precision, scale = decimal_shape(source)
+    whole_digits = precision - scale
+    if target.name == "numeric" and target.precision is not None:
+        whole_digits = min(whole_digits, target.precision - (target.scale or 0))
+        scale = min(scale, target.scale or 0)
+    elif target.name != "numeric":
+        scale = 0
+    exponent = value.normalize().as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > scale:
+        raise _Unfit(f"{text!r} has more than {scale} digits after the point")
+    if abs(value) >= 10**whole_digits:
+        raise _Unfit(f"{text!r} has more than {whole_digits} digits before the point")
+    return f"{value:f}"
+
+
+def _fit_fraction(text: str, target: ColumnType) -> str:
+    fraction = text.partition(".")[2].split("+")[0].rstrip("0")
+    if len(fraction) > target_fraction_digits(target):
+        raise _Unfit(f"{text!r} has finer fractions of a second than {target} keeps")
+    return text

@@ -1,0 +1,180 @@
+"""Keys and indexes that the target lacks, has otherwise, or means otherwise: from the catalogs alone.
+
+Whether the rows themselves keep the target's keys is asked of the source, see ``key_questions.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from blb_migration.model import ForeignKey, Index, Table, TableName
+from blb_migration.plan.findings import Finding, Severity
+from blb_migration.plan.match import TableMatch
+
+
+def find_key_differences(
+    pair: TableMatch, target_names: Mapping[str, str], targets: Mapping[TableName, TableName]
+) -> Iterator[Finding]:
+    """All differences of one pair of tables.
+
+    ``target_names`` maps the loaded source columns to their target columns, ``targets`` the loaded source
+    tables to their target tables.
+    """
+    yield from _compare_foreign_keys(pair, target_names, targets)
+    yield from _compare_unique_keys(pair, target_names)
+    yield from _compare_indexes(pair, target_names)
+
+
+def _compare_foreign_keys(
+    pair: TableMatch, target_names: Mapping[str, str], targets: Mapping[TableName, TableName]
+) -> Iterator[Finding]:
+    missing = []
+    for source_key in pair.source.foreign_keys:
+        parent = targets.get(source_key.referred_table)
+        if parent is None or not set(source_key.columns) <= set(target_names):
+            continue
+        columns = tuple(target_names[column] for column in source_key.columns)
+        same = [key for key in pair.target.foreign_keys if set(key.columns) == set(columns)]
+        partial = [
+            key
+            for key in pair.target.foreign_keys
+            if set(key.columns) < set(columns) and key.referred_table == parent
+        ]
+        elsewhere = [key for key in same if key.referred_table != parent]
+        if same and len(elsewhere) == len(same):
+            yield _points_elsewhere(pair, source_key, elsewhere[0])
+        elif same and not any(_pairs(source_key, target_names) == _pairs(key) for key in same):
+            yield _differing_columns(pair, source_key, same[0])
+        elif not same and partial:
+            yield _differing_columns(pair, source_key, partial[0])
+        elif not same:
+            missing.append(f"{source_key.name} ({', '.join(source_key.columns)})")
+    if missing:
+        yield Finding(
+            "foreign_keys_not_at_target",
+            Severity.NOTE,
+            pair.label,
+            f"foreign keys that only the source has: {', '.join(missing)}",
+        )
+
+
+def _pairs(key: ForeignKey, target_names: Mapping[str, str] | None = None) -> set[tuple[str, str]]:
+    names = target_names or {}
+    return {
+        (names.get(column, column).lower(), referred.lower())
+        for column, referred in zip(key.columns, key.referred_columns, strict=True)
+    }
+
+
+def _points_elsewhere(pair: TableMatch, source_key: ForeignKey, key: ForeignKey) -> Finding:
+    return Finding(
+        "foreign_key_points_elsewhere",
+        Severity.WARNING,
+        f"{pair.label}.{', '.join(key.columns)}",
+        f"refers to {source_key.referred_table} at the source and to {key.referred_table} at the "
+        "target; whether every value exists there is asked of the rows",
+        "see that both mean the same, or correct the target's key",
+    )
+
+
+def _differing_columns(pair: TableMatch, source_key: ForeignKey, key: ForeignKey) -> Finding:
+    return Finding(
+        "foreign_key_columns_differ",
+        Severity.WARNING,
+        f"{pair.label}, {key.name}",
+        f"({', '.join(source_key.columns)}) refers to {source_key.referred_table} "
+        f"({', '.join(source_key.referred_columns)}) at the source, ({', '.join(key.columns)}) to "
+        f"({', '.join(key.referred_columns)}) at the target",
+        "give the target's key all columns, in pairs as at the source",
+    )
+
+
+def _compare_unique_keys(pair: TableMatch, target_names: Mapping[str, str]) -> Iterator[Finding]:
+    """SQL Server's unique keys allow one NULL, PostgreSQL's any number unless told otherwise."""
+    several_nulls = []
+    for name, columns, predicate in _iterate_unique(pair.source):
+        nullable = [column for column in columns if pair.source.columns_by_name[column].nullable]
+        wanted = {target_names.get(column) for column in columns}
+        loose = [key for key in pair.target.unique_keys if key.nulls_distinct]
+        found = next((key.name for key in loose if set(key.columns) == wanted), None) or next(
+            (i.name for i in pair.target.indexes if i.unique and {c.name for c in i.columns} == wanted), None
+        )
+        still_nullable = any(
+            pair.target.columns_by_name[target_names[column]].nullable
+            for column in nullable
+            if column in target_names
+        )
+        if predicate is None and found is not None and still_nullable:
+            several_nulls.append(f"{found} (at the source {name}, over {', '.join(columns)})")
+    if several_nulls:
+        yield Finding(
+            "unique_key_allows_several_nulls",
+            Severity.NOTE,
+            pair.label,
+            "one row with NULL is allowed at the source, any number at the target by "
+            + ", ".join(several_nulls),
+            "make it UNIQUE NULLS NOT DISTINCT at the target (PostgreSQL 15 or later) if that matters",
+        )
+
+
+def _iterate_unique(table: Table) -> Iterator[tuple[str, tuple[str, ...], str | None]]:
+    for key in table.unique_keys:
+        yield key.name, key.columns, None
+    for index in table.indexes:
+        if index.unique:
+            yield index.name, tuple(column.name for column in index.columns), index.filter
+
+
+def _compare_indexes(pair: TableMatch, target_names: Mapping[str, str]) -> Iterator[Finding]:
+    rules, others = [], []
+    for name, columns, predicate in _iterate_unique(pair.source):
+        wanted = {target_names.get(column) for column in columns}
+        if not any(wanted == found for found in _unique_column_sets(pair.target, predicate is not None)):
+            rules.append(f"{name} ({', '.join(columns)}){f' where {predicate}' if predicate else ''}")
+    for index in pair.source.indexes:
+        if not index.unique and not _has_like(pair.target, index, target_names):
+            included = f" include ({', '.join(index.included)})" if index.included else ""
+            condition = f" where {index.filter}" if index.filter else ""
+            names = ", ".join(column.name for column in index.columns)
+            others.append(f"{index.name} ({names}){included}{condition}")
+    if rules:
+        yield Finding(
+            "unique_keys_not_at_target",
+            Severity.WARNING,
+            pair.label,
+            f"no unique key of the target enforces {', '.join(rules)}",
+            "create it at the target (partial where it has a condition), or accept that nothing enforces it",
+        )
+    if others:
+        yield Finding(
+            "indexes_not_at_target",
+            Severity.NOTE,
+            pair.label,
+            f"indexes that only the source has, or that the target has otherwise: {', '.join(others)}",
+        )
+
+
+def _unique_column_sets(target: Table, is_filtered: bool) -> Iterator[set[str | None]]:
+    """What the target's unique keys are over; a partial one counts only for a filtered one."""
+    if target.primary_key is not None:
+        yield set(target.primary_key.columns)
+    for key in target.unique_keys:
+        yield set(key.columns)
+    for index in target.indexes:
+        if index.unique and (index.filter is None or is_filtered):
+            yield {column.name for column in index.columns}
+
+
+def _has_like(target: Table, source_index: Index, target_names: Mapping[str, str]) -> bool:
+    """Whether an index or key of the target begins with the same columns, under a condition or without."""
+    wanted = [target_names.get(column.name) for column in source_index.columns]
+    lists = [[column.name for column in i.columns] for i in target.indexes if _is_alike(i, source_index)]
+    if source_index.filter is None:
+        lists += [list(key.columns) for key in target.unique_keys]
+        lists += [list(target.primary_key.columns)] if target.primary_key is not None else []
+    return any(names[: len(wanted)] == wanted for names in lists)
+
+
+def _is_alike(index: Index, source_index: Index) -> bool:
+    has_condition = (index.filter is None) == (source_index.filter is None)
+    return has_condition and len(index.included) >= len(source_index.included)

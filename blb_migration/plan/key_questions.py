@@ -1,0 +1,175 @@
+"""Which keys of the target only the source's rows can prove: uniqueness and references, asked beforehand.
+
+A key that the source itself enforces over the same columns, in a way at least as strict, is not asked
+about. Everything else is: keys only the target has, keys that point elsewhere there, keys the source does
+not trust, keys over texts (which the source compares by its collation), and keys over columns whose values
+a decision changes. The SQL is in ``sqlserver/key_probes.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from blb_migration.model import ForeignKey, Table, TableName
+from blb_migration.plan.columns import ColumnPlan
+from blb_migration.plan.findings import Finding, Severity
+from blb_migration.questions import KeyColumn, KeyQuestion, ReferenceQuestion, UniquenessQuestion
+from blb_migration.value_decisions import ValueDecision
+
+if TYPE_CHECKING:
+    from blb_migration.plan.build import TablePlan
+
+_TEXTS = frozenset({"char", "varchar", "nchar", "nvarchar"})
+
+
+def find_key_questions(
+    table: TablePlan, tables: Mapping[TableName, TablePlan]
+) -> tuple[tuple[KeyQuestion, ...], list[Finding]]:
+    """The questions about one table's keys, and keys that nobody can be asked about.
+
+    ``tables`` has all planned tables by the name of their target table.
+    """
+    questions: list[KeyQuestion] = []
+    findings: list[Finding] = []
+    for outcome in (*_iterate_uniqueness(table), *_iterate_references(table, tables)):
+        if isinstance(outcome, Finding):
+            findings.append(outcome)
+        else:
+            questions.append(outcome)
+    return tuple(questions), findings
+
+
+def _iterate_uniqueness(table: TablePlan) -> Iterator[UniquenessQuestion | Finding]:
+    by_target = {column.target.name: column for column in table.columns}
+    for name, columns, nulls_distinct, condition in _iterate_unique_keys(table.target):
+        plans = [by_target.get(column) for column in columns]
+        members = [plan for plan in plans if plan is not None]
+        if len(members) < len(plans) or condition is not None:
+            if any(column in by_target for column in columns) or condition is not None:
+                yield Finding(
+                    "unique_key_not_asked",
+                    Severity.NOTE,
+                    f"{table.label}, {name}",
+                    f"unique over {', '.join(columns)}{f' where {condition}' if condition else ''} at the "
+                    "target: more than the source can be asked; rows that break it fail the table's load",
+                )
+            continue
+        ignores_case = any(member.target.type.name == "citext" for member in members)
+        if not ignores_case and _is_unique_at_source(table.source, members):
+            continue
+        key_columns = tuple(_as_key_column(member) for member in members)
+        yield UniquenessQuestion(name, key_columns, nulls_distinct, ignores_case)
+
+
+def _iterate_unique_keys(target: Table) -> Iterator[tuple[str, tuple[str, ...], bool, str | None]]:
+    if target.primary_key is not None:
+        yield target.primary_key.name, target.primary_key.columns, False, None
+    for key in target.unique_keys:
+        yield key.name, key.columns, key.nulls_distinct, None
+    for index in target.indexes:
+        if index.unique:
+            yield index.name, tuple(column.name for column in index.columns), True, index.filter
+
+
+def _is_unique_at_source(source: Table, members: list[ColumnPlan]) -> bool:
+    names = {member.source.name for member in members if not _changing_decisions(member)}
+    keys = [key.columns for key in source.unique_keys]
+    keys += [source.primary_key.columns] if source.primary_key is not None else []
+    keys += [
+        tuple(column.name for column in index.columns)
+        for index in source.indexes
+        if index.unique and index.filter is None
+    ]
+    return any(set(key) <= names for key in keys)
+
+
+def _changing_decisions(column: ColumnPlan) -> tuple[ValueDecision, ...]:
+    """What makes two different values equal: decisions, and the declared cut of the seventh digit."""
+    cuts = tuple(
+        ValueDecision("fraction_finer_than", "truncate", "declared rule", limit=int(question.arguments[0]))
+        for question in column.questions
+        if question.kind == "fraction_finer_than"
+    )
+    decided = tuple(d for d in column.decisions if d.covers != "fraction_finer_than")
+    return decided + cuts
+
+
+def _as_key_column(column: ColumnPlan) -> KeyColumn:
+    return KeyColumn(column.source.name, _changing_decisions(column))
+
+
+def _iterate_references(
+    table: TablePlan, tables: Mapping[TableName, TablePlan]
+) -> Iterator[ReferenceQuestion | Finding]:
+    by_target = {column.target.name: column for column in table.columns}
+    asked: set[tuple[tuple[str, ...], TableName]] = set()
+    for key in table.target.foreign_keys:
+        members = [by_target[name] for name in key.columns if name in by_target]
+        if len(members) < len(key.columns):
+            continue  # a column that is not loaded keeps its default, which is the target's own business
+        parent = tables.get(key.referred_table)
+        parents = _find_columns(parent, key.referred_columns)
+        if parent is None or parents is None:
+            yield Finding(
+                "parent_is_not_loaded",
+                Severity.WARNING,
+                f"{table.label}, {key.name}",
+                f"refers to {key.referred_table} ({', '.join(key.referred_columns)}), which is not loaded: "
+                "whether the target holds the rows is proven only when the key is brought back",
+                "see that the rows are there before the load",
+            )
+            continue
+        asked.add((tuple(member.source.name for member in members), parent.source.name))
+        if not _is_trusted_at_source(table.source, members, parent.source, parents):
+            yield _ask_reference(key.name, members, parent.source, parents, is_enforced=True)
+    for source_key in table.source.foreign_keys:
+        if (source_key.columns, source_key.referred_table) not in asked and not source_key.trusted:
+            yield from _ask_untrusted(source_key, tables)
+
+
+def _find_columns(parent: TablePlan | None, names: tuple[str, ...]) -> list[ColumnPlan] | None:
+    if parent is None:
+        return None
+    by_target = {column.target.name: column for column in parent.columns}
+    found = [by_target[name] for name in names if name in by_target]
+    return found if len(found) == len(names) else None
+
+
+def _is_trusted_at_source(
+    source: Table, members: list[ColumnPlan], parent: Table, parents: list[ColumnPlan]
+) -> bool:
+    if any(m.source.type.name in _TEXTS or _changing_decisions(m) for m in (*members, *parents)):
+        return False
+    wanted = {(m.source.name, p.source.name) for m, p in zip(members, parents, strict=True)}
+    return any(
+        key.trusted
+        and key.referred_table == parent.name
+        and set(zip(key.columns, key.referred_columns, strict=True)) == wanted
+        for key in source.foreign_keys
+    )
+
+
+def _ask_reference(
+    name: str, members: list[ColumnPlan], parent: Table, parents: list[ColumnPlan], *, is_enforced: bool
+) -> ReferenceQuestion:
+    return ReferenceQuestion(
+        name,
+        tuple(map(_as_key_column, members)),
+        parent,
+        tuple(map(_as_key_column, parents)),
+        is_enforced,
+    )
+
+
+def _ask_untrusted(key: ForeignKey, tables: Mapping[TableName, TablePlan]) -> Iterator[ReferenceQuestion]:
+    """A key of the source alone, WITH NOCHECK: its orphans are carried, and counted."""
+    parent = next((t.source for t in tables.values() if t.source.name == key.referred_table), None)
+    if parent is not None:
+        yield ReferenceQuestion(
+            key.name,
+            tuple(KeyColumn(name) for name in key.columns),
+            parent,
+            tuple(KeyColumn(name) for name in key.referred_columns),
+            is_enforced=False,
+        )

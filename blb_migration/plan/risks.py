@@ -1,0 +1,128 @@
+"""What the target could not hold of what the source's type allows: the questions preflight must ask.
+
+Pure functions over a pair of columns. No question is asked that the two types answer by themselves. The
+questions' SQL is in ``sqlserver/probes.py``, what their answers mean in ``migrate/value_findings.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from blb_migration.model import Column, ColumnType
+from blb_migration.plan.types import NARROW_TYPES, UNICODE_TYPES, Conversion, decimal_shape, find_rule
+from blb_migration.questions import Question
+from blb_migration.value_decisions import ValueDecision
+
+# PostgreSQL's timestamp and time keep microseconds; SQL Server's go to 100 ns.
+TARGET_FRACTION_DIGITS = 6
+
+_FRACTIONAL = ("time", "datetime", "smalldatetime", "datetime2", "datetimeoffset")
+_INTEGER_RANGES = {
+    "tinyint": (0, 255),
+    "smallint": (-(2**15), 2**15 - 1),
+    "int": (-(2**31), 2**31 - 1),
+    "integer": (-(2**31), 2**31 - 1),
+    "bigint": (-(2**63), 2**63 - 1),
+    "boolean": (0, 1),
+}
+# Neither can hold U+0000 or half a surrogate pair by its own rules.
+_CLEAN_TEXTS = ("xml", "hierarchyid", "json", "vector")
+
+# sys.types.name of every type that a sql_variant can hold.
+VARIANT_BASE_TYPES = (
+    *("bigint", "int", "smallint", "tinyint", "bit", "decimal", "numeric", "money", "smallmoney"),
+    *("float", "real", "date", "time", "datetime", "smalldatetime", "datetime2", "datetimeoffset"),
+    *("char", "varchar", "nchar", "nvarchar", "binary", "varbinary", "uniqueidentifier"),
+)
+
+
+def build_questions(
+    source: Column, target: Column, decisions: Sequence[ValueDecision] = (), *, is_in_key: bool = False
+) -> tuple[Question, ...]:
+    """What must be asked of the source's values before this pair may be loaded.
+
+    Empty when every value the source's type can hold fits the target's type. ``decisions`` are the
+    column's: what they leave of a value must fit, so later questions are asked after earlier decisions.
+    ``is_in_key``: values are compared with other rows', so that spaces at their ends matter.
+    """
+    rule = find_rule(source.type, target.type)
+    if rule is None:
+        return ()
+    questions = list(_iterate_number_risks(rule.conversion, source, target, decisions))
+    if source.nullable and not target.nullable:
+        questions.insert(0, Question(source.name, "is_null"))
+    if rule.conversion in (Conversion.TEXT, Conversion.JSON):
+        questions += _iterate_text_risks(source, target, decisions, is_in_key)
+    elif source.type.name in _FRACTIONAL and target.type.name != "date":
+        digits = target_fraction_digits(target.type)
+        if fraction_digits(source.type) > digits:
+            questions.append(Question(source.name, "fraction_finer_than", (digits,)))
+    if source.type.name == "datetimeoffset":
+        questions.append(Question(source.name, "offset_is_lost"))
+    return tuple(questions)
+
+
+def _iterate_number_risks(
+    conversion: Conversion, source: Column, target: Column, decisions: Sequence[ValueDecision]
+) -> Iterator[Question]:
+    name = source.name
+    if conversion in (Conversion.INTEGER, Conversion.INTEGER_TO_BOOLEAN):
+        low, high = _INTEGER_RANGES[source.type.name]
+        target_low, target_high = _INTEGER_RANGES[target.type.name]
+        if low < target_low or high > target_high:
+            yield Question(name, "integer_outside", (target_low, target_high))
+        return
+    is_numeric = conversion in (Conversion.NUMERIC, Conversion.INTEGER_TO_NUMERIC)
+    if not is_numeric and conversion is not Conversion.NUMERIC_TO_INTEGER:
+        return
+    if is_numeric and target.type.precision is None:
+        return
+    precision, scale = decimal_shape(source.type)
+    target_scale = (target.type.scale or 0) if is_numeric else 0
+    rounding = tuple(decision for decision in decisions if decision.covers == "decimal_finer_than")
+    if scale > target_scale:
+        yield Question(name, "decimal_finer_than", (target_scale,))
+    # Rounding up can make one digit more.
+    whole_digits = precision - scale + (scale > target_scale and any(d.action == "round" for d in rounding))
+    if is_numeric:
+        room = (target.type.precision or 0) - target_scale
+        if whole_digits > room:
+            yield Question(name, "decimal_outside", (room,), after=rounding)
+    elif 10**whole_digits - 1 > _INTEGER_RANGES[target.type.name][1]:
+        yield Question(name, "integer_outside", _INTEGER_RANGES[target.type.name], after=rounding)
+
+
+def _iterate_text_risks(
+    source: Column, target: Column, decisions: Sequence[ValueDecision], is_in_key: bool
+) -> Iterator[Question]:
+    name, base = source.name, source.type.name
+    cleaning = tuple(d for d in decisions if d.covers in ("contains_nul", "lone_surrogate"))
+    if base not in _CLEAN_TEXTS:
+        yield Question(name, "contains_nul")
+        if base in (*UNICODE_TYPES, "sql_variant"):
+            yield Question(name, "lone_surrogate")
+    if target.type.length is not None and (
+        source.type.length is None or source.type.length > target.type.length
+    ):
+        yield Question(name, "text_longer_than", (target.type.length,), after=cleaning)
+    if target.type.name in ("json", "jsonb") and base != "json":
+        yield Question(name, "not_json", after=cleaning)
+    if is_in_key and base in (*UNICODE_TYPES, *NARROW_TYPES) and target.type.name != "character":
+        yield Question(name, "ends_in_space")
+    if base == "sql_variant":
+        for variant in VARIANT_BASE_TYPES:
+            yield Question(name, "variant_of_type", (variant,), wants_keys=False)
+
+
+def fraction_digits(source: ColumnType) -> int:
+    """Fractional second digits a SQL Server date or time type can hold; datetime's 1/300 s needs 3."""
+    if source.name == "datetime":
+        return 3
+    if source.name in ("smalldatetime", "date"):
+        return 0
+    return 7 if source.scale is None else source.scale
+
+
+def target_fraction_digits(target: ColumnType) -> int:
+    """Fractional second digits a PostgreSQL time type keeps."""
+    return TARGET_FRACTION_DIGITS if target.scale is None else target.scale

@@ -1,0 +1,121 @@
+"""Preflight's questions about keys as T-SQL: rows the target would take for duplicates, or for orphans.
+
+PostgreSQL compares texts character by character; SQL Server often neither by case nor by the spaces at
+the end. So texts are compared exactly here. All questions about a table are answered by one statement that
+scans it once; the keys of the first offenders take one more per question that found some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from blb_migration.model import Table
+from blb_migration.questions import KeyAnswer, KeyColumn, KeyQuestion, ReferenceQuestion
+from blb_migration.sqlserver.connect import SourceSession
+from blb_migration.sqlserver.expressions import decided_expression, exact_expression
+from blb_migration.sqlserver.names import quote_name, quote_table
+from blb_migration.sqlserver.probes import FIRST_KEYS, OUTER_ROW, read_first_keys
+
+_PADDED_TYPES = frozenset({"char", "varchar", "nchar", "nvarchar"})
+_PARENT, _OTHER = "parent", "other"
+
+
+def answer_key_questions(
+    session: SourceSession, table: Table, questions: Sequence[KeyQuestion], *, first_keys: int = FIRST_KEYS
+) -> tuple[KeyAnswer, ...]:
+    """How many rows each question concerns, in the order asked. Raises SourceError."""
+    if not questions:
+        return ()
+    counts = ", ".join(f"COUNT_BIG(flagged.{_flag(number)})" for number in range(len(questions)))
+    statement = f"SELECT {counts} FROM ({_build_flags(table, questions)}) AS flagged"
+    row = session.read_rows(statement, action="asking for values of keys", subject=str(table.name))[0]
+    return tuple(
+        KeyAnswer(
+            question,
+            int(count),
+            read_first_keys(session, table, build_key_condition(table, question), first_keys)
+            if count
+            else (),
+        )
+        for question, count in zip(questions, row, strict=True)
+    )
+
+
+def build_key_condition(table: Table, question: KeyQuestion) -> str:
+    """True for the rows in question, under the alias OUTER_ROW; for a WHERE."""
+    if isinstance(question, ReferenceQuestion):
+        return _build_orphan_condition(table, question)
+    own = [_compared(table, column, OUTER_ROW, question.ignores_case) for column in question.columns]
+    others = [_compared(table, column, _OTHER, question.ignores_case) for column in question.columns]
+    matches = " AND ".join(
+        f"{a} = {b}" if question.nulls_distinct else f"({a} = {b} OR ({a} IS NULL AND {b} IS NULL))"
+        for a, b in zip(own, others, strict=True)
+    )
+    return f"(SELECT COUNT_BIG(*) FROM {quote_table(table.name)} AS {_OTHER} WHERE {matches}) > 1"
+
+
+def _build_flags(table: Table, questions: Sequence[KeyQuestion]) -> str:
+    """One row per row of the table, with a 1 for each question that concerns it.
+
+    Two levels, since values are compared over all rows here, and counted above: an aggregate must not hold
+    a subquery or a window.
+    """
+    values, flags = [], []
+    for number, question in enumerate(questions):
+        if isinstance(question, ReferenceQuestion):
+            condition = _build_orphan_condition(table, question)
+            values.append(f"CASE WHEN {condition} THEN 1 END AS {_flag(number)}")
+            flags.append(f"valued.{_flag(number)}")
+            continue
+        names = [quote_name(f"value {number} {place}") for place in range(len(question.columns))]
+        values += [
+            f"{_compared(table, column, OUTER_ROW, question.ignores_case)} AS {name}"
+            for name, column in zip(names, question.columns, strict=True)
+        ]
+        compared = [f"valued.{name}" for name in names]
+        parts = [f"{value} IS NOT NULL" for value in compared] if question.nulls_distinct else []
+        parts.append(f"COUNT_BIG(*) OVER (PARTITION BY {', '.join(compared)}) > 1")
+        flags.append(f"CASE WHEN {' AND '.join(parts)} THEN 1 END AS {_flag(number)}")
+    inner = f"SELECT {', '.join(values)} FROM {quote_table(table.name)} AS {OUTER_ROW}"
+    return f"SELECT {', '.join(flags)} FROM ({inner}) AS valued"
+
+
+def _flag(number: int) -> str:
+    return quote_name(f"flag {number}")
+
+
+def _build_orphan_condition(table: Table, question: ReferenceQuestion) -> str:
+    """As foreign keys do (MATCH SIMPLE, the only kind SQL Server has), a NULL refers to nothing."""
+    parent = question.referred_table
+    pairs = list(zip(question.columns, question.referred_columns, strict=True))
+    filled = [f"{_value(table, column, OUTER_ROW)} IS NOT NULL" for column, _ in pairs]
+    # The plain comparison finds the few candidates, by an index where there is one; the exact one judges.
+    matches = [
+        f"{_value(parent, referred, _PARENT)} = {_value(table, column, OUTER_ROW)}"
+        for column, referred in pairs
+    ]
+    matches += [
+        f"{_compared(parent, referred, _PARENT)} = {_compared(table, column, OUTER_ROW)}"
+        for column, referred in pairs
+        if _is_padded(table, column)
+    ]
+    return (
+        f"{' AND '.join(filled)} AND NOT EXISTS "
+        f"(SELECT 1 FROM {quote_table(parent.name)} AS {_PARENT} WHERE {' AND '.join(matches)})"
+    )
+
+
+def _is_padded(table: Table, column: KeyColumn) -> bool:
+    return table.columns_by_name[column.name].type.name in _PADDED_TYPES
+
+
+def _value(table: Table, column: KeyColumn, alias: str) -> str:
+    plain = f"{alias}.{quote_name(column.name)}"
+    return decided_expression(table.columns_by_name[column.name], column.decisions, plain)
+
+
+def _compared(table: Table, column: KeyColumn, alias: str, ignores_case: bool = False) -> str:
+    value = _value(table, column, alias)
+    if not _is_padded(table, column):
+        return value
+    return exact_expression(f"LOWER({value})" if ignores_case else value)

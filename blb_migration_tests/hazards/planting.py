@@ -1,0 +1,119 @@
+"""How a hazard is planted: source tables with rows, the target's DDL, and what preflight says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from blb_migration.errors import PreflightRefused
+from blb_migration.migrate.context import Migration
+from blb_migration.model import Column, ForeignKey, Table, TableName
+from blb_migration.plan.findings import Finding, Severity
+from blb_migration.sandbox.zoo.declare import column, primary_key
+from blb_migration.sandbox.zoo.rows import build_arrow
+from blb_migration_tests.chain import Chain
+
+HEAD = "project: hazards\n"
+NewChain = Callable[[], Chain]
+Row = dict[str, Any]
+
+
+def columns(*specs: str, **more: Any) -> tuple[Column, ...]:
+    """``"price decimal(18,4) not null"`` as columns; ``more`` goes to each of them."""
+    return tuple(
+        column(name, declared.removesuffix(" not null"), required=declared.endswith("not null"), **more)
+        for name, _, declared in (spec.partition(" ") for spec in specs)
+    )
+
+
+def table(name: str, *own: Column, key: Sequence[str] = ("id",), **more: Any) -> Table:
+    """dbo.name; its key is ``id`` unless told otherwise, () for none."""
+    return Table(TableName("dbo", name), own, primary_key(name, *key) if key else None, **more)
+
+
+def refers(own: Sequence[str], parent: str, referred: Sequence[str], **more: Any) -> ForeignKey:
+    """A foreign key onto dbo.parent."""
+    return ForeignKey(f"FK_{parent}", tuple(own), TableName("dbo", parent), tuple(referred), **more)
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A chain with its source and target filled, under ``decisions`` (without the file's head)."""
+
+    chain: Chain
+    decisions: str = ""
+
+    @property
+    def text(self) -> str:
+        return HEAD + self.decisions
+
+    def findings(self, code: str) -> list[Finding]:
+        """What preflight found under this code."""
+        return [finding for finding in self.chain.preflight(self.text).findings if finding.code == code]
+
+    def finding(self, code: str) -> Finding:
+        """The only finding under this code."""
+        found = self.chain.preflight(self.text).findings
+        matching = [finding for finding in found if finding.code == code]
+        assert len(matching) == 1, [str(finding) for finding in found]
+        return matching[0]
+
+    def errors(self) -> list[str]:
+        """The codes of what refuses the migration."""
+        found = self.chain.preflight(self.text).findings
+        return [finding.code for finding in found if finding.severity is Severity.ERROR]
+
+    def is_refused(self, code: str, rows: int, *keys: str) -> bool:
+        """Whether preflight refuses because of this one error, with this count and these keys first."""
+        found = self.finding(code)
+        with pytest.raises(PreflightRefused):
+            self.chain.migrate(self.text)
+        ledger = self.chain.execute("SELECT to_regclass('blb_migration.runs') IS NOT NULL")
+        assert ledger == [(False,)], "something was written"
+        return (found.severity, found.row_count, found.first_keys) == (Severity.ERROR, rows, keys)
+
+    def decide(self, decisions: str) -> Planted:
+        """The same under other decisions."""
+        return Planted(self.chain, decisions)
+
+    def migrate(self) -> Migration:
+        """The whole way; every check must pass."""
+        migration = self.chain.migrate(self.text)
+        results = self.chain.check(migration)
+        differing = {
+            key: [c for c in result.comparisons if not c.match]
+            for key, result in results.items()
+            if not result.passed
+        }
+        assert differing == {}
+        return migration
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """What the target answers."""
+        return self.chain.execute(statement)
+
+    def changed_rows(self) -> dict[str, int]:
+        """How many rows each decision about values changed, by subject, as the ledger says."""
+        return dict(
+            self.chain.execute(
+                "SELECT subject, row_count FROM blb_migration.decisions WHERE decision NOT IN ('skip')"
+            )
+        )
+
+
+def plant(chain: Chain, target: str, *tables: tuple[Table, Sequence[Row]], decisions: str = "") -> Planted:
+    """Create and fill the source's tables, and run the target's DDL."""
+    for source_table, rows in tables:
+        chain.database.create_table(source_table)
+        if rows:
+            chain.database.load(source_table.name, build_arrow(source_table, rows))
+    chain.execute(target)
+    return Planted(chain, decisions)
+
+
+def decide(table_name: str, column_name: str, decision: str) -> str:
+    """decisions.yaml's lines for one column."""
+    return f"tables: {{{table_name}: {{columns: {{{column_name}: {{{decision}, reason: a test}}}}}}}}\n"
