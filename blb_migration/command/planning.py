@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from blb_migration.command.discovery import describe_changes, read_catalogs, read_databases
-from blb_migration.command.new_project import build_decisions
+from blb_migration.command.new_project import write_new_project
 from blb_migration.command.terminal import build_console
 from blb_migration.errors import ConfigurationError, ExitCode
 from blb_migration.plan.build import Plan
@@ -30,18 +30,20 @@ _STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "di
 
 
 def plan(arguments: argparse.Namespace) -> ExitCode:
-    """Print the plan and write the project folder; with ``--check`` only print.
+    """Print the plan and write the project folder, a new one if it has no decisions; ``--check`` only prints.
 
     ``--check`` ends with PREFLIGHT_REFUSED when something in the plan needs a decision.
     """
     console = build_console()
+    if arguments.project is not None and not arguments.check:
+        new_folder = Path(arguments.project).expanduser()
+        if not (new_folder / DECISIONS_FILE).exists():
+            print_plan(console, write_new_project(arguments, new_folder, console).plan)
+            return ExitCode.RECONCILED
     databases = read_databases(arguments)
-    folder = _find_folder(arguments)
-    is_new = not (folder / DECISIONS_FILE).exists()
-    decisions_file = None if is_new else read_decisions(folder / DECISIONS_FILE)
+    folder = read_project_folder(arguments.project) or DEFAULT_PROJECT
+    decisions_file = read_decisions(folder / DECISIONS_FILE)
     source, target = read_catalogs(databases)
-    if decisions_file is None:
-        decisions_file = build_decisions(folder.name, source, target)
     project = Project(folder, decisions_file, source, target)
     print_plan(console, project.plan)
     _print_changes(console, project)
@@ -55,17 +57,8 @@ def plan(arguments: argparse.Namespace) -> ExitCode:
             found=f"it cannot be written ({error.strerror})",
             next_act="Name another folder with --project, or use --check to write nothing",
         ) from None
-    written = f"{DECISIONS_FILE} and {CATALOG_FILE}" if is_new else CATALOG_FILE
-    console.print(f"Wrote {written} in {folder.resolve()}", markup=False)
+    console.print(f"Wrote {CATALOG_FILE} in {folder.resolve()}", markup=False)
     return ExitCode.RECONCILED
-
-
-def _find_folder(arguments: argparse.Namespace) -> Path:
-    """The project's folder, which need not be there when it was named on the command line."""
-    if arguments.project is not None:
-        given: Path = arguments.project
-        return given.expanduser()
-    return read_project_folder() or DEFAULT_PROJECT
 
 
 def print_plan(console: Console, plan: Plan) -> None:

@@ -1,0 +1,1 @@
+"""Schema creation: the target's tables as this tool makes them."""
