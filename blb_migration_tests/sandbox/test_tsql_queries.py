@@ -90,6 +90,7 @@ class TestTextUnderACaseInsensitiveCollation:
         ("-7 % 3", -1),
         ("7 / 2.0", Decimal("3.500000")),
         ("2.0 / 3", Decimal("0.666666")),
+        ("$1.5 * 2", Decimal("3.0000")),
         ("5 & 3 | 8 ^ 1", 8),
         ("~5", -6),
         ("ROUND(2.345, 2)", Decimal("2.350")),
@@ -198,6 +199,7 @@ def test_several_statements_answer_in_order(shop: Shop) -> None:
         ("SELECT nope(1)", 195, "'nope' is not a recognized built-in function name."),
         ("SELECT 1 WHERE id", 4145, None),
         ("SELECT 1 / 0", 8134, "Divide by zero error encountered."),
+        ("SELECT 1.0 / 0", 8134, "Divide by zero error encountered."),
         (
             "SELECT SUM(quantity) FROM Items",
             8115,
@@ -256,6 +258,8 @@ def test_an_error_names_its_line(shop: Shop) -> None:
     [
         "WAITFOR DELAY '00:00:01'",
         "SELECT CHECKSUM(1)",
+        "SELECT id FROM Items FOR XML AUTO",
+        "SELECT * FROM OPENJSON('[1]')",
         "SELECT * FROM sys.dm_os_wait_stats",
         "SELECT CONVERT(varchar(30), GETDATE(), 131)",
     ],

@@ -172,8 +172,9 @@ def _decimal_operation(operator: str, left: Typed, right: Typed) -> Typed:
     (p1, s1), (p2, s2) = _digits_of(left), _digits_of(right)
     match operator:
         case "+" | "-":
-            scale, precision = max(s1, s2), max(p1 - s1, p2 - s2) + max(s1, s2) + 1
-            scale = _fit_scale(precision, scale)
+            whole = max(p1 - s1, p2 - s2)
+            scale, precision = max(s1, s2), whole + max(s1, s2) + 1
+            scale = min(scale, _MAX_DIGITS - whole)
         case "*":
             scale, precision = s1 + s2, p1 + p2 + 1
             scale = _fit_scale(precision, scale)
@@ -190,10 +191,10 @@ def _decimal_operation(operator: str, left: Typed, right: Typed) -> Typed:
     second = _as_decimal(right, p2, s2)
     if operator == "/":
         power = scale - s1 + s2
-        quotient = (
-            f"(tsql_unscaled({first}) * {10 ** max(power, 0)} // (tsql_unscaled({second}) * "
-            f"{10 ** max(-power, 0)}))"
-        )
+        # The whole quotient and the remainder by themselves, so that 38 digits are not multiplied.
+        dividend, more = f"tsql_unscaled({first})", 10 ** max(power, 0)
+        divisor = f"(tsql_unscaled({second}) * {10 ** max(-power, 0)})"
+        quotient = f"({dividend} // {divisor} * {more} + {dividend} % {divisor} * {more} // {divisor})"
         unit = f"0.{'0' * (scale - 1)}1::DECIMAL({scale},{scale})" if scale else "1"
         return Typed(f"CAST(CAST({quotient} AS DECIMAL(38,0)) * {unit} AS {storage})", result, nullable)
     if operator == "*":

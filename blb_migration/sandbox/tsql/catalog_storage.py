@@ -107,6 +107,7 @@ VIEWS: dict[str, CatalogView] = {
         "is_instead_of_trigger bit",
         _nothing,
     ),
+    "fulltext_indexes": CatalogView("object_id int, unique_index_id int, is_enabled bit", _nothing),
     "sql_modules": CatalogView(
         "object_id int, definition nvarchar(max)?, uses_ansi_nulls bit?, is_schema_bound bit?", _nothing
     ),

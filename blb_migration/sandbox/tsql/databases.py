@@ -290,7 +290,7 @@ class Database:
 def _stored_form(column: Column) -> str:
     name = quote_name(column.name)
     if column.type.name in ("char", "nchar"):
-        return f"tsql_pad({name}, {column.type.length})"
+        return f"tsql_pad{'_units' if column.type.name == 'nchar' else ''}({name}, {column.type.length})"
     if column.type.name == "binary":
         return f"from_hex(rpad(hex({name}), {(column.type.length or 1) * 2}, '0'))"
     return f"CAST({name} AS {duckdb_type(column.type)})"

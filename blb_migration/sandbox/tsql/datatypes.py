@@ -94,7 +94,6 @@ _BY_NAME = {base.name: base for base in BASE_TYPES} | {
 }
 
 BIT = ColumnType("bit")
-TINYINT = ColumnType("tinyint")
 SMALLINT = ColumnType("smallint")
 INT = ColumnType("int")
 BIGINT = ColumnType("bigint")

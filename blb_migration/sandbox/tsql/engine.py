@@ -23,6 +23,7 @@ from blb_migration.sandbox.tsql.context import OpenedTable, StatementContext
 from blb_migration.sandbox.tsql.databases import Database
 from blb_migration.sandbox.tsql.functions_system import SERVER_COLLATION
 from blb_migration.sandbox.tsql.macros import macro_statements
+from blb_migration.sandbox.tsql.methods import register_methods
 from blb_migration.sandbox.tsql.server_errors import invalid_object, unsupported
 from blb_migration.sandbox.tsql.session import TsqlSession
 from blb_migration.sandbox.tsql.typed import quote_name
@@ -66,6 +67,7 @@ class TsqlEngine:
         self._connection.execute("SET preserve_insertion_order = true")
         for statement in macro_statements():
             self._connection.execute(statement)
+        register_methods(self._connection)
         for name in _SYSTEM_DATABASES:
             self.create_database(name)
 

@@ -67,6 +67,10 @@ class ExpressionCompiler:
         match node:
             case exp.Paren():
                 return self.value(node.this)
+            case exp.Dot() if isinstance(node.expression, exp.Anonymous):
+                from blb_migration.sandbox.tsql.methods import call_method
+
+                return call_method(self, node)
             case exp.Column() | exp.Dot():
                 return self._column(node)
             case exp.Literal():
@@ -175,6 +179,8 @@ class ExpressionCompiler:
         if not parts:
             raise unsupported(f"'{node.sql()}'")
         name, qualifier = parts[-1], ".".join(parts[:-1]) or None
+        if parts[0].startswith("$") and ".".join(parts)[1:].replace(".", "", 1).isdigit():
+            return _number_literal(".".join(parts))  # money, which sqlglot takes for a name
         identifier = node.this
         is_quoted = bool(identifier.args.get("quoted")) if isinstance(identifier, exp.Identifier) else False
         if qualifier is None and not is_quoted and name.lower() in _BARE_FUNCTIONS:

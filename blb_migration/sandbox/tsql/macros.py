@@ -2,12 +2,12 @@
 
 Installed once per engine. Ticks are 100 ns since 0001-01-01, as in ``results``; a time of day
 (``tod``) is ticks since midnight. ``tsql_fail`` raises with a marker that ``server_errors`` reads.
+A macro's argument is written out wherever it is named; a list of one binds a long one to a name instead.
 """
 
 from __future__ import annotations
 
 DAY_TICKS = 864_000_000_000
-SECOND_TICKS = 10_000_000
 UNIX_EPOCH_TICKS = 621_355_968_000_000_000
 MAX_TICKS = 3_155_378_975_999_999_999
 DATETIME_MIN_TICKS = 552_877_920_000_000_000
@@ -30,6 +30,10 @@ tsql_day(t) AS DATE '0001-01-01' + CAST(t // {DAY_TICKS} AS INTEGER)
 tsql_date_ticks(d) AS CAST(d - DATE '0001-01-01' AS BIGINT) * {DAY_TICKS}
 tsql_local(o) AS o.ticks + CAST(o.offset_minutes AS BIGINT) * 600000000
 tsql_pad(s, n) AS rpad(s, CAST(greatest(length(s), n) AS INTEGER), ' ')
+tsql_units(s) AS CASE WHEN strlen(s) = length(s) THEN length(s)
+  ELSE length(s)
+    + length(regexp_replace(s, '[^\x{{10000}}-\x{{10EFFF}}\x{{10F800}}-\x{{10FFFF}}]', '', 'g')) END
+tsql_pad_units(s, n) AS rpad(s, CAST(length(s) + greatest(n - tsql_units(s), 0) AS INTEGER), ' ')
 tsql_two(n) AS lpad(CAST(n AS VARCHAR), 2, '0')
 tsql_date_text(d) AS
   lpad(CAST(year(d) AS VARCHAR), 4, '0') || '-' || tsql_two(month(d)) || '-' || tsql_two(day(d))
@@ -57,11 +61,9 @@ tsql_fields_tod(p) AS CASE WHEN p.h = '' THEN 0::BIGINT
 tsql_fields_offset(p) AS CASE WHEN p.sign = '' THEN 0
   ELSE (CASE WHEN p.sign = '-' THEN -1 ELSE 1 END) * (CAST(p.oh AS BIGINT) * 60 + CAST(p.om AS BIGINT)) END
 tsql_parse_ticks(s) AS CASE WHEN trim(s) = '' THEN 599266080000000000
-  ELSE tsql_date_ticks(tsql_fields_date(tsql_fields(s))) + tsql_fields_tod(tsql_fields(s)) END
-tsql_parse_offset(s) AS tsql_fields_offset(tsql_fields(s))
-tsql_units(s) AS CASE WHEN strlen(s) = length(s) THEN length(s)
-  ELSE length(s)
-    + length(regexp_replace(s, '[^\x{{10000}}-\x{{10EFFF}}\x{{10F800}}-\x{{10FFFF}}]', '', 'g')) END
+  ELSE list_transform([tsql_fields(s)],
+    lambda p: tsql_date_ticks(tsql_fields_date(p)) + tsql_fields_tod(p))[1] END
+tsql_parse_offset(s) AS list_transform([tsql_fields(s)], lambda p: tsql_fields_offset(p))[1]
 tsql_guid_text(b) AS substr(hex(b), 1, 8) || '-' || substr(hex(b), 9, 4) || '-' || substr(hex(b), 13, 4)
   || '-' || substr(hex(b), 17, 4) || '-' || substr(hex(b), 21, 12)
 tsql_guid_key(b) AS

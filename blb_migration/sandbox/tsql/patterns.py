@@ -11,11 +11,13 @@ import re
 from blb_migration.sandbox.tsql.collations import is_case_insensitive
 from blb_migration.sandbox.tsql.surrogates import has_hidden_surrogates, split_into_units
 
+# The list of one binds the text to a name, so that a long expression is computed once and not four times.
 UNITS_SQL = (
-    "CASE WHEN regexp_matches({0}, '[\\x{{10000}}-\\x{{10EFFF}}]') THEN array_to_string(list_transform("
-    "string_split({0}, ''), lambda c: CASE WHEN ord(c) BETWEEN 65536 AND 1110015 "
+    "list_transform([{0}], lambda s: CASE WHEN regexp_matches(s, '[\\x{{10000}}-\\x{{10EFFF}}]') "
+    "THEN array_to_string(list_transform("
+    "string_split(s, ''), lambda c: CASE WHEN ord(c) BETWEEN 65536 AND 1110015 "
     "THEN chr(1110016 + ((ord(c) - 65536) // 1024)) || chr(1111040 + ((ord(c) - 65536) % 1024)) "
-    "ELSE c END), '') ELSE {0} END"
+    "ELSE c END), '') ELSE s END)[1]"
 )
 
 

@@ -12,24 +12,16 @@ from sqlglot import exp
 
 from blb_migration.sandbox.results import SqlServerError
 from blb_migration.sandbox.tsql.comparisons import sort_key
+from blb_migration.sandbox.tsql.compiled import CompiledQuery, distinct_rows, order_position, output_columns
 from blb_migration.sandbox.tsql.context import StatementContext
 from blb_migration.sandbox.tsql.conversions import convert_implicitly
-from blb_migration.sandbox.tsql.datatypes import BIGINT, is_text
+from blb_migration.sandbox.tsql.datatypes import BIGINT
 from blb_migration.sandbox.tsql.expressions import ExpressionCompiler, unite
 from blb_migration.sandbox.tsql.function_table import is_aggregate_call
-from blb_migration.sandbox.tsql.row_sources import compile_sources
+from blb_migration.sandbox.tsql.row_sources import compile_sources, refuse_other_parts
 from blb_migration.sandbox.tsql.scopes import NamedValue, Scope
 from blb_migration.sandbox.tsql.server_errors import unsupported
 from blb_migration.sandbox.tsql.typed import Typed
-
-
-@dataclass(frozen=True)
-class CompiledQuery:
-    """A DuckDB query whose columns are ``c1``...; ``columns`` carry T-SQL names and types."""
-
-    sql: str
-    columns: tuple[NamedValue, ...]
-
 
 Ctes = Mapping[str, CompiledQuery]
 
@@ -90,6 +82,24 @@ def _add_ctes(with_clause: exp.Expr, context: StatementContext, known: Ctes) -> 
     return named
 
 
+_SELECT_PARTS = frozenset(
+    [
+        "with_",
+        "expressions",
+        "from_",
+        "joins",
+        "where",
+        "group",
+        "having",
+        "order",
+        "limit",
+        "offset",
+        "distinct",
+        "options",
+    ]
+)
+
+
 class _SelectCompiler:
     def __init__(self, node: exp.Select, context: StatementContext, parent: Scope | None, ctes: Ctes) -> None:
         self.node = node
@@ -109,9 +119,7 @@ class _SelectCompiler:
         node, clauses = self.node, _Clauses()
         if node.args.get("into") is not None:
             raise unsupported("SELECT INTO")
-        for key in ("laterals", "pivots", "qualify", "windows", "connect", "cluster", "sort"):
-            if node.args.get(key):
-                raise unsupported(key)
+        refuse_other_parts(node, _SELECT_PARTS)
         from_clause = node.args.get("from_")
         if from_clause is not None:
             sources = compile_sources(node, self.scope, self.rows, self._compile_relation)
@@ -202,7 +210,7 @@ class _SelectCompiler:
         selected = ", ".join(f'{item.value.sql} AS "c{index}"' for index, item in enumerate(columns, 1))
         core = f"SELECT {selected}{clauses.from_sql}{clauses.where}{clauses.group}{clauses.having}"
         if is_distinct:
-            core = _distinct(core, columns, self.context)
+            core = distinct_rows(core, columns, self.context)
         keys = self._order_keys(order, columns, is_distinct) if order is not None else []
         limit, with_ties = self._limit(bool(keys))
         if with_ties:
@@ -294,7 +302,7 @@ def _compile_set_operation(
     if isinstance(node, exp.Union):
         sql = f"{sides[0]} UNION ALL {sides[1]}"
         if node.args.get("distinct"):
-            sql = _distinct(sql, columns, context)
+            sql = distinct_rows(sql, columns, context)
     else:
         tests = [
             f"{sort_key(column.value.with_sql(f'l.c{index}'), context.collation)} IS NOT DISTINCT FROM "
@@ -306,7 +314,7 @@ def _compile_set_operation(
             f"SELECT * FROM ({sides[0]}) AS l WHERE {negation}EXISTS (SELECT 1 FROM ({sides[1]}) AS r "
             f"WHERE {' AND '.join(tests)})"
         )
-        sql = _distinct(semi, columns, context)
+        sql = distinct_rows(semi, columns, context)
     result = tuple(
         replace(column, value=column.value.with_sql(f'"c{index}"')) for index, column in enumerate(columns, 1)
     )
@@ -340,43 +348,6 @@ def _converted(query: CompiledQuery, columns: Sequence[NamedValue], context: Sta
     ]
     selected = ", ".join(f'{value} AS "c{index}"' for index, value in enumerate(values, 1))
     return f"SELECT {selected} FROM ({query.sql}) AS {alias}"
-
-
-def _distinct(sql: str, columns: Sequence[NamedValue], context: StatementContext) -> str:
-    keys = [
-        sort_key(column.value.with_sql(f'"c{index}"'), context.collation)
-        if is_text(column.value.type) or column.value.type.name == "datetimeoffset"
-        else f'"c{index}"'
-        for index, column in enumerate(columns, 1)
-    ]
-    return f"SELECT DISTINCT ON ({', '.join(keys)}) * FROM ({sql}) AS {context.new_alias()}"
-
-
-def order_position(node: exp.Expr, columns: Sequence[NamedValue]) -> int | None:
-    """Which output column an ORDER BY item names by number or alias; None if it is an expression."""
-    if isinstance(node, exp.Literal) and not node.is_string:
-        position = int(node.this)
-        if not 1 <= position <= len(columns):
-            raise SqlServerError(
-                108,
-                f"The ORDER BY position number {position} is out of range of the number of items in the "
-                "select list.",
-                severity=15,
-            )
-        return position - 1
-    if isinstance(node, exp.Column) and not node.args.get("table"):
-        matches = [index for index, each in enumerate(columns) if each.name.lower() == node.name.lower()]
-        if matches:
-            return matches[0]
-    return None
-
-
-def output_columns(columns: Sequence[NamedValue]) -> tuple[NamedValue, ...]:
-    """The columns as seen from outside the query, where they are ``c1``..."""
-    return tuple(
-        NamedValue(column.name, replace(column.value, sql=f'"c{index}"', is_constant=False, constant=None))
-        for index, column in enumerate(columns, 1)
-    )
 
 
 def _contains_aggregate(node: exp.Expr) -> bool:

@@ -15,9 +15,23 @@ from blb_migration.sandbox.tsql.server_errors import unsupported
 from blb_migration.sandbox.tsql.typed import quote_name
 
 if TYPE_CHECKING:
-    from blb_migration.sandbox.tsql.queries import CompiledQuery
+    from blb_migration.sandbox.tsql.compiled import CompiledQuery
 
 RelationCompiler = Callable[[exp.Expr, "Scope | None"], "CompiledQuery | None"]
+
+
+_TABLE_PARTS = frozenset({"this", "db", "catalog", "alias", "hints", "joins"})
+_JOIN_PARTS = frozenset({"this", "side", "kind", "on", "hint"})
+_TABLE_FUNCTIONS = frozenset(
+    {"openjson", "openxml", "openrowset", "openquery", "string_split", "generate_series"}
+)
+
+
+def refuse_other_parts(node: exp.Expr, known: frozenset[str]) -> None:
+    """Raise error 40515 for a part of the tree that would be ignored."""
+    for key, part in node.args.items():
+        if part and key not in known:
+            raise unsupported(f"{node.key.upper()} with {key.strip('_').upper()}")
 
 
 def compile_sources(
@@ -46,6 +60,8 @@ class _SourceReader:
     def _read_one(self, node: exp.Expr, lateral: bool) -> str:
         match node:
             case exp.Table() if isinstance(node.this, exp.Anonymous):
+                if node.this.name.lower() in _TABLE_FUNCTIONS or node.this.name.lower().startswith("fn_"):
+                    raise unsupported(f"the table function {node.this.name}")
                 raise SqlServerError(208, f"Invalid object name '{node.this.name}'.")
             case exp.Table():
                 return self._read_table(node)
@@ -60,6 +76,7 @@ class _SourceReader:
         raise unsupported(f"{node.key} in FROM")
 
     def join(self, left: str, join: exp.Expr) -> str:
+        refuse_other_parts(join, _JOIN_PARTS)
         is_apply = isinstance(join.this, exp.Lateral)
         side = str(join.args.get("side") or "").upper()
         kind = str(join.args.get("kind") or "").upper()
@@ -87,6 +104,7 @@ class _SourceReader:
         return f"({sql})" if node.args.get("joins") else sql
 
     def _read_table(self, node: exp.Table) -> str:
+        refuse_other_parts(node, _TABLE_PARTS)
         query = self.compile_relation(node, None)
         alias = self.rows.context.new_alias()
         if query is not None:

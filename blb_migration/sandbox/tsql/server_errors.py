@@ -73,9 +73,10 @@ def conversion_not_allowed(source: str, target: str) -> SqlServerError:
 def map_runtime_error(error: Exception) -> SqlServerError:
     """What SQL Server would have said to a DuckDB error met while running."""
     text = str(error)
-    if ERROR_MARKER in text:
-        number, message = text.split(ERROR_MARKER, 1)[1].split("|", 1)
-        return SqlServerError(int(number), message.strip())
+    # Only at the start: DuckDB quotes the whole expression when it reports an error of its own.
+    raised = re.match(rf"(?:Invalid Input Error: )?{re.escape(ERROR_MARKER)}(\d+)\|(.*)", text, re.DOTALL)
+    if raised:
+        return SqlServerError(int(raised[1]), raised[2].split("\n\nLINE")[0].strip())
     if "Division by zero" in text:
         return SqlServerError(8134, "Divide by zero error encountered.")
     overflow = re.search(r"Overflow in \w+ of (U?INT\d+)", text) or re.search(
@@ -86,7 +87,7 @@ def map_runtime_error(error: Exception) -> SqlServerError:
         return SqlServerError(
             8115, f"Arithmetic overflow error converting expression to data type {name}.", state=2
         )
-    if re.search(r"DECIMAL|INT128", text) and re.search(
+    if re.search(r"DECIMAL|INT128|HUGEINT", text) and re.search(
         r"[Oo]verflow|[Oo]ut of [Rr]ange|Could not cast", text
     ):
         return SqlServerError(

@@ -24,11 +24,12 @@ from blb_migration.sandbox.results import (
     SqlServerError,
 )
 from blb_migration.sandbox.tsql import changes, settings
+from blb_migration.sandbox.tsql.compiled import CompiledQuery
 from blb_migration.sandbox.tsql.context import SessionFacts, StatementContext
 from blb_migration.sandbox.tsql.conversions import convert
 from blb_migration.sandbox.tsql.datatypes import NVARCHAR_MAX
 from blb_migration.sandbox.tsql.parameters import literal_of
-from blb_migration.sandbox.tsql.queries import CompiledQuery, compile_query
+from blb_migration.sandbox.tsql.queries import compile_query
 from blb_migration.sandbox.tsql.scopes import NamedValue, Scope
 from blb_migration.sandbox.tsql.server_errors import map_runtime_error, syntax_error, unsupported
 from blb_migration.sandbox.tsql.standalone import compile_tree

@@ -34,7 +34,13 @@ _ARROW_TYPES: dict[str, pa.DataType] = {
 def result_columns(columns: Sequence[NamedValue]) -> tuple[ResultColumn, ...]:
     """The columns as the protocol describes them."""
     return tuple(
-        ResultColumn(column.name, column.value.type, column.value.nullable, column.value.identity)
+        ResultColumn(
+            column.name,
+            column.value.type,
+            column.value.nullable,
+            column.value.identity,
+            column.value.collation,
+        )
         for column in columns
     )
 

@@ -13,8 +13,6 @@ import pyarrow as pa
 
 _PRIVATE_BASE = 0x10F000
 _SURROGATE_BASE = 0xD800
-_SURROGATE_COUNT = 0x800
-PRIVATE_RANGE_REGEX = r"[\x{10F000}-\x{10F7FF}]"
 _PRIVATE = re.compile("[\U0010f000-\U0010f7ff]")
 _LONE = re.compile("[\ud800-\udfff]")
 

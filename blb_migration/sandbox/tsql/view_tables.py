@@ -23,7 +23,6 @@ _VIEWS: dict[tuple[str, str], CatalogView] = {
     **{("sys", name): view for name, view in _SYS_VIEWS.items()},
     **{("information_schema", name): view for name, view in information_schema.VIEWS.items()},
 }
-CATALOG_COLLATION = "SQL_Latin1_General_CP1_CI_AS"
 _ARROW_TYPES = {
     "bit": pa.bool_(), "tinyint": pa.uint8(), "smallint": pa.int16(), "int": pa.int32(), "bigint": pa.int64(),
     "datetime": pa.int64(),

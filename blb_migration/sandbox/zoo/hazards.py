@@ -14,7 +14,7 @@ from enum import Enum
 from blb_migration.model import Table, TableName
 from blb_migration.sandbox.zoo.declare import Exhibit, Value, column, primary_key, rows_of
 from blb_migration.sandbox.zoo.names import LONGEST_NAME
-from blb_migration.sandbox.zoo.shapes import MEASURES, PEOPLE, REPAIRS
+from blb_migration.sandbox.zoo.shapes import DEVICES, MEASURES, PEOPLE, REPAIRS, WIDE
 
 SEVERAL_MEGABYTES = 5 * 1024 * 1024
 PLANTED_ID = 1000
@@ -70,28 +70,11 @@ def _measure(offset: int, *more: Mapping[str, Value], **values: Value) -> Planti
     return Planting({MEASURES: rows})
 
 
-def _person(id: int, **values: Value) -> dict[str, Value]:
-    row: dict[str, Value] = {
-        "id": id,
-        "first_name": "N.",
-        "last_name": "N.",
-        "email": f"{id}@example.com",
-        "badge": f"B{id}",
-        "is_active": True,
-        "rate": "1.00",
-        "role": "user",
-        "created_at": "2024-01-01 00:00:00",
-        "token": "00000000-0000-0000-0000-000000000000",
-        "version": b"\x00" * 8,
-    }
-    return row | values
-
-
 def _build_extra(name: str) -> Exhibit:
     table = Table(
         TableName("dbo", name),
         (column("id", "int", required=True), column("note", "nvarchar(50)")),
-        primary_key=primary_key(name, "id"),
+        primary_key=primary_key("extra", "id"),
     )
     return Exhibit(table, rows_of("id note", (1, "left over"), (2, None)))
 
@@ -123,18 +106,22 @@ PLANTINGS: Mapping[Hazard, Planting] = {
     Hazard.ORPHANS: Planting(
         {REPAIRS: rows_of("id device_code spare_code", (404, "gone", None), (405, "away", None))}
     ),
-    Hazard.SPARSE_KEYS: Planting({PEOPLE: (_person(-(2**31)), _person(2**31 - 1, manager_id=-(2**31)))}),
+    Hazard.SPARSE_KEYS: Planting(
+        {WIDE: ({"id": -(2**63)}, {"id": 2**63 - 1, "column_249": True}, {"id": -1})}
+    ),
     Hazard.LONE_SURROGATE: _measure(6, {"label": "\ude00 low"}, notes="high \ud83d"),
     Hazard.CODE_PAGE: _measure(7, local_text="ÄÖÜäöüß€“”…ŸžŠ"),
     Hazard.LARGE_VALUE: _measure(
-        8, notes="Größe 🧵" * (SEVERAL_MEGABYTES // 8), content=b"\x00\xff\x10" * (SEVERAL_MEGABYTES // 3)
+        8, notes="Größe 世" * (SEVERAL_MEGABYTES // 8), content=b"\x00\xff\x10" * (SEVERAL_MEGABYTES // 3)
     ),
     Hazard.FRACTION_TOO_FINE: _measure(9, {"amount": "-0.0001"}, amount="1.2345"),
     Hazard.NUMBER_TOO_LARGE: _measure(10, amount="100000000.0000"),
     Hazard.TEXT_TOO_LONG: _measure(11, {"label": "🧵" * 11}, label="01234567890"),
     Hazard.NULL_IN_REQUIRED: _measure(12, unit=None),
     Hazard.NOT_JSON: _measure(13, {"settings": ""}, settings="{not json}"),
-    Hazard.KEY_POINTS_ELSEWHERE: Planting({REPAIRS: ({"id": 500, "spare_code": "only"},)}),
+    Hazard.KEY_POINTS_ELSEWHERE: Planting(
+        {DEVICES: ({"code": "only"},), REPAIRS: ({"id": 500, "spare_code": "only"},)}
+    ),
     Hazard.ONLY_AT_SOURCE: Planting(exhibits=(_build_extra("left_over"),)),
     Hazard.BOOKKEEPING_TABLE: Planting(exhibits=(_ALEMBIC,)),
     Hazard.COPY_MARKERS: _measure(

@@ -170,7 +170,9 @@ def _build_numbered() -> tuple[Exhibit, ...]:
         _numbered("fives", column("id", "smallint", identity=Identity(-10, 5, 15)), (-10, 0, 15)),
         _numbered("tiny", column("id", "tinyint", identity=Identity(0, 1, 1)), (0, 1)),
         _numbered(
-            "nearly_full", column("id", "bigint", identity=Identity(1, 1, BIGINT_LIMIT - 1)), (BIGINT_LIMIT - 1,)
+            "nearly_full",
+            column("id", "bigint", identity=Identity(1, 1, BIGINT_LIMIT - 1)),
+            (BIGINT_LIMIT - 1,),
         ),
         _numbered("full", column("id", "bigint", identity=Identity(1, 1, BIGINT_LIMIT)), (1, BIGINT_LIMIT)),
         _numbered(

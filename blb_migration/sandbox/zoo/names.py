@@ -43,7 +43,7 @@ def build_name_exhibits() -> tuple[Exhibit, ...]:
     order = TableName("dbo", "order")
     odd_schema = 'odd "schema] x'
     parent = TableName(odd_schema, "Mixed Case]s")
-    child = TableName(odd_schema, "it's a \"child\"")
+    child = TableName(odd_schema, 'it\'s a "child"')
     return (
         Exhibit(
             Table(
@@ -79,7 +79,7 @@ def build_name_exhibits() -> tuple[Exhibit, ...]:
                 child,
                 (column("Id", "int", required=True), column("Parent's Id", "int")),
                 primary_key=primary_key("its a child", "Id"),
-                foreign_keys=(foreign_key("FK it's \"odd\"", ("Parent's Id",), parent, ("Id",)),),
+                foreign_keys=(foreign_key('FK it\'s "odd"', ("Parent's Id",), parent, ("Id",)),),
             ),
             ({"Id": 1, "Parent's Id": 7}, {"Id": 2, "Parent's Id": None}),
         ),

@@ -21,6 +21,7 @@ PEOPLE = TableName("dbo", "people")
 MEASURES = TableName("shop", "measures")
 DEVICES = TableName("shop", "devices")
 REPAIRS = TableName("shop", "repairs")
+WIDE = TableName("dbo", "wide")
 WIDE_COLUMNS = 250
 _WIDE_TYPES = ("int", "nvarchar(20)", "decimal(18,4)", "datetime2(3)", "bit")
 _WIDE_VALUES = (7, "Größe", "1.2500", "2024-02-29 12:34:56.789", True)
@@ -101,7 +102,7 @@ def _build_wide() -> Exhibit:
         for position in range(1, WIDE_COLUMNS)
     ]
     table = Table(
-        TableName("dbo", "wide"),
+        WIDE,
         (column("id", "bigint", required=True), *columns),
         primary_key=primary_key("wide", "id"),
     )
@@ -137,7 +138,7 @@ def _build_shop() -> tuple[Exhibit, ...]:
             rows_of(
                 "id amount label unit settings taken_at",
                 (1, "1.2500", "short", "mm", '{"scale": 1.50}', "2024-02-29 12:34:56.1234560"),
-                (2, "99999999.9900", "0123456789", "kg", "null", None),
+                (2, "99999999.9900", "0123456789", "kg", "[]", None),
                 (3, None, None, "", None, None),
             ),
         ),

@@ -5,6 +5,7 @@ Sources of the limits: SQL Server's "Data types (Transact-SQL)".
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 
 from blb_migration.model import Table, TableName
@@ -14,7 +15,16 @@ from blb_migration.sandbox.zoo.rows import Variant
 SCHEMA = "types"
 UTF8_COLLATION = "Latin1_General_100_CI_AS_SC_UTF8"
 LARGE_CHARACTERS = 3_000_000
-LONG_WORDS = "Grüße, 世界, 🧵. "
+LONG_WORDS = "Grüße, 世界. "
+
+_POINT, _LINE = 0x0C, 0x14  # a valid single point, a valid single line
+
+
+def _serialize(srid: int, *coordinates: float) -> bytes:
+    """A CLR value of one point (x, y; geography: latitude, longitude) or one line of two."""
+    properties = _POINT if len(coordinates) == 2 else _LINE
+    return struct.pack(f"<iBB{len(coordinates)}d", srid, 1, properties, *coordinates)
+
 
 # name, declared type, values from the smallest to the largest and the awkward ones
 Boundaries = Sequence[tuple[str, str, Sequence[Value]]]
@@ -41,7 +51,11 @@ _TEXTS: Boundaries = (
     ("long", "varchar(8000)", ("x" * 8000, "é" * 8000)),
     ("unlimited", "varchar(max)", ("", "ü" * LARGE_CHARACTERS)),
     ("wide_padded", "nchar(10)", ("", "日本語", "0123456789", "🧵🧵🧵🧵🧵")),
-    ("wide_short", "nvarchar(50)", ("", "'\"`[]{}%_\\;--", "🧵" * 25, "e\u0301 \u200f\u00a0", "\ufffe\uffff")),
+    (
+        "wide_short",
+        "nvarchar(50)",
+        ("", "'\"`[]{}%_\\;--", "🧵" * 25, "e\u0301 \u200f\u00a0", "\ufffe\uffff"),
+    ),
     ("wide_long", "nvarchar(4000)", ("ж" * 4000, "👩‍👩‍👧" * 500)),
     ("wide_unlimited", "nvarchar(max)", ("", LONG_WORDS * (LARGE_CHARACTERS // len(LONG_WORDS)))),
     ("old_text", "text", ("", "Straße")),
@@ -57,6 +71,9 @@ _BINARIES: Boundaries = (
     ("picture", "image", (b"", b"\x89PNG\r\n\x1a\n")),
     # /1/, /2/, /1/1/, the root, /16/ and /-1/: [MS-SSCLRT] 2.1
     ("place", "hierarchyid", (b"\x58", b"\x68", b"\x5a\xc0", b"", b"\xc1\x10", b"\x3f\x80")),
+    # The serialized form of a point and of a line of two points: [MS-SSCLRT] 2.1.1
+    ("shape", "geometry", (_serialize(0, 1.5, -2.0), _serialize(0, 0.0, 0.0, 3.0, 4.0))),
+    ("spot", "geography", (_serialize(4326, 52.25, 10.5),)),
 )
 _MOMENTS: Boundaries = (
     ("day", "date", ("0001-01-01", "9999-12-31", "1582-10-10", "2024-02-29")),
@@ -122,9 +139,7 @@ def build_type_exhibits() -> tuple[Exhibit, ...]:
 
 
 def _build(name: str, boundaries: Boundaries) -> Exhibit:
-    columns = [
-        column(own, declared, required=declared == "rowversion") for own, declared, _ in boundaries
-    ]
+    columns = [column(own, declared, required=declared == "rowversion") for own, declared, _ in boundaries]
     table = Table(
         TableName(SCHEMA, name),
         (column("id", "int", required=True), *columns),
@@ -135,9 +150,7 @@ def _build(name: str, boundaries: Boundaries) -> Exhibit:
     for number in range(row_count):
         row: dict[str, Value] = {"id": number + 1}
         # Large values once; the short ones again and again, so that every row is full.
-        row |= {
-            own: values[number] if number < len(values) else values[0] for own, _, values in boundaries
-        }
+        row |= {own: values[number] if number < len(values) else values[0] for own, _, values in boundaries}
         rows.append(row)
     stamps = {own: values[-1] for own, declared, values in boundaries if declared == "rowversion"}
     rows.append({"id": row_count + 1, **stamps})
