@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from blb_migration.plan.project import Project
 from blb_migration.postgres.connect import TargetConnector
-from blb_migration.postgres.ledger_records import RunKind as RunKind
+from blb_migration.postgres.ledger_records import RunKind
 from blb_migration.sqlserver.connect import SourceConnector
 
 
@@ -20,6 +21,18 @@ class RunInfo:
 
 
 @dataclass(frozen=True)
+class Comparing:
+    """How contents are compared.
+
+    ``rereads_source``: the source is digested anew instead of trusting the load's digest. Differences
+    are written below ``differences_folder``, one folder per run.
+    """
+
+    rereads_source: bool = False
+    differences_folder: Path = Path(".blb/differences")
+
+
+@dataclass(frozen=True)
 class Migration:
     """One migration between two servers under one project."""
 
@@ -27,6 +40,7 @@ class Migration:
     source: SourceConnector
     target: TargetConnector
     run: RunInfo
+    comparing: Comparing = Comparing()
 
 
 @dataclass(frozen=True)

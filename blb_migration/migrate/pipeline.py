@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +25,7 @@ class _End:
 
 def read_ahead(
     open_batches: Callable[[], AbstractContextManager[Iterator[pa.RecordBatch]]],
-) -> Iterator[pa.RecordBatch]:
+) -> Generator[pa.RecordBatch, None, None]:
     """The batches of ``open_batches``, which is entered, drained and left in a thread of its own.
 
     An error of the reading thread is raised here, after the batches before it. Closing this iterator

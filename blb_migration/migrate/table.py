@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -24,6 +24,7 @@ from blb_migration.errors import (
 )
 from blb_migration.migrate.context import Migration, ProgressListener, TableProgress
 from blb_migration.migrate.convert import BatchConverter
+from blb_migration.migrate.digesting import ReadDigester, find_order
 from blb_migration.migrate.numbering import carry_numbering_on
 from blb_migration.migrate.pipeline import read_ahead
 from blb_migration.migrate.prepare import ensure_run
@@ -32,12 +33,15 @@ from blb_migration.postgres.copy import BinaryCopyWriter, CopyResult, empty_tabl
 from blb_migration.postgres.foreign_keys import foreign_keys_around
 from blb_migration.postgres.indexes import drop_keys, drop_secondary_indexes, recreate_indexes
 from blb_migration.postgres.ledger import Ledger, lock_table_load
-from blb_migration.postgres.ledger_records import LoadedTable
+from blb_migration.postgres.ledger_digests import record_digest
+from blb_migration.postgres.ledger_records import DecisionRecord, LoadedTable
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.ownership import find_foreign_rows, is_cut_over, read_load_xid
 from blb_migration.postgres.traits import read_table_traits
 from blb_migration.postgres.triggers import disable_triggers, enable_triggers
+from blb_migration.questions import Question
 from blb_migration.sqlserver.identities import read_last_identity
+from blb_migration.sqlserver.probes import build_condition
 from blb_migration.sqlserver.read import read_batches
 
 LOCK_TIMEOUT_SECONDS = 30.0
@@ -89,6 +93,7 @@ def load_table(
                 feed = _Feed(migration, table, on_progress, started_at)
                 copied = _replace_rows(connection, table, feed)
                 numbering = carry_numbering_on(connection, table, feed.last_identity)
+                digest = feed.digester.finish()
                 loaded = LoadedTable(
                     rows_read=feed.rows_read,
                     rows_written=copied.row_count,
@@ -96,9 +101,12 @@ def load_table(
                     elapsed_seconds=time.monotonic() - started_at,
                     sequence_column=numbering.column if numbering else None,
                     next_sequence_value=numbering.next_value if numbering else None,
+                    digest=digest.hexdigest(),
                 )
+                record_digest(connection, load_id, digest)
                 load_xid = read_load_xid(connection, table.target.name)
                 Ledger(connection).finish_table_load(load_id, loaded, load_xid)
+                Ledger(connection).record_decisions(migration.run.run_id, feed.describe_decisions())
     return TableLoad(
         label=table.label,
         load_id=load_id,
@@ -190,15 +198,28 @@ class _Feed:
         self._on_progress = on_progress
         self._started_at = started_at
         self.converter = BatchConverter(table.columns)
+        self.digester = ReadDigester(table, self.converter.schema)
         self.rows_read = 0
         self.source_bytes = 0
         self.last_identity: int | None = None
 
+    def describe_decisions(self) -> list[DecisionRecord]:
+        """What was decided about values, and how many rows it has changed."""
+        return [
+            DecisionRecord(
+                f"{self._table.label}.{column.source.name}",
+                str(decision),
+                decision.reason,
+                self.converter.rows_changed[column, decision],
+            )
+            for column in self._table.columns
+            for decision in column.decisions
+        ]
+
     def iterate_batches(self) -> Iterator[pa.RecordBatch]:
-        for batch in read_ahead(self._open_source):
-            self.rows_read += batch.num_rows
-            self.source_bytes += batch.nbytes
-            yield self.converter.convert(batch)
+        """The converted batches. Reading, converting and whoever takes them each have a thread."""
+        for converted in read_ahead(self._open_converted):
+            yield converted
             if self._on_progress is not None:
                 self._on_progress(
                     TableProgress(
@@ -211,9 +232,26 @@ class _Feed:
                 )
 
     @contextmanager
+    def _open_converted(self) -> Iterator[Iterator[pa.RecordBatch]]:
+        with closing(read_ahead(self._open_source)) as batches:
+            yield map(self._convert, batches)
+
+    def _convert(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        self.rows_read += batch.num_rows
+        self.source_bytes += batch.nbytes
+        converted = self.converter.convert(batch)
+        self.digester.add(converted)
+        return converted
+
+    @contextmanager
     def _open_source(self) -> Iterator[Iterator[pa.RecordBatch]]:
         columns = [column.source for column in self._table.columns]
         with self._migration.source.connect() as session:
-            yield read_batches(session, self._table.source.name, columns)
+            marks = [
+                build_condition(self._table.source, Question(column.source.name, "lone_surrogate"))
+                for column in self.converter.marked_columns
+            ]
+            order = find_order(self._table)
+            yield read_batches(session, self._table.source.name, columns, order_by=order, marks=marks)
             # After the rows, so that it is not behind them.
             self.last_identity = read_last_identity(session, self._table.source.name)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from blb_migration.model import Column, Computed, Identity, TableName
 from blb_migration.postgres.column_types import build_column_type
+from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.names import TargetConnection
 
 # A domain may be declared over a domain: the chain is followed to the base type, whose modifier is
@@ -107,6 +108,15 @@ def read_columns(connection: TargetConnection, oids: Sequence[int]) -> dict[int,
             )
         )
     return {table_oid: tuple(own) for table_oid, own in columns.items()}
+
+
+def read_insensitive_collations(connection: TargetConnection) -> frozenset[str]:
+    """Names of collations under which different texts can be equal; columns under them need no decision."""
+    with target_errors("the target's collations"):
+        rows = connection.execute(
+            "SELECT collname FROM pg_catalog.pg_collation WHERE NOT collisdeterministic"
+        ).fetchall()
+    return frozenset(name for (name,) in rows)
 
 
 def _read_identities(connection: TargetConnection, oids: Sequence[int]) -> dict[tuple[int, str], Identity]:

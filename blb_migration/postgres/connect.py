@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from blb_migration.errors import TargetError, TargetUnreachable
+from blb_migration.kept_sessions import SessionKeeper
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.settings import TargetSettings
 
@@ -43,27 +45,59 @@ class TargetConnector:
 
     Sessions are in autocommit mode: whatever belongs together is wrapped in
     ``connection.transaction()`` by its caller, so that the outermost block is a real transaction
-    and not a savepoint (COPY ... FREEZE and the recorded transaction ids depend on it).
+    and not a savepoint (COPY ... FREEZE and the recorded transaction ids depend on it). Within
+    ``keeping_sessions`` a session outlives its block and serves the next one, unless the block failed.
+    Whoever sets something for a session sets it back, or for a transaction only.
     """
 
     def __init__(self, settings: TargetSettings) -> None:
         self.settings = settings
+        self._keeper: SessionKeeper[TargetConnection] = SessionKeeper(_close)
 
     def __repr__(self) -> str:
         return f"TargetConnector({self.settings.masked_url})"
 
     @contextmanager
     def connect(self, *, lock_timeout_seconds: float | None = None) -> Iterator[TargetConnection]:
-        """A checked session, closed at the end of the block.
+        """A checked session, new or kept, closed at the end of the block unless it is kept.
 
         ``lock_timeout_seconds`` bounds the wait for any lock; None waits for ever. Raises
         TargetUnreachable when no session can be opened, after three attempts where waiting can
         help, and TargetError for a server that is too old, read-only, or not in UTF-8.
         """
-        connection = self._open()
-        with connection:
-            self._prepare(connection, lock_timeout_seconds)
+        connection = self._take_kept(lock_timeout_seconds) or self._open_checked(lock_timeout_seconds)
+        try:
             yield connection
+        except BaseException:
+            _close(connection)
+            raise
+        if connection.info.transaction_status is TransactionStatus.IDLE:
+            self._keeper.give_back(connection)
+        else:
+            _close(connection)
+
+    def keeping_sessions(self) -> AbstractContextManager[None]:
+        """Within the block, sessions are kept for the next ``connect`` instead of being closed."""
+        return self._keeper.keeping()
+
+    def _take_kept(self, lock_timeout_seconds: float | None) -> TargetConnection | None:
+        while (connection := self._keeper.take()) is not None:
+            try:
+                set_lock_timeout(connection, lock_timeout_seconds)
+            except psycopg.Error:  # the server restarted, or ended the session
+                _close(connection)
+            else:
+                return connection
+        return None
+
+    def _open_checked(self, lock_timeout_seconds: float | None) -> TargetConnection:
+        connection = self._open()
+        try:
+            self._prepare(connection, lock_timeout_seconds)
+        except BaseException:
+            _close(connection)
+            raise
+        return connection
 
     def _open(self) -> TargetConnection:
         for pause_seconds in (*RETRY_PAUSES_SECONDS, None):
@@ -122,6 +156,11 @@ class TargetConnector:
                 expected="UTF8, the only one that can hold all of nvarchar",
                 next_act="Create the database with ENCODING 'UTF8' TEMPLATE template0",
             )
+
+
+def _close(connection: TargetConnection) -> None:
+    with suppress(psycopg.Error):  # the server may be gone; it rolls back what is open by itself
+        connection.close()
 
 
 def set_lock_timeout(

@@ -40,8 +40,8 @@ SELECT jsonb_build_array('constraint', c.conrelid::regclass, c.conname, pg_get_c
 FROM pg_catalog.pg_constraint c
 WHERE (c.conrelid IN (SELECT oid FROM t) OR c.confrelid IN (SELECT oid FROM t)) AND c.conparentid = 0
 UNION ALL
-SELECT jsonb_build_array('index', pg_get_indexdef(i.indexrelid), i.indisclustered, i.indisreplident,
-                 i.indisvalid, s.spcname, obj_description(i.indexrelid, 'pg_class'),
+SELECT jsonb_build_array('index', i.indrelid::regclass, pg_get_indexdef(i.indexrelid), i.indisclustered,
+                 i.indisreplident, i.indisvalid, s.spcname, obj_description(i.indexrelid, 'pg_class'),
                  ARRAY(SELECT a.attstattarget FROM pg_catalog.pg_attribute a
                        WHERE a.attrelid = i.indexrelid ORDER BY a.attnum))
 FROM t JOIN pg_catalog.pg_index i ON i.indrelid = t.oid

@@ -67,12 +67,12 @@ class Ledger:
         """Make the ledger's tables, or bring them up to date."""
         create_ledger_schema(self.connection)
 
-    def start_run(self, start: RunStart) -> None:
-        """Record a run's beginning; a run id that is already there goes on (a re-execution)."""
-        self._write(
+    def start_run(self, start: RunStart) -> bool:
+        """Record a run's beginning; False for a run id that is already there and goes on."""
+        rows = self._read(
             "INSERT INTO blb_migration.runs (run_id, kind, tool_version, plan_hash, project,"
             " source_identity, operator, host) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT (run_id) DO NOTHING",
+            " ON CONFLICT (run_id) DO NOTHING RETURNING run_id",
             start.run_id,
             start.kind,
             start.tool_version,
@@ -82,12 +82,15 @@ class Ledger:
             start.operator,
             start.host,
         )
+        return bool(rows)
 
-    def finish_run(self, run_id: str, outcome: str) -> None:
-        """Record how a run ended."""
+    def finish_run(self, run_id: str, outcome: str, errors: Sequence[str] = ()) -> None:
+        """Record how a run ended, and in sentences what failed in it."""
         self._write(
-            "UPDATE blb_migration.runs SET finished_at = clock_timestamp(), outcome = %s WHERE run_id = %s",
+            "UPDATE blb_migration.runs SET finished_at = clock_timestamp(), outcome = %s, errors = %s"
+            " WHERE run_id = %s",
             outcome,
+            list(errors),
             run_id,
         )
 
@@ -220,15 +223,22 @@ class Ledger:
             )
 
     def record_decisions(self, run_id: str, decisions: Sequence[DecisionRecord]) -> None:
-        """Record which decisions a run followed."""
+        """Record which decisions a run followed; the same one again replaces what was recorded."""
         for decision in decisions:
             self._write(
-                "INSERT INTO blb_migration.decisions (run_id, subject, decision, reason)"
-                " VALUES (%s, %s, %s, %s)",
+                "DELETE FROM blb_migration.decisions WHERE run_id = %s AND subject = %s AND decision = %s",
+                run_id,
+                decision.subject,
+                decision.decision,
+            )
+            self._write(
+                "INSERT INTO blb_migration.decisions (run_id, subject, decision, reason, row_count)"
+                " VALUES (%s, %s, %s, %s, %s)",
                 run_id,
                 decision.subject,
                 decision.decision,
                 decision.reason,
+                decision.row_count,
             )
 
     def pending_foreign_keys(self) -> tuple[tuple[int, ForeignKeyDefinition], ...]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from blb_migration.model import TableName
 
-RunKind = Literal["migration", "rehearsal", "reconcile", "cutover", "dry_run"]
+RunKind = Literal["migration", "rehearsal", "reconcile", "cutover", "dry_run", "preflight"]
 LoadStatus = Literal["running", "finished", "failed"]
 
 
@@ -38,6 +38,45 @@ class Run:
     started_at: datetime.datetime
     finished_at: datetime.datetime | None
     outcome: str | None
+
+
+@dataclass(frozen=True)
+class PlannedTable:
+    """One table of a run's plan, in load order, and the checks it must pass to count as equal."""
+
+    label: str
+    table: TableName
+    source_table: TableName
+    group: str
+    column_count: int
+    required_checks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LeftBehindRecord:
+    """What the source has and the target does not get: a table, a column, a view, a trigger and so on.
+
+    ``row_count`` is the source's estimate for a table, None where there is nothing to count.
+    """
+
+    kind: str
+    subject: str
+    reason: str
+    row_count: int | None = None
+
+
+@dataclass(frozen=True)
+class ServerFacts:
+    """What preflight learned of both servers: versions, how the source is read, and what it would not say.
+
+    ``objects_left_behind`` are the source's views, procedures, triggers and the like.
+    """
+
+    source_server: str
+    target_server: str
+    isolation: str
+    notes: tuple[str, ...] = ()
+    objects_left_behind: tuple[LeftBehindRecord, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,8 +146,9 @@ class FindingRecord:
 
 @dataclass(frozen=True)
 class DecisionRecord:
-    """A decision that a person wrote down and that this run followed."""
+    """A decision that a person wrote down and that this run followed; it touches ``row_count`` rows."""
 
     subject: str
     decision: str
     reason: str
+    row_count: int | None = None

@@ -11,6 +11,7 @@ from psycopg import sql
 
 from blb_migration.errors import TargetError
 from blb_migration.postgres.failures import target_errors
+from blb_migration.postgres.ledger_views import LEDGER_VIEWS
 from blb_migration.postgres.names import TargetConnection
 
 LEDGER_SCHEMA = "blb_migration"
@@ -24,12 +25,31 @@ CREATE TABLE blb_migration.runs (
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at timestamptz,
     outcome text,
+    errors text[] NOT NULL DEFAULT '{}',
     tool_version text NOT NULL,
     plan_hash text NOT NULL,
     project text NOT NULL,
     source_identity text NOT NULL,
     operator text NOT NULL,
-    host text NOT NULL
+    host text NOT NULL,
+    prepared_at timestamptz,
+    source_server text,
+    target_server text,
+    isolation text,
+    notes text[] NOT NULL DEFAULT '{}'
+);
+CREATE TABLE blb_migration.planned_tables (
+    run_id text NOT NULL REFERENCES blb_migration.runs,
+    position integer NOT NULL,
+    label text NOT NULL,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    source_schema text NOT NULL,
+    source_table text NOT NULL,
+    table_group text NOT NULL,
+    column_count integer NOT NULL,
+    required_checks text[] NOT NULL CHECK (cardinality(required_checks) > 0),
+    PRIMARY KEY (run_id, position)
 );
 CREATE TABLE blb_migration.table_loads (
     load_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -52,6 +72,25 @@ CREATE TABLE blb_migration.table_loads (
     error text
 );
 CREATE INDEX table_loads_by_table ON blb_migration.table_loads (table_schema, table_name, load_id);
+CREATE TABLE blb_migration.digest_buckets (
+    load_id bigint NOT NULL REFERENCES blb_migration.table_loads,
+    bucket integer NOT NULL,
+    row_count bigint NOT NULL,
+    sums bytea NOT NULL,
+    PRIMARY KEY (load_id, bucket)
+);
+COMMENT ON TABLE blb_migration.digest_buckets IS
+    'What the latest load of each table read, to compare contents with; docs/digest.md defines it';
+CREATE TABLE blb_migration.table_definitions (
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    run_id text NOT NULL REFERENCES blb_migration.runs,
+    definitions text[] NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (table_schema, table_name)
+);
+COMMENT ON TABLE blb_migration.table_definitions IS
+    'What each table was defined as before it was loaded; every fact of it must be back afterwards';
 CREATE TABLE blb_migration.set_aside (
     set_aside_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     run_id text NOT NULL REFERENCES blb_migration.runs,
@@ -99,7 +138,16 @@ CREATE TABLE blb_migration.decisions (
     run_id text NOT NULL REFERENCES blb_migration.runs,
     subject text NOT NULL,
     decision text NOT NULL,
-    reason text NOT NULL
+    reason text NOT NULL,
+    row_count bigint
+);
+CREATE TABLE blb_migration.left_behind (
+    run_id text NOT NULL REFERENCES blb_migration.runs,
+    kind text NOT NULL,
+    subject text NOT NULL,
+    reason text NOT NULL,
+    row_count bigint,
+    PRIMARY KEY (run_id, kind, subject)
 );
 CREATE TABLE blb_migration.cutover (
     cutover_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -112,7 +160,7 @@ COMMENT ON SCHEMA blb_migration IS 'What blb-migrate did to this database; safe 
 """
 
 # Statements that lead from one version to the next; the last one's number is the version.
-_UPGRADES = (_VERSION_1,)
+_UPGRADES = (_VERSION_1 + LEDGER_VIEWS,)
 LEDGER_VERSION = len(_UPGRADES)
 
 

@@ -38,6 +38,11 @@ def comma_separated(names: tuple[str, ...] | list[str]) -> sql.Composed:
     return sql.SQL(", ").join(quote_identifier(name) for name in names)
 
 
+def quote_text(value: str) -> str:
+    """A text as a literal, for DDL: comments, defaults and checks take no bound values."""
+    return sql.Literal(value).as_string().strip()
+
+
 def server_text(definition: str) -> sql.SQL:
     """SQL text taken as it is: printed by the server (``pg_get_constraintdef``), or from the plan."""
     return sql.SQL(definition)

@@ -38,18 +38,22 @@ def read_column_extreme(
     connection: TargetConnection, table: TableName, column: str, increment: int
 ) -> int | None:
     """MAX of the column, or MIN for a negative increment; None for an empty table."""
-    statement = sql.SQL("SELECT {}({})::bigint FROM {}").format(
+    # numeric: an identity may be a decimal(38, 0), and says by itself when it is beyond its sequence.
+    statement = sql.SQL("SELECT {}({})::numeric FROM {}").format(
         sql.SQL("max" if increment > 0 else "min"), quote_identifier(column), qualified_name(table)
     )
     with target_errors(f"column {table}.{column}"):
         row = connection.execute(statement).fetchone()
-    return None if row is None else row[0]
+    return None if row is None or row[0] is None else int(row[0])
 
 
 def read_next_value(connection: TargetConnection, sequence: TableName) -> int:
-    """The number ``nextval`` would give, without taking it. Raises TargetError."""
+    """The number ``nextval`` would give, without taking it; one beyond its range when it is exhausted.
+
+    Raises TargetError.
+    """
     statement = sql.SQL(
-        "SELECT CASE WHEN own.is_called THEN own.last_value + definition.seqincrement"
+        "SELECT CASE WHEN own.is_called THEN own.last_value::numeric + definition.seqincrement"
         " ELSE own.last_value END FROM {} own, pg_catalog.pg_sequence definition"
         " WHERE definition.seqrelid = %s::regclass"
     ).format(qualified_name(sequence))
@@ -70,22 +74,53 @@ def set_sequence(
     MINVALUE and MAXVALUE, before anything is changed.
     """
     with target_errors(f"sequence {sequence}"):
-        row = connection.execute(
-            "SELECT seqmin, seqmax, seqtypid::regtype::text FROM pg_catalog.pg_sequence"
-            " WHERE seqrelid = %s::regclass",
-            (qualified_text(sequence),),
-        ).fetchone()
-        if row is None:
-            raise TargetError(f"sequence {sequence}", found="it is not a sequence")
-        minimum, maximum, type_name = row
+        minimum, maximum, type_name = _read_bounds(connection, sequence)
         if not minimum <= next_value <= maximum:
             raise TargetError(
                 f"sequence {sequence}",
                 found=f"its next number must be {next_value}",
                 expected=f"a number from {minimum} to {maximum} ({type_name})",
-                next_act="Widen the target's column and ALTER SEQUENCE ... AS bigint with a new MAXVALUE",
+                next_act="Give the sequence room for it at the target: ALTER SEQUENCE ... MINVALUE ... "
+                "MAXVALUE ..., and AS bigint with a wider column where its type is too small",
             )
         step = sql.SQL("") if increment is None else sql.SQL(" INCREMENT BY {}").format(increment)
         connection.execute(
             sql.SQL("ALTER SEQUENCE {}{} RESTART WITH {}").format(qualified_name(sequence), step, next_value)
         )
+
+
+def can_reach(connection: TargetConnection, sequence: TableName, next_value: int) -> bool:
+    """Whether the number lies within the sequence's MINVALUE and MAXVALUE. Raises TargetError."""
+    minimum, maximum, _ = _read_bounds(connection, sequence)
+    return minimum <= next_value <= maximum
+
+
+def exhaust_sequence(connection: TargetConnection, sequence: TableName, increment: int) -> None:
+    """Leave the sequence at its end: ``nextval`` then raises an error, as an insert at the source does.
+
+    Transactional like ``set_sequence``: RESTART gives the sequence a new file, on which ``setval`` works
+    and which a rollback drops. Raises TargetError.
+    """
+    with target_errors(f"sequence {sequence}"):
+        minimum, maximum, _ = _read_bounds(connection, sequence)
+        end = maximum if increment > 0 else minimum
+        connection.execute(
+            sql.SQL("ALTER SEQUENCE {} INCREMENT BY {} RESTART WITH {}").format(
+                qualified_name(sequence), increment, end
+            )
+        )
+        connection.execute("SELECT setval(%s::regclass, %s, true)", (qualified_text(sequence), end))
+
+
+def _read_bounds(connection: TargetConnection, sequence: TableName) -> tuple[int, int, str]:
+    """MINVALUE, MAXVALUE and the type's name."""
+    with target_errors(f"sequence {sequence}"):
+        row = connection.execute(
+            "SELECT seqmin, seqmax, seqtypid::regtype::text FROM pg_catalog.pg_sequence"
+            " WHERE seqrelid = %s::regclass",
+            (qualified_text(sequence),),
+        ).fetchone()
+    if row is None:
+        raise TargetError(f"sequence {sequence}", found="it is not a sequence")
+    minimum, maximum, type_name = row
+    return minimum, maximum, type_name

@@ -16,6 +16,7 @@ from blb_migration.plan.build import TablePlan
 from blb_migration.plan.types import Conversion, find_rule
 from blb_migration.postgres import totals as target_totals
 from blb_migration.sqlserver import totals as source_totals
+from blb_migration.value_decisions import DecidedColumn, ValueDecision
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,13 @@ def build_figures(table: TablePlan) -> tuple[Figure, ...]:
         *_iterate_key_totals(table),
         *(
             figure
-            for column in (*table.columns, *table.computed)
-            for figure in _iterate_column_figures(column.source, column.target)
+            for column in table.columns
+            for figure in _iterate_column_figures(column.source, column.target, column.decisions)
+        ),
+        *(
+            figure
+            for pair in table.computed
+            for figure in _iterate_column_figures(pair.source, pair.target, inputs=pair.inputs)
         ),
     )
     first_by_name: dict[str, Figure] = {}
@@ -53,15 +59,24 @@ def _iterate_key_totals(table: TablePlan) -> Iterator[Figure]:
         kind: AggregateKind = "count_where" if total.source_column is None else "sum"
         yield Figure(
             total.name,
-            Aggregate(kind, total.source_column, total.source_where),
+            Aggregate(kind, total.source_column, total.source_where, total.decisions),
             Aggregate(kind, total.target_column, total.target_where),
             is_key_total=True,
         )
 
 
-def _iterate_column_figures(source: Column, target: Column) -> Iterator[Figure]:
+def _iterate_column_figures(
+    source: Column,
+    target: Column,
+    decisions: tuple[ValueDecision, ...] = (),
+    inputs: tuple[DecidedColumn, ...] = (),
+) -> Iterator[Figure]:
     for kind in _comparable_kinds(source, target):
-        yield Figure(f"{kind}({source.name})", Aggregate(kind, source.name), Aggregate(kind, target.name))
+        yield Figure(
+            f"{kind}({source.name})",
+            Aggregate(kind, source.name, decisions=decisions, inputs=inputs),
+            Aggregate(kind, target.name),
+        )
 
 
 def _comparable_kinds(source: Column, target: Column) -> Iterator[AggregateKind]:

@@ -1,0 +1,85 @@
+"""Where what is sent and what comes back may differ although the values are equal: one form for both.
+
+Most types come back exactly as they were sent. Three do not, and are compared in a form of our own:
+
+=============  ==================================================================================
+character(n)   without trailing blanks, which the type pads and ignores
+jsonb          as text: no blanks, keys sorted by code point, numbers in plain digits without
+               trailing zeros; of equal keys the last one counts, as on the server
+xml            without a first line feed, which the server swallows on output
+=============  ==================================================================================
+
+docs/digest.md describes all types to people who want to compute a digest themselves.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from psycopg import sql
+
+from blb_migration.model import Column, ColumnType
+from blb_migration.postgres.names import quote_identifier
+
+_AS_TEXT = ("character", "jsonb", "xml")
+TEXT = ColumnType("text")
+
+
+def canonical_type(column: Column) -> ColumnType:
+    """The type in whose binary form a column's values are digested."""
+    return TEXT if column.type.name in _AS_TEXT else column.type
+
+
+def canonical_array(column: Column, array: pa.Array) -> pa.Array:
+    """A converted column of the source in its canonical form."""
+    if column.type.name == "character":
+        return pc.utf8_rtrim(array, characters=" ")
+    if column.type.name == "xml":
+        return pc.replace_substring_regex(array, pattern="^\n", replacement="")
+    if column.type.name == "jsonb":
+        return pa.array(
+            [None if text is None else canonical_json(text) for text in array.to_pylist()], array.type
+        )
+    return array
+
+
+def canonical_expression(column: Column) -> sql.Composable:
+    """What is selected of a target column; ``needs_rewriting`` types are finished by the reader."""
+    name = quote_identifier(column.name)
+    # The cast to text drops a character(n)'s padding, and an xml value's first line feed.
+    return sql.SQL("{}::text").format(name) if column.type.name in _AS_TEXT else name
+
+
+def needs_rewriting(column: Column) -> bool:
+    """Whether values of the target become canonical only on our side."""
+    return column.type.name == "jsonb"
+
+
+def canonical_json(text: str) -> str:
+    """A JSON text in the one form in which equal jsonb values are equal texts.
+
+    Raises ValueError for what is not JSON.
+    """
+    value = json.loads(text, parse_float=Decimal, parse_int=Decimal, parse_constant=_refuse)
+    return _write_json(value)
+
+
+def _write_json(value: Any) -> str:
+    if isinstance(value, dict):
+        items = (f"{_write_json(key)}:{_write_json(value[key])}" for key in sorted(value))
+        return f"{{{','.join(items)}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_write_json, value))}]"
+    if isinstance(value, Decimal):
+        digits = f"{value:f}"
+        digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
+        return "0" if digits in ("-0", "") else digits
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

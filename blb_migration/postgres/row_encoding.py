@@ -1,0 +1,128 @@
+"""Batches of the source, already in the target's types, as rows in binary COPY form.
+
+The encoder is the one that loads (``encoders``); it gives one buffer for a batch. Where in it each row
+begins follows from the Arrow arrays: every type's field length is known or can be computed, and the
+sums must meet the buffer's end and every row's field count exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pgpq import ArrowToPostgresBinaryEncoder
+
+from blb_migration.model import Column
+from blb_migration.postgres.canonical import canonical_array, canonical_type
+from blb_migration.postgres.encoders import column_encoder
+from blb_migration.postgres.row_blocks import FIELD_COUNT_BYTES, FIELD_LENGTH_BYTES, Positions, RowBlock
+
+HEADER_BYTES = 19  # "PGCOPY\n\377\r\n\0", flags, length of the extension
+TRAILER_BYTES = 2
+
+_NUMERIC_HEADER_BYTES = 8  # ndigits, weight, sign, dscale: numeric_send
+_DIGIT_GROUP_BYTES = 2  # four decimal digits each
+_POWERS_OF_10000 = np.array([10**4, 10**8, 10**12, 10**16], dtype=np.uint64)
+_LARGEST_FAST = 2**63 - 1
+
+_FIXED_BYTES = {
+    "boolean": 1,
+    "smallint": 2,
+    "integer": 4,
+    "bigint": 8,
+    "real": 4,
+    "double precision": 8,
+    "uuid": 16,
+    "date": 4,
+    "time without time zone": 8,
+    "timestamp without time zone": 8,
+    "timestamp with time zone": 8,
+}
+
+
+class RowEncoder:
+    """Encodes batches of one schema; ``columns`` are the target's, in the order of the batches' fields."""
+
+    def __init__(self, columns: Sequence[Column], schema: pa.Schema) -> None:
+        self._columns = tuple(columns)
+        self._schema = schema
+        self._encoders = {
+            field.name: column_encoder(field, canonical_type(column))
+            for field, column in zip(schema, self._columns, strict=True)
+        }
+
+    def encode(self, batch: pa.RecordBatch) -> RowBlock:
+        """The batch's rows in canonical form, in their order."""
+        arrays = [
+            canonical_array(column, array) for column, array in zip(self._columns, batch.columns, strict=True)
+        ]
+        canonical = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+        encoder = ArrowToPostgresBinaryEncoder.new_with_encoders(self._schema, self._encoders)
+        encoder.write_header()
+        # What is small is kept back until the end. No copies of large buffers beyond that.
+        rows, rest = encoder.write_batch(canonical), encoder.finish()
+        buffer = rows + rest[:-TRAILER_BYTES] if len(rest) > TRAILER_BYTES else rows
+        lengths = np.full(batch.num_rows, FIELD_COUNT_BYTES, dtype=np.int64)
+        for column, array in zip(self._columns, arrays, strict=True):
+            lengths += FIELD_LENGTH_BYTES + _value_lengths(canonical_type(column).name, array)
+        ends = np.cumsum(lengths)
+        block = RowBlock(buffer, ends - lengths)
+        self._verify(block, int(ends[-1]) if len(ends) else 0)
+        return block
+
+    def _verify(self, block: RowBlock, end: int) -> None:
+        octets = np.frombuffer(block.buffer, np.uint8)
+        high, low = divmod(len(self._columns), 256)
+        fits = end == len(block.buffer) and bool(
+            np.all(octets[block.starts] == high) and np.all(octets[block.starts + 1] == low)
+        )
+        if not fits:
+            raise AssertionError(f"the encoded rows of {self._schema.names} are not where they should be")
+
+
+def _value_lengths(type_name: str, array: pa.Array) -> Positions:
+    """Bytes of each value as the encoder writes it, without its length; 0 for NULL."""
+    is_present: npt.NDArray[np.bool_] = np.asarray(array.is_valid())
+    if type_name in _FIXED_BYTES:
+        return is_present * np.int64(_FIXED_BYTES[type_name])
+    if type_name == "numeric":
+        return is_present * (_NUMERIC_HEADER_BYTES + _DIGIT_GROUP_BYTES * count_digit_groups(array))
+    if pa.types.is_fixed_size_binary(array.type):
+        return is_present * np.int64(array.type.byte_width)
+    lengths: Positions = np.asarray(pc.fill_null(pc.binary_length(array), 0)).astype(np.int64)
+    return lengths
+
+
+def count_digit_groups(array: pa.Array) -> Positions:
+    """How many base-10000 digits numeric_send has for each value of a decimal128 array; any for NULL.
+
+    Groups are aligned at the decimal point; leading and trailing zero groups are not sent.
+    """
+    padding = 10 ** (-array.type.scale % 4)
+    words = np.frombuffer(array.buffers()[1], dtype="<i8").reshape(-1, 2)
+    words = words[array.offset : array.offset + len(array)]
+    low, high = words[:, 0], words[:, 1]
+    is_fast = (high == low >> 63) & (np.abs(low) <= _LARGEST_FAST // padding) & (low != -(2**63))
+    unscaled = np.where(is_fast, np.abs(low), 0).astype(np.uint64) * np.uint64(padding)
+    counts = _count_fast(unscaled)
+    for row in np.flatnonzero(~is_fast & np.asarray(array.is_valid())).tolist():
+        counts[row] = _count_slow(abs(int(high[row]) * 2**64 + int(low[row]) % 2**64) * padding)
+    return counts
+
+
+def _count_fast(unscaled: npt.NDArray[np.uint64]) -> Positions:
+    counts = (unscaled > 0).astype(np.int64) + np.searchsorted(_POWERS_OF_10000, unscaled, side="right")
+    ends_in_zeros = unscaled > 0
+    for power in _POWERS_OF_10000:
+        ends_in_zeros = ends_in_zeros & (unscaled % power == 0)
+        counts -= ends_in_zeros
+    return counts
+
+
+def _count_slow(unscaled: int) -> int:
+    while unscaled and unscaled % 10000 == 0:
+        unscaled //= 10000
+    return -(-len(str(unscaled)) // 4) if unscaled else 0

@@ -1,0 +1,97 @@
+"""Copies of the target's tables to try a load on: same columns, same constraints, no rows, then gone.
+
+What a copy must have comes from the server itself (CREATE TABLE ... LIKE), but for two things that
+LIKE leaves pointing at the original: foreign keys, and the sequences behind column defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from psycopg import sql
+
+from blb_migration.model import ForeignKey, Table, TableName
+from blb_migration.postgres.failures import target_errors
+from blb_migration.postgres.names import (
+    TargetConnection,
+    comma_separated,
+    qualified_name,
+    qualified_text,
+    quote_identifier,
+)
+
+SCRATCH_PREFIX = "blb_dry_run_"
+_INTEGER_BITS = {"smallint": 16, "integer": 32, "bigint": 64}
+
+
+def create_scratch_tables(connection: TargetConnection, copies: Sequence[tuple[TableName, Table]]) -> None:
+    """Make each copy, given as (the original's name, the copy as it shall be); all or none.
+
+    Schemas of the copies that are there already, from a run that was killed, are dropped first. Raises
+    TargetError.
+    """
+    schemas = sorted({copy.name.schema for _, copy in copies})
+    with target_errors("the scratch tables of the dry run"), connection.transaction():
+        drop_scratch_schemas(connection, schemas)
+        for schema in schemas:
+            connection.execute(sql.SQL("CREATE SCHEMA {}").format(quote_identifier(schema)))
+        for original, copy in copies:
+            connection.execute(
+                sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL EXCLUDING IDENTITY)").format(
+                    qualified_name(copy.name), qualified_name(original)
+                )
+            )
+            _give_own_sequences(connection, copy)
+        for _, copy in copies:
+            for key in copy.foreign_keys:
+                _add_foreign_key(connection, copy.name, key)
+
+
+def drop_scratch_schemas(connection: TargetConnection, schemas: Sequence[str]) -> None:
+    """Drop scratch schemas and all in them; refuses any schema that does not bear the prefix."""
+    for schema in schemas:
+        if not schema.startswith(SCRATCH_PREFIX):
+            raise ValueError(f"{schema} is not a scratch schema")
+        with target_errors(f"schema {schema}"):
+            connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(quote_identifier(schema)))
+
+
+def _give_own_sequences(connection: TargetConnection, copy: Table) -> None:
+    for column in copy.columns:
+        if column.identity is None or column.identity.sequence is None:
+            continue
+        sequence = column.identity.sequence
+        integer = column.type.name if column.type.name in _INTEGER_BITS else "bigint"
+        limit = 2 ** (_INTEGER_BITS[integer] - 1)
+        connection.execute(
+            sql.SQL("CREATE SEQUENCE {} AS {} INCREMENT BY {} MINVALUE {} MAXVALUE {} OWNED BY {}").format(
+                qualified_name(sequence),
+                sql.SQL(integer),
+                column.identity.increment,
+                -limit,
+                limit - 1,
+                sql.Identifier(copy.name.schema, copy.name.name, column.name),
+            )
+        )
+        connection.execute(
+            sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT nextval({}::regclass)").format(
+                qualified_name(copy.name), quote_identifier(column.name), qualified_text(sequence)
+            )
+        )
+
+
+def _add_foreign_key(connection: TargetConnection, table: TableName, key: ForeignKey) -> None:
+    connection.execute(
+        sql.SQL(
+            "ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {} ON UPDATE {}{}"
+        ).format(
+            qualified_name(table),
+            quote_identifier(key.name),
+            comma_separated(key.columns),
+            qualified_name(key.referred_table),
+            comma_separated(key.referred_columns),
+            sql.SQL(key.on_delete),
+            sql.SQL(key.on_update),
+            sql.SQL("" if key.trusted else " NOT VALID"),
+        )
+    )

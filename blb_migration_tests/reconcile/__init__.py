@@ -1,0 +1,1 @@
+"""Comparing: what is equal passes, and one changed bit does not."""
