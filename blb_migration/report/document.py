@@ -1,41 +1,59 @@
-"""The report as one JSON document, built from the ledger in the target and nothing else that can drift.
+"""The report as one JSON document, composed of facts from the ledger in the target, which do not drift.
 
 The keys ``stats``, ``table_results``, ``reconciliation`` and ``key_totals`` are a contract with whoever
-reads the file; the rest is there for people.
+reads the file; the rest is there for people, and for the page that ``page`` makes of it. Times are UTC.
 """
 
 from __future__ import annotations
 
 import datetime
-import json
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from blb_migration import __version__
-from blb_migration.errors import ConfigurationError
+from blb_migration.depths import CHECK_NAMES
 from blb_migration.migrate.context import Migration
 from blb_migration.plan.findings import Finding, Severity, sort_findings
-from blb_migration.postgres.ledger import Ledger
-from blb_migration.reconcile.checks import CHECK_NAMES
-from blb_migration.reconcile.verdict import TableVerdict, Verdict, read_verdict
+from blb_migration.postgres.connect import TargetConnector
+from blb_migration.postgres.ledger_history import RunSummary
+from blb_migration.postgres.ledger_records import FindingRecord, LeftBehindRecord, TableLoad
+from blb_migration.reconcile.verdict import Verdict
+from blb_migration.report.coverage import describe_coverage, find_differences, iterate_comparisons
+from blb_migration.report.facts import (
+    ReportFacts,
+    RunFacts,
+    TableFacts,
+    build_table_facts,
+    read_ledger_facts,
+    read_run_facts,
+)
+from blb_migration.report.seal import seal
+from blb_migration.report.sentences import TABLE_STATUSES, Ending, SpokenVerdict, Standing, speak
 
 Document = dict[str, Any]
 
 
 def build_report(
-    migration: Migration, findings: Sequence[Finding] = (), errors: Sequence[str] = ()
+    migration: Migration,
+    findings: Sequence[Finding] = (),
+    errors: Sequence[str] = (),
+    ending: Ending = Ending.COMPLETED,
 ) -> Document:
     """The report of this migration's project as the target stands now.
 
-    ``findings`` are preflight's, ``errors`` sentences about what failed in this run. Raises
-    TargetError when the ledger cannot be read.
+    ``findings`` are preflight's (none: those on record), ``errors`` sentences about what failed in this
+    run. Raises TargetError when the ledger cannot be read.
     """
-    with migration.target.connect() as connection:
-        ledger = Ledger(connection)
-        verdict = read_verdict(ledger, migration.project.plan)
-        failures = _read_failures(ledger, migration)
-    return assemble_report(migration, verdict, findings, errors, failures)
+    facts = read_run_facts(migration, _describe_unrecorded_run(migration, errors))
+    return compose(_with_findings(facts, migration, findings), ending)
+
+
+def rebuild_report(target: TargetConnector) -> Document:
+    """The report from the ledger alone: no source, no project. Raises TargetError."""
+    facts = read_ledger_facts(target)
+    is_interrupted = facts.run.outcome == Ending.INTERRUPTED
+    return compose(facts, Ending.INTERRUPTED if is_interrupted else Ending.COMPLETED)
 
 
 def assemble_report(
@@ -43,122 +61,198 @@ def assemble_report(
     verdict: Verdict | None,
     findings: Sequence[Finding],
     errors: Sequence[str],
-    failures: dict[str, list[str]] | None = None,
+    ending: Ending = Ending.COMPLETED,
 ) -> Document:
-    """The document for a verdict; ``verdict`` None for a run that never got as far as the target.
+    """The document for a verdict; ``verdict`` None for a run that never got as far as the target."""
+    facts = ReportFacts(_describe_unrecorded_run(migration, errors))
+    if verdict is not None:
+        facts = replace(
+            facts,
+            is_equal=verdict.is_equal,
+            tables=build_table_facts(verdict),
+            keys_set_aside=verdict.keys_set_aside,
+        )
+    return compose(_with_findings(facts, migration, findings), ending)
 
-    ``failures`` maps a table's label to the reasons why its loads in this run failed.
-    """
-    plan = migration.project.plan
-    failures = failures or {}
-    tables = verdict.tables if verdict is not None else ()
-    key_totals = {table.table.label: _describe_totals(table) for table in tables}
-    loaded = [table for table in tables if table.load is not None and table.load.loaded is not None]
-    objections = [f"{table.table.label}: {objection}" for table in tables for objection in table.objections]
-    keys_set_aside = list(verdict.keys_set_aside) if verdict is not None else []
+
+def compose(facts: ReportFacts, ending: Ending) -> Document:
+    """The whole document, sealed."""
+    tables, run = facts.tables, facts.run
+    loaded = [table.load.loaded for table in tables if table.load is not None and table.load.loaded]
+    unequal = [table for table in tables if table.objections]
+    spoken = _speak(facts, ending, sum(load.rows_written for load in loaded))
+    key_totals = {table.label: _describe_totals(table) for table in tables}
+    failed_checks = sum(not check.passed for table in tables for check in table.checks)
+    dry_run = {"dry_run": _describe_dry_run(tables)} if run.kind == "dry_run" else {}
+    return seal(
+        {
+            **dry_run,
+            "verdict": spoken.sentence,
+            "verdict_status": spoken.status.value,
+            "next_act": spoken.next_act,
+            "stats": {
+                "tables_migrated": len(loaded),
+                "rows_migrated": sum(load.rows_written for load in loaded),
+                "errors": len(run.errors) + failed_checks,
+                "warnings": sum(finding.severity == Severity.WARNING for finding in facts.findings),
+                "tables_planned": len(tables),
+                "tables_equal": len(tables) - len(unequal),
+                "bytes_migrated": sum(load.bytes_written for load in loaded),
+                "mismatches": failed_checks,
+                "duration_seconds": _measure_duration(run),
+            },
+            "table_results": {table.label: _describe_table(table) for table in tables},
+            "reconciliation": {
+                "generated_at": _as_utc(datetime.datetime.now(datetime.UTC)),
+                "equal": bool(facts.is_equal),
+                "checks": list(CHECK_NAMES),
+                "tables": {
+                    table.label: {"equal": not table.objections, "objections": list(table.objections)}
+                    for table in tables
+                },
+                "key_totals": {
+                    label: totals["figures"] for label, totals in key_totals.items() if totals["figures"]
+                },
+                "objections": [
+                    f"{table.label}: {objection}" for table in unequal for objection in table.objections
+                ],
+                "foreign_keys_set_aside": list(facts.keys_set_aside),
+            },
+            "key_totals": key_totals,
+            "errors": list(run.errors),
+            "findings": [_describe_finding(finding) for finding in facts.findings],
+            "decisions": [
+                {
+                    "subject": decision.subject,
+                    "decision": decision.decision,
+                    "reason": decision.reason,
+                    "row_count": decision.row_count,
+                }
+                for decision in facts.decisions
+            ],
+            "left_behind": [_describe_left_behind(left) for left in facts.left_behind],
+            "coverage": describe_coverage(tables),
+            "loads": [_describe_attempt(load, tables) for load in facts.loads],
+            "history": [_describe_run(summary) for summary in facts.history],
+            "run": _describe_run_facts(run),
+        }
+    )
+
+
+def _speak(facts: ReportFacts, ending: Ending, row_count: int) -> SpokenVerdict:
+    return speak(
+        Standing(
+            ending=ending,
+            is_equal=facts.is_equal,
+            table_count=len(facts.tables),
+            row_count=row_count,
+            unequal_labels=tuple(
+                table.label
+                for table in sorted(facts.tables, key=lambda table: TABLE_STATUSES.index(_name_status(table)))
+                if table.objections
+            ),
+            keys_set_aside_count=len(facts.keys_set_aside),
+            error_count=len(facts.run.errors),
+            refusal_count=sum(finding.severity == Severity.ERROR for finding in facts.findings),
+            is_dry_run=facts.run.kind == "dry_run",
+        )
+    )
+
+
+def _describe_dry_run(tables: Sequence[TableFacts]) -> Document:
+    """Where a dry run loaded; all counts of its report are of what was really loaded and compared there."""
+    schemas = sorted({table.target.schema for table in tables})
     return {
-        "stats": {
-            "tables_migrated": len(loaded),
-            "rows_migrated": sum(t.load.loaded.rows_written for t in loaded if t.load and t.load.loaded),
-            "errors": len(errors) + sum(not check.passed for table in tables for check in table.checks),
-            "warnings": sum(1 for finding in findings if finding.severity is Severity.WARNING),
-        },
-        "table_results": {
-            table.table.label: _describe_load(table, failures.get(table.table.label, [])) for table in tables
-        },
-        "reconciliation": {
-            "generated_at": _now(),
-            "equal": verdict is not None and verdict.is_equal,
-            "checks": list(CHECK_NAMES),
-            "tables": {
-                table.table.label: {"equal": table.is_equal, "objections": list(table.objections)}
-                for table in tables
-            },
-            "key_totals": {
-                label: totals["figures"] for label, totals in key_totals.items() if totals["figures"]
-            },
-            "objections": objections,
-            "foreign_keys_set_aside": keys_set_aside,
-        },
-        "key_totals": key_totals,
-        "verdict": _describe_verdict(verdict, errors),
-        "errors": list(errors),
-        "findings": [_describe_finding(finding) for finding in sort_findings(tuple(findings))],
-        "left_behind": [
-            {"subject": left.subject, "reason": left.reason, "row_estimate": left.row_estimate}
-            for left in plan.left_behind
-        ],
-        "run": {
-            "run_id": migration.run.run_id,
-            "kind": migration.run.kind,
-            "project": migration.project.name,
-            "plan_hash": plan.hash,
-            "tool_version": __version__,
-            "source": migration.source.settings.masked_url,
-            "target": migration.target.settings.masked_url,
-        },
+        "scratch_schemas": schemas,
+        "meaning": "A dry run: everything was loaded into scratch copies of the target's tables, with all "
+        "their constraints, compared there, and dropped again. The target itself was not changed.",
     }
 
 
-def write_report(report: Document, path: Path) -> None:
-    """Write the document as UTF-8 JSON. Raises ConfigurationError when the path cannot be written."""
-    try:
-        path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(
-            str(path),
-            found=f"the report cannot be written ({error.strerror})",
-            next_act="Name a writable file with --output",
-        ) from None
+def _describe_unrecorded_run(migration: Migration, errors: Sequence[str]) -> RunFacts:
+    project = migration.project
+    return RunFacts(
+        run_id=migration.run.run_id,
+        kind=migration.run.kind,
+        project=project.name,
+        plan_hash=project.plan.hash,
+        tool_version=__version__,
+        source=migration.source.settings.masked_url,
+        target=migration.target.settings.masked_url,
+        errors=tuple(errors),
+        source_server=f"SQL Server {project.source.server_version}",
+        target_server=f"PostgreSQL {project.target.server_version}",
+    )
 
 
-def _read_failures(ledger: Ledger, migration: Migration) -> dict[str, list[str]]:
-    """Reasons by table label, of the loads of this run after which no load of the table finished."""
-    labels = {table.target.name: table.label for table in migration.project.plan.tables}
-    failures: dict[str, list[str]] = {}
-    if ledger.exists():
-        for load in ledger.loads_of_run(migration.run.run_id):
-            label = labels.get(load.table, str(load.table))
-            if load.status == "finished":
-                failures.pop(label, None)
-            elif load.status == "failed":
-                failures[label] = [load.error or "failed"]
-    return failures
+def _with_findings(facts: ReportFacts, migration: Migration, findings: Sequence[Finding]) -> ReportFacts:
+    """This run's findings go before those an earlier one left on record; the plan names what stays behind."""
+    left_behind = facts.left_behind or tuple(
+        LeftBehindRecord(
+            "table" if left.column is None else "column", left.subject, left.reason, left.row_estimate
+        )
+        for left in migration.project.plan.left_behind
+    )
+    found = tuple(
+        FindingRecord(
+            finding.code,
+            finding.severity.value,
+            finding.subject,
+            finding.message,
+            {
+                "decision": finding.decision,
+                "row_count": finding.row_count,
+                "first_keys": list(finding.first_keys),
+            },
+        )
+        for finding in sort_findings(tuple(findings))
+    )
+    return replace(facts, findings=found or facts.findings, left_behind=left_behind)
 
 
-def _describe_load(verdict: TableVerdict, failures: list[str]) -> Document:
-    loaded = verdict.load.loaded if verdict.load is not None else None
-    source, target = verdict.table.source.name, verdict.table.target.name
-    if loaded is None:
-        return {
-            "rows_read": 0,
-            "rows_inserted": 0,
-            "errors": failures,
-            "source": str(source),
-            "target": str(target),
-        }
-    assert verdict.load is not None
-    return {
+def _describe_table(table: TableFacts) -> Document:
+    described: Document = {
+        "rows_read": 0,
+        "rows_inserted": 0,
+        "errors": list(table.failures),
+        "source": str(table.source),
+        "target": str(table.target),
+        "group": table.group,
+        "columns": table.column_count,
+        "status": _name_status(table),
+    }
+    if table.load is None or table.load.loaded is None:
+        return described
+    loaded = table.load.loaded
+    return described | {
         "rows_read": loaded.rows_read,
         "rows_inserted": loaded.rows_written,
-        "errors": failures,
-        "source": str(source),
-        "target": str(target),
         "bytes": loaded.bytes_written,
         "seconds": round(loaded.elapsed_seconds, 3),
         "next_sequence_value": loaded.next_sequence_value,
-        "loaded_at": _as_utc(verdict.load.finished_at),
+        "loaded_at": _as_utc(table.load.finished_at),
+        "loaded_in_run": table.load.run_id,
     }
 
 
-def _describe_totals(verdict: TableVerdict) -> Document:
-    comparisons = list(_iterate_comparisons(verdict))
+def _name_status(table: TableFacts) -> str:
+    if table.failures:
+        return "load failed"
+    if table.load is None:
+        return "not loaded"
+    if any(not check.passed and check.load_id == table.load.load_id for check in table.checks):
+        return "differs"
+    return "not compared" if table.objections else "equal"
+
+
+def _describe_totals(table: TableFacts) -> Document:
+    comparisons = list(iterate_comparisons(table))
     rows = next((c for c in comparisons if c["name"] == "rows"), None)
     return {
         "source_count": int(rows["source_value"]) if rows else None,
         "target_count": int(rows["target_value"]) if rows else None,
-        "match": verdict.is_equal,
-        "objections": list(verdict.objections),
+        "match": not table.objections,
+        "objections": list(table.objections),
         "figures": [
             {
                 "name": c["name"],
@@ -168,46 +262,90 @@ def _describe_totals(verdict: TableVerdict) -> Document:
                 "difference": c["difference"],
             }
             for c in comparisons
-            if c["is_key_total"]
+            if c.get("is_key_total")
         ],
         "compared": len(comparisons),
         "differing": [c for c in comparisons if not c["match"]],
+        "differences": find_differences(table),
     }
 
 
-def _iterate_comparisons(verdict: TableVerdict) -> Iterator[Document]:
-    for check in verdict.checks:
-        comparisons = check.details.get("comparisons")
-        yield from comparisons if isinstance(comparisons, list) else ()
-
-
-def _describe_verdict(verdict: Verdict | None, errors: Sequence[str]) -> str:
-    if verdict is None:
-        return "Nothing was migrated." if errors else "Nothing was compared."
-    equal = sum(1 for table in verdict.tables if table.is_equal)
-    if verdict.is_equal:
-        return f"Equal: all {equal} tables were loaded and every figure compared is the same on both sides."
-    problems = [f"{len(verdict.tables) - equal} of {len(verdict.tables)} tables are not proven equal"]
-    if verdict.keys_set_aside:
-        problems.append(f"{len(verdict.keys_set_aside)} foreign keys are still set aside")
-    return f"Not equal: {' and '.join(problems)}."
-
-
-def _describe_finding(finding: Finding) -> Document:
+def _describe_finding(finding: FindingRecord) -> Document:
     return {
-        "code": finding.code,
-        "severity": finding.severity.value,
+        "code": finding.kind,
+        "severity": finding.severity,
         "subject": finding.subject,
         "message": finding.message,
-        "decision": finding.decision,
-        "row_count": finding.row_count,
-        "first_keys": list(finding.first_keys),
+        "decision": finding.details.get("decision"),
+        "row_count": finding.details.get("row_count"),
+        "first_keys": finding.details.get("first_keys") or [],
     }
 
 
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+def _describe_left_behind(left: LeftBehindRecord) -> Document:
+    return {
+        "kind": left.kind,
+        "subject": left.subject,
+        "reason": left.reason,
+        "row_estimate": left.row_count,
+    }
 
 
-def _as_utc(moment: datetime.datetime | None) -> str | None:
-    return moment.astimezone(datetime.UTC).isoformat(timespec="seconds") if moment is not None else None
+def _describe_attempt(load: TableLoad, tables: Iterable[TableFacts]) -> Document:
+    labels = {table.target: table.label for table in tables}
+    return {
+        "table": labels.get(load.table, str(load.table)),
+        "status": load.status,
+        "started_at": _as_utc(load.started_at, "milliseconds"),
+        "finished_at": _as_utc(load.finished_at, "milliseconds"),
+        "rows": load.loaded.rows_written if load.loaded else None,
+        "bytes": load.loaded.bytes_written if load.loaded else None,
+        "error": load.error,
+    }
+
+
+def _describe_run(summary: RunSummary) -> Document:
+    seconds = summary.elapsed_seconds
+    return {
+        "run_id": summary.run_id,
+        "kind": summary.kind,
+        "started_at": _as_utc(summary.started_at),
+        "duration_seconds": None if seconds is None else round(seconds, 1),
+        "outcome": summary.outcome,
+        "tables": summary.tables_loaded,
+        "failed_loads": summary.failed_load_count,
+        "rows": summary.rows_loaded,
+        "mismatches": summary.mismatch_count,
+        "checks": summary.check_count,
+    }
+
+
+def _describe_run_facts(run: RunFacts) -> Document:
+    return {
+        "run_id": run.run_id,
+        "kind": run.kind,
+        "project": run.project,
+        "plan_hash": run.plan_hash,
+        "tool_version": run.tool_version,
+        "source": run.source,
+        "target": run.target,
+        "source_server": run.source_server,
+        "target_server": run.target_server,
+        "isolation": run.isolation,
+        "notes": list(run.notes),
+        "operator": run.operator,
+        "host": run.host,
+        "started_at": _as_utc(run.started_at),
+        "finished_at": _as_utc(run.finished_at),
+        "outcome": run.outcome,
+    }
+
+
+def _measure_duration(run: RunFacts) -> float | None:
+    if run.started_at is None or run.finished_at is None:
+        return None
+    return round((run.finished_at - run.started_at).total_seconds(), 1)
+
+
+def _as_utc(moment: datetime.datetime | None, timespec: str = "seconds") -> str | None:
+    return moment.astimezone(datetime.UTC).isoformat(timespec=timespec) if moment is not None else None

@@ -1,0 +1,274 @@
+"""The report as one HTML page, rendered from the document alone: for a laptop, for paper, and in grey.
+
+One file: its style stands inside, there is no script, and nothing is fetched from anywhere. Everything
+that comes from a database is escaped by the template engine, and characters that could not be seen or
+that turn the reading direction are shown by their names.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from blb_migration.depths import DEPTHS
+from blb_migration.report import pictures
+from blb_migration.report.sentences import TABLE_STATUSES
+
+TEMPLATES = Path(__file__).parent / "templates"
+ALL_OPEN_UP_TO = 60  # tables; above that, groups without problems are folded on the screen
+COLUMNS_NAMED = 40
+FIGURES_SHOWN = 8
+NAMES_SHOWN = 10
+DETAILED_PROBLEMS = 20
+NOT_KNOWN = "\N{EN DASH}"
+HISTORY_SHOWN = 12
+HISTORY_WIDTH, HISTORY_HEIGHT = 290, 84
+
+Document = Mapping[str, Any]
+
+_INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+_DATA_DIFFERS = frozenset(f"{name} differs" for name in DEPTHS if name != "integrity")
+_TELLING_FIGURES = ("rows without", "sum(", "min(", "max(", "count_true(", "sum_length(", "count_", "digest")
+_DECIMAL = re.compile(r"(?P<sign>-?)(?P<whole>[0-9]+)(?:\.(?P<decimals>[0-9]+))?")
+_HEADLINES = {
+    "equal": ("✔", "EQUAL"),
+    "not_equal": ("✖", "NOT EQUAL"),
+    "failed": ("✖", "FAILED"),
+    "refused": ("■", "REFUSED"),
+    "interrupted": ("■", "INTERRUPTED"),
+    "not_compared": (NOT_KNOWN, "NOT COMPARED"),
+}
+_SEVERITIES = (("error", "Errors"), ("warning", "Warnings"), ("note", "Notes"))
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tables of one group, problems first. ``is_open`` unfolds it on the screen; paper shows all."""
+
+    name: str
+    labels: tuple[str, ...]
+    problem_count: int
+    row_count: int
+    byte_count: int
+    is_open: bool
+
+
+@dataclass(frozen=True)
+class Problems:
+    """Tables that are not equal: labels of those with figures or errors to look at, and the rest.
+
+    The rest stands together by what speaks against it: (status, objections, labels).
+    """
+
+    in_detail: tuple[str, ...]
+    in_short: tuple[tuple[str, str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True)
+class FindingGroup:
+    """Findings with one cause and one next act."""
+
+    name: str
+    decision: str
+    findings: tuple[Document, ...]
+
+
+def render_page(document: Document) -> str:
+    """The page as HTML text."""
+    results = document["table_results"]
+    history = document["history"][-HISTORY_SHOWN:]
+    symbol, headline = _HEADLINES[document["verdict_status"]]
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            document=document,
+            symbol=symbol,
+            headline=headline,
+            groups=_group_tables(document),
+            problems=_sort_problems(document),
+            names_shown=NAMES_SHOWN,
+            severities=[(key, name, _group_findings(document["findings"], key)) for key, name in _SEVERITIES],
+            decisions=[d for d in document["decisions"] if d["decision"] != "skip"],
+            left_behind=_group_left_behind(document["left_behind"]),
+            depths=DEPTHS,
+            timeline=pictures.draw_timeline(document["loads"]),
+            sizes=[
+                (name, pictures.draw_sizes([(label, r.get(key) or 0) for label, r in results.items()], unit))
+                for name, key, unit in (
+                    ("Rows", "rows_inserted", "rows"),
+                    ("Bytes written", "bytes", "bytes"),
+                )
+            ],
+            history=history,
+            histories=[
+                pictures.draw_history(history, key, heading, HISTORY_WIDTH, HISTORY_HEIGHT)
+                for key, heading in (
+                    ("duration_seconds", "Duration, seconds"),
+                    ("rows", "Rows loaded"),
+                    ("mismatches", "Checks that differed"),
+                )
+            ],
+            columns_named=COLUMNS_NAMED,
+            choose_figures=_choose_figures,
+            drawing=pictures,
+            history_width=HISTORY_WIDTH,
+            history_height=HISTORY_HEIGHT,
+            style=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
+        )
+    )
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: make_visible(value) if isinstance(value, str) else value,
+    )
+    environment.filters |= {"number": _format_number, "bytes": _format_bytes, "moment": _format_moment}
+    environment.filters |= {"seconds": _format_seconds, "figure": _format_figure}
+    return environment
+
+
+def make_visible(text: str) -> str:
+    """The text with every character that is invisible, or moves others, as ``[U+202E]``; markup as it is."""
+    if hasattr(text, "__html__") or text.isprintable():
+        return text
+    return "".join(
+        f"[U+{ord(character):04X}]"
+        if unicodedata.category(character) in _INVISIBLE and character not in "\n\t\r"
+        else character
+        for character in text
+    )
+
+
+def _sort_problems(document: Document) -> Problems:
+    """In detail: failed loads first, then differing data, up to so many; what lacks a proof goes short."""
+    results, totals = document["table_results"], document["key_totals"]
+    unequal = [label for label, result in results.items() if result["status"] != "equal"]
+    detailed = [
+        label
+        for label in sorted(unequal, key=lambda label: TABLE_STATUSES.index(results[label]["status"]))
+        if results[label]["errors"] or _DATA_DIFFERS.intersection(totals[label]["objections"])
+    ][:DETAILED_PROBLEMS]
+    short: dict[tuple[str, str], list[str]] = {}
+    for label in unequal:
+        if label not in detailed:
+            objections = "; ".join(totals[label]["objections"])
+            short.setdefault((results[label]["status"], objections), []).append(label)
+    return Problems(tuple(detailed), tuple((*cause, tuple(labels)) for cause, labels in short.items()))
+
+
+def _choose_figures(comparisons: Sequence[Document]) -> list[Document]:
+    """The figures that say most about a difference: rows, key totals, sums; digests only to the auditor."""
+    return sorted(comparisons, key=_rank_figure)[:FIGURES_SHOWN]
+
+
+def _rank_figure(comparison: Document) -> int:
+    name = comparison["name"]
+    if name == "rows" or comparison.get("is_key_total"):
+        return 0
+    for rank, beginning in enumerate(_TELLING_FIGURES, start=1):
+        if name.startswith(beginning):
+            return rank
+    return len(_TELLING_FIGURES) // 2
+
+
+def _group_tables(document: Document) -> list[Group]:
+    """Groups with problems first, then by name; inside, problems first, then by load order."""
+    results = document["table_results"]
+    by_group: dict[str, list[str]] = {}
+    for label, result in results.items():
+        by_group.setdefault(result["group"], []).append(label)
+    groups = []
+    for name, labels in by_group.items():
+        labels.sort(key=lambda label: TABLE_STATUSES.index(results[label]["status"]))
+        problem_count = sum(results[label]["status"] != "equal" for label in labels)
+        groups.append(
+            Group(
+                name,
+                tuple(labels),
+                problem_count,
+                sum(results[label]["rows_inserted"] for label in labels),
+                sum(results[label].get("bytes") or 0 for label in labels),
+                is_open=problem_count > 0 or len(results) <= ALL_OPEN_UP_TO,
+            )
+        )
+    return sorted(groups, key=lambda group: (group.problem_count == 0, group.name))
+
+
+def _group_left_behind(left_behind: Sequence[Document]) -> dict[str, list[Document]]:
+    """By kind: tables first, then columns, then the objects that hold no rows."""
+    grouped: dict[str, list[Document]] = {"table": [], "column": []}
+    for left in left_behind:
+        grouped.setdefault(left["kind"], []).append(left)
+    return {kind: items for kind, items in grouped.items() if items}
+
+
+def _group_findings(findings: Sequence[Document], severity: str) -> list[FindingGroup]:
+    """Findings of one severity that say the same of several objects stand together, in order of the first."""
+    grouped: dict[tuple[str, str | None], list[Document]] = {}
+    for finding in findings:
+        if finding["severity"] == severity:
+            grouped.setdefault((finding["code"], finding["decision"]), []).append(finding)
+    return [
+        FindingGroup(code.replace("_", " "), decision or "", tuple(items))
+        for (code, decision), items in grouped.items()
+    ]
+
+
+def _format_number(value: float | None) -> str:
+    return NOT_KNOWN if value is None else f"{value:,}"
+
+
+def _format_figure(value: str | None) -> str:
+    """A figure as recorded, thousands set apart, without the zeros that only the column's scale adds."""
+    if value is None:
+        return "NULL"
+    matched = _DECIMAL.fullmatch(value)
+    if matched is None:
+        return value
+    decimals = (matched["decimals"] or "").rstrip("0")
+    shown = f"{matched['sign']}{int(matched['whole']):,}"
+    return f"{shown}.{decimals.ljust(2, '0')}" if matched["decimals"] else shown
+
+
+def _format_seconds(value: float | None) -> str:
+    if value is None:
+        return NOT_KNOWN
+    if value < 90:
+        return f"{value:,.1f} s"
+    minutes, seconds = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
+
+
+def _format_bytes(value: int | None) -> str:
+    if value is None:
+        return NOT_KNOWN
+    size = float(value)
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"
+
+
+def _format_moment(value: str | None) -> str:
+    """``2026-11-22 15:04:05 UTC``."""
+    if value is None:
+        return NOT_KNOWN
+    moment = datetime.datetime.fromisoformat(value).astimezone(datetime.UTC)
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

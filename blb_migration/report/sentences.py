@@ -1,0 +1,157 @@
+"""The verdict in one sentence, and what to do next: words for people who do not know the tool.
+
+Pure functions of what was counted. Whether the target is equal is decided in ``reconcile.verdict``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+_LABELS_IN_SENTENCE = 3
+
+TABLE_STATUSES = ("load failed", "differs", "not loaded", "not compared", "equal")
+"""A table's possible standings, the most urgent first."""
+
+
+class Ending(StrEnum):
+    """How the run itself ended, whatever stands in the target."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    REFUSED = "refused"
+    INTERRUPTED = "interrupted"
+
+
+class Status(StrEnum):
+    """The verdict in one word."""
+
+    EQUAL = "equal"
+    NOT_EQUAL = "not_equal"
+    FAILED = "failed"
+    REFUSED = "refused"
+    INTERRUPTED = "interrupted"
+    NOT_COMPARED = "not_compared"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the verdict is spoken over. ``is_equal`` None: the target was not judged.
+
+    ``unequal_labels`` are the planned tables not proven equal, ``error_count`` counts what failed in
+    the run, ``refusal_count`` the findings that refuse the migration.
+    """
+
+    ending: Ending
+    is_equal: bool | None
+    table_count: int
+    row_count: int
+    unequal_labels: tuple[str, ...]
+    keys_set_aside_count: int
+    error_count: int
+    refusal_count: int
+    is_dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class SpokenVerdict:
+    """The status, the sentence, and the next act."""
+
+    status: Status
+    sentence: str
+    next_act: str
+
+
+def speak(standing: Standing) -> SpokenVerdict:
+    """The verdict over a run and over what stands in the target after it."""
+    if standing.ending is Ending.REFUSED:
+        return _speak_refusal(standing)
+    if standing.ending is Ending.INTERRUPTED:
+        return _speak_interruption(standing)
+    if standing.is_equal is None:
+        return _speak_without_judgement(standing)
+    if not standing.is_equal:
+        return SpokenVerdict(
+            Status.NOT_EQUAL,
+            f"Not equal: {_describe_problems(standing)}.",
+            "Do not cut over. Settle what is listed under Problems, load those tables again, compare again.",
+        )
+    tables = count(standing.table_count, "table")
+    if standing.error_count:
+        return SpokenVerdict(
+            Status.FAILED,
+            f"Failed: {count(standing.error_count, 'thing')} went wrong in this run; what PostgreSQL holds,"
+            f" {tables}, is equal all the same, from loads that were finished before.",
+            "Do not cut over on this run. Settle the errors, then run again.",
+        )
+    return SpokenVerdict(
+        Status.EQUAL,
+        f"Equal: all {tables} ({count(standing.row_count, 'row')}) were loaded, and every figure compared is"
+        " the same on both sides.",
+        "The migration itself is still to be done."
+        if standing.is_dry_run
+        else "As far as the data is concerned, the cutover may go ahead.",
+    )
+
+
+def _speak_refusal(standing: Standing) -> SpokenVerdict:
+    cause = "the target may not be loaded"
+    if standing.refusal_count:
+        cause = f"{count(standing.refusal_count, 'finding')} must be settled first"
+    return SpokenVerdict(
+        Status.REFUSED,
+        f"Refused: nothing was written to PostgreSQL, because {cause}.",
+        "Settle each of them, as said beside it, then run again.",
+    )
+
+
+def _speak_interruption(standing: Standing) -> SpokenVerdict:
+    equal_count = standing.table_count - len(standing.unequal_labels)
+    so_far = (
+        f"so far {equal_count} of {count(standing.table_count, 'table')} are proven equal"
+        if standing.is_equal is not None
+        else "nothing was compared"
+    )
+    return SpokenVerdict(
+        Status.INTERRUPTED,
+        f"Interrupted: the run was stopped before its end; {so_far}.",
+        "Do not cut over. Every table is either as it was or complete; run again to finish.",
+    )
+
+
+def _speak_without_judgement(standing: Standing) -> SpokenVerdict:
+    if standing.error_count:
+        return SpokenVerdict(
+            Status.FAILED,
+            "Failed: nothing was migrated in this run, and nothing was compared.",
+            "Do not cut over. Settle the errors, then run again.",
+        )
+    return SpokenVerdict(
+        Status.NOT_COMPARED,
+        "Not compared: this run loaded nothing and compared nothing.",
+        "Nothing follows from it for the cutover.",
+    )
+
+
+def _describe_problems(standing: Standing) -> str:
+    problems = []
+    labels = standing.unequal_labels
+    if labels:
+        named = ", ".join(labels[:_LABELS_IN_SENTENCE])
+        if len(labels) > _LABELS_IN_SENTENCE:
+            named += " and others"
+        problems.append(
+            f"{len(labels)} of {count(standing.table_count, 'table')} "
+            f"{'is' if len(labels) == 1 else 'are'} not proven equal ({named})"
+        )
+    if standing.keys_set_aside_count:
+        verb = "is" if standing.keys_set_aside_count == 1 else "are"
+        problems.append(f"{count(standing.keys_set_aside_count, 'foreign key')} {verb} still set aside")
+    if standing.error_count:
+        problems.append(f"{count(standing.error_count, 'thing')} went wrong in this run")
+    return ", ".join(problems) or "no table was planned"
+
+
+def count(number: int, noun: str) -> str:
+    """``1 table``, ``1,234 tables``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,107 @@
+"""Facts of runs that never were, to compose reports of: any size, any standing, any names."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import replace
+from typing import Any
+
+from blb_migration.depths import CHECK_NAMES
+from blb_migration.model import TableName
+from blb_migration.postgres.ledger_history import RunSummary
+from blb_migration.postgres.ledger_records import CheckResult, FindingRecord, LoadedTable, TableLoad
+from blb_migration.report.document import compose
+from blb_migration.report.facts import ReportFacts, RunFacts, TableFacts
+from blb_migration.report.sentences import Ending
+
+NOON = datetime.datetime(2026, 11, 22, 12, 0, tzinfo=datetime.UTC)
+RUN = RunFacts(
+    "run-1",
+    "rehearsal",
+    "shop",
+    "c0ffee",
+    "0.1.0",
+    "mssql://sa:***@erp/SHOP",
+    "postgresql://app:***@pg/shop",
+    operator="anna",
+    host="pc-1",
+    started_at=NOON,
+    finished_at=NOON + datetime.timedelta(seconds=90),
+    outcome="equal",
+    source_server="SQL Server 16",
+    target_server="PostgreSQL 18",
+    isolation="snapshot",
+)
+
+
+def figure(name: str, source: str | None, target: str | None, **more: Any) -> dict[str, Any]:
+    """A comparison as a check records it."""
+    match = source == target
+    return {
+        "name": name,
+        "source_value": source,
+        "target_value": target,
+        "match": match,
+        "difference": None,
+        "is_key_total": False,
+    } | more
+
+
+def loaded_table(label: str, number: int = 1, group: str = "sales", **figures: Any) -> TableFacts:
+    """A table that was loaded and found equal in every depth; ``figures`` by check name replace its own."""
+    target = TableName("public", label)
+    started_at = NOON + datetime.timedelta(milliseconds=10 * number)
+    load = TableLoad(
+        number,
+        RUN.run_id,
+        target,
+        TableName("dbo", label),
+        "finished",
+        started_at,
+        started_at + datetime.timedelta(milliseconds=8),
+        LoadedTable(7, 7, 700, 0.008),
+        1,
+        None,
+    )
+    default: dict[str, list[dict[str, Any]]] = {"row_count": [figure("rows", "7", "7")]}
+    checks = tuple(
+        CheckResult(
+            RUN.run_id,
+            number,
+            target,
+            name,
+            all(item["match"] for item in (default | figures).get(name, [])),
+            RUN.plan_hash,
+            {"comparisons": (default | figures).get(name, [])},
+        )
+        for name in CHECK_NAMES
+    )
+    objections = tuple(f"{check.check_name} differs" for check in checks if not check.passed)
+    return TableFacts(label, load.source_table, target, group, 3, load, checks, objections)
+
+
+def facts_of(*tables: TableFacts, **changes: Any) -> ReportFacts:
+    """A run over these tables."""
+    loads = tuple(table.load for table in tables if table.load is not None)
+    is_equal = bool(tables) and not any(table.objections for table in tables)
+    return replace(ReportFacts(RUN, is_equal, tables, loads=loads), **changes)
+
+
+def document_of(*tables: TableFacts, ending: Ending = Ending.COMPLETED, **changes: Any) -> dict[str, Any]:
+    """The document over these tables."""
+    return compose(facts_of(*tables, **changes), ending)
+
+
+def finding(severity: str, subject: str = "orders", message: str = "something") -> FindingRecord:
+    """A finding as the ledger has it."""
+    details: dict[str, object] = {"decision": "settle it", "row_count": 3, "first_keys": ["id=1"]}
+    return FindingRecord("some_code", severity, subject, message, details)
+
+
+def summary(number: int, mismatch_count: int = 0) -> RunSummary:
+    """An earlier run."""
+    started_at = NOON - datetime.timedelta(days=30 - number)
+    ended_at = started_at + datetime.timedelta(seconds=60 + number)
+    return RunSummary(
+        f"run {number}", "rehearsal", started_at, ended_at, "equal", 3, 0, 1000 * number, mismatch_count, 9
+    )

@@ -1,0 +1,71 @@
+"""The verdict says in one sentence how things stand, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from blb_migration.report.sentences import Ending, Standing, Status, speak
+
+EQUAL = Standing(Ending.COMPLETED, True, 42, 5039, (), 0, 0, 0)
+TWO_DIFFER = replace(EQUAL, is_equal=False, unequal_labels=("orders", "users"))
+
+
+def test_equal() -> None:
+    spoken = speak(EQUAL)
+    assert spoken.status is Status.EQUAL
+    assert spoken.sentence == (
+        "Equal: all 42 tables (5,039 rows) were loaded, and every figure compared is the same on both sides."
+    )
+    assert "may go ahead" in spoken.next_act
+
+
+def test_an_equal_dry_run_opens_nothing() -> None:
+    assert "cutover" not in speak(replace(EQUAL, is_dry_run=True)).next_act
+
+
+def test_not_equal_names_tables_and_keys() -> None:
+    spoken = speak(replace(TWO_DIFFER, keys_set_aside_count=1))
+    assert spoken.status is Status.NOT_EQUAL
+    assert spoken.sentence == (
+        "Not equal: 2 of 42 tables are not proven equal (orders, users), 1 foreign key is still set aside."
+    )
+    assert spoken.next_act.startswith("Do not cut over.")
+
+
+def test_of_many_tables_only_the_first_are_named() -> None:
+    labels = tuple(f"t{number}" for number in range(40))
+    assert "(t0, t1, t2 and others)" in speak(replace(TWO_DIFFER, unequal_labels=labels)).sentence
+
+
+def test_refused() -> None:
+    spoken = speak(replace(EQUAL, ending=Ending.REFUSED, error_count=1, refusal_count=3))
+    assert spoken.status is Status.REFUSED
+    assert spoken.sentence == (
+        "Refused: nothing was written to PostgreSQL, because 3 findings must be settled first."
+    )
+
+
+def test_interrupted() -> None:
+    spoken = speak(replace(TWO_DIFFER, ending=Ending.INTERRUPTED, error_count=1))
+    assert spoken.status is Status.INTERRUPTED
+    assert spoken.sentence == (
+        "Interrupted: the run was stopped before its end; so far 40 of 42 tables are proven equal."
+    )
+
+
+@pytest.mark.parametrize(
+    ("standing", "status"),
+    [
+        (replace(EQUAL, error_count=1), Status.FAILED),
+        (replace(EQUAL, is_equal=None, error_count=1), Status.FAILED),
+        (replace(EQUAL, is_equal=None), Status.NOT_COMPARED),
+        (replace(EQUAL, is_equal=False, table_count=0), Status.NOT_EQUAL),
+    ],
+)
+def test_an_error_or_a_missing_comparison_is_never_spoken_of_as_equal(
+    standing: Standing, status: Status
+) -> None:
+    assert speak(standing).status is status
+    assert not speak(standing).sentence.startswith("Equal")

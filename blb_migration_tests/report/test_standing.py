@@ -1,0 +1,248 @@
+"""The ledger's views and the verdict judge alike, whatever the ledger holds; and reading is enough for it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from blb_migration.depths import CHECK_NAMES
+from blb_migration.errors import TargetError
+from blb_migration.migrate.context import Migration, RunInfo
+from blb_migration.migrate.prepare import ensure_run
+from blb_migration.model import TableName
+from blb_migration.plan.build import Plan
+from blb_migration.postgres.connect import TargetConnector
+from blb_migration.postgres.ledger import Ledger
+from blb_migration.postgres.ledger_history import read_cutover_answer, read_table_standing
+from blb_migration.postgres.ledger_records import CheckResult, LoadedTable, RunKind
+from blb_migration.reconcile.verdict import read_verdict
+from blb_migration.report.document import build_report, rebuild_report
+from blb_migration.report.ending import record_ending
+from blb_migration.report.sentences import Ending
+from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
+from blb_migration.settings import parse_source_url, parse_target_url
+from blb_migration.sqlserver.connect import SourceConnector
+from blb_migration_tests.chain import Chain
+from blb_migration_tests.defs.stages import build_shop
+
+PROJECT = build_shop()
+TABLES = [table.target.name for table in PROJECT.plan.tables]
+OTHER_PLAN = "another plan"
+
+tables = st.sampled_from(TABLES)
+loads = st.tuples(st.just("load"), tables, st.sampled_from(["finished", "finished", "failed"]))
+checks = st.tuples(
+    st.just("check"),
+    tables,
+    st.sampled_from(CHECK_NAMES),
+    st.sampled_from([True, True, False]),
+    st.booleans(),  # under this plan
+)
+keys = st.tuples(st.just("key"), tables, st.booleans())
+runs = st.tuples(st.just("run"), st.sampled_from(["migration", "reconcile"]))
+events = st.lists(st.one_of(loads, loads, checks, checks, keys, runs), max_size=30)
+
+
+def shop_migration(target_url: str, kind: RunKind = "migration") -> Migration:
+    """A new run of the shop's plan; its source is never asked."""
+    source = SourceConnector(parse_source_url("mssql+pyodbc://u:p@erp/shop"))
+    target = TargetConnector(parse_target_url(target_url))
+    return Migration(PROJECT, source, target, RunInfo(str(uuid.uuid4()), kind))
+
+
+@pytest.fixture(scope="module")
+def ledger(embedded_postgres: EmbeddedPostgres) -> Iterator[Ledger]:
+    """For tests that undo what they did."""
+    name = f"standing_{uuid.uuid4().hex[:8]}"
+    url = embedded_postgres.create_database(name)
+    with TargetConnector(parse_target_url(url)).connect() as connection:
+        ledger = Ledger(connection)
+        ledger.create()
+        yield ledger
+    embedded_postgres.drop_database(name)
+
+
+@pytest.fixture
+def fresh_url(embedded_postgres: EmbeddedPostgres) -> Iterator[str]:
+    name = f"fresh_{uuid.uuid4().hex[:8]}"
+    yield embedded_postgres.create_database(name)
+    embedded_postgres.drop_database(name)
+
+
+def start_run(ledger: Ledger, kind: RunKind = "migration") -> str:
+    """Record a new run of the shop's plan; returns its id."""
+    migration = shop_migration("postgresql://u:p@pg/shop", kind)
+    ensure_run(ledger, migration)
+    return migration.run.run_id
+
+
+def load(ledger: Ledger, run_id: str, table: TableName, status: str = "finished") -> None:
+    load_id = ledger.begin_table_load(run_id, table, table)
+    if status == "finished":
+        ledger.finish_table_load(load_id, LoadedTable(1, 1, 1, 0.1), None)
+    else:
+        ledger.fail_table_load(load_id, "disk full")
+
+
+def check(ledger: Ledger, run_id: str, table: TableName, name: str, passed: bool = True) -> None:
+    judged = ledger.latest_finished_load(table)
+    load_id = judged.load_id if judged else None
+    ledger.record_check(CheckResult(run_id, load_id, table, name, passed, PROJECT.plan.hash))
+
+
+def prove_equal(ledger: Ledger, run_id: str) -> None:
+    for table in TABLES:
+        load(ledger, run_id, table)
+        for name in CHECK_NAMES:
+            check(ledger, run_id, table, name)
+
+
+def play(ledger: Ledger, history: list[tuple[object, ...]], run_id: str) -> None:
+    for event in history:
+        match event:
+            case ("load", TableName() as table, str() as status):
+                load(ledger, run_id, table, status)
+            case ("check", TableName() as table, str() as name, bool() as passed, bool() as is_this_plan):
+                judged = ledger.latest_finished_load(table)
+                plan_hash = PROJECT.plan.hash if is_this_plan else OTHER_PLAN
+                load_id = judged.load_id if judged else None
+                ledger.record_check(CheckResult(run_id, load_id, table, name, passed, plan_hash))
+            case ("key", TableName() as table, bool() as is_back):
+                ledger.connection.execute(
+                    "INSERT INTO blb_migration.set_aside (run_id, table_schema, table_name,"
+                    " constraint_name, columns, referred_schema, referred_table, referred_columns,"
+                    " definition, brought_back_at)"
+                    " VALUES (%s, %s, %s, gen_random_uuid(), '{id}', 'public', 't', '{id}', '',"
+                    " CASE WHEN %s THEN now() END)",
+                    (run_id, table.schema, table.name, is_back),
+                )
+            case ("run", ("migration" | "reconcile") as kind):
+                run_id = start_run(ledger, kind)
+
+
+def judge_both(ledger: Ledger, plan: Plan) -> None:
+    """View and verdict must say the same of the whole and of every table."""
+    verdict = read_verdict(ledger, plan)
+    answer = read_cutover_answer(ledger.connection)
+    assert answer.is_equal == verdict.is_equal
+    assert answer.answer == verdict.is_equal
+    assert bool(answer.reasons) != answer.answer
+    assert [(s.label, s.is_equal, s.objections) for s in read_table_standing(ledger.connection)] == [
+        (standing.table.label, standing.is_equal, standing.objections) for standing in verdict.tables
+    ]
+
+
+@given(history=events, proven_at=st.one_of(st.none(), st.integers(0, 30)))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_view_and_verdict_judge_alike(
+    ledger: Ledger, history: list[tuple[object, ...]], proven_at: int | None
+) -> None:
+    with ledger.connection.transaction(force_rollback=True):
+        run_id = start_run(ledger)
+        play(ledger, history[:proven_at], run_id)
+        if proven_at is not None:
+            prove_equal(ledger, run_id)
+            play(ledger, history[proven_at:], run_id)
+        judge_both(ledger, PROJECT.plan)
+
+
+def test_an_empty_ledger_says_no(ledger: Ledger) -> None:
+    answer = read_cutover_answer(ledger.connection)
+    assert not answer.answer and answer.reasons == ("no plan was ever carried out",)
+
+
+def test_everything_proven_says_yes_until_the_target_is_live(ledger: Ledger) -> None:
+    with ledger.connection.transaction(force_rollback=True):
+        run_id = start_run(ledger)
+        prove_equal(ledger, run_id)
+        judge_both(ledger, PROJECT.plan)
+        assert read_cutover_answer(ledger.connection).answer
+        ledger.record_cutover(run_id)
+        answer = read_cutover_answer(ledger.connection)
+        assert answer.is_equal and not answer.answer and "live since" in answer.reasons[0]
+        ledger.withdraw_cutover()
+        assert read_cutover_answer(ledger.connection).answer
+
+
+def test_a_dry_run_changes_nothing_of_the_answer(ledger: Ledger) -> None:
+    with ledger.connection.transaction(force_rollback=True):
+        prove_equal(ledger, start_run(ledger))
+        start_run(ledger, "dry_run")
+        assert read_cutover_answer(ledger.connection).answer
+
+
+def test_a_plan_that_was_changed_since_takes_the_answer_back(ledger: Ledger) -> None:
+    with ledger.connection.transaction(force_rollback=True):
+        prove_equal(ledger, start_run(ledger))
+        run_id = start_run(ledger)
+        ledger.connection.execute(
+            "UPDATE blb_migration.runs SET plan_hash = 'new' WHERE run_id = %s", (run_id,)
+        )
+        answer = read_cutover_answer(ledger.connection)
+        assert not answer.answer and "compared under another plan" in answer.reasons[0]
+
+
+def test_the_ledger_alone_gives_the_same_report_with_read_rights_only(erp_chain: Chain) -> None:
+    migration = erp_chain.migrate()
+    erp_chain.check(migration)
+    record_ending(migration, Ending.COMPLETED)
+    told = build_report(migration)
+    role = f"auditor_{uuid.uuid4().hex[:8]}"
+    erp_chain.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'reads'")
+    erp_chain.execute(f"GRANT USAGE ON SCHEMA blb_migration TO {role}")
+    erp_chain.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA blb_migration TO {role}")
+    parts = urlsplit(erp_chain.target_url)
+    reader = parts._replace(netloc=f"{role}:reads@{parts.netloc.rpartition('@')[2]}").geturl()
+    try:
+        rebuilt = rebuild_report(TargetConnector(parse_target_url(reader)))
+        with psycopg.connect(reader) as connection:
+            assert connection.execute("SELECT answer FROM blb_migration.may_we_cut_over").fetchone() == (
+                True,
+            )
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute("DELETE FROM blb_migration.runs")
+    finally:
+        erp_chain.execute(f"DROP OWNED BY {role}")
+        erp_chain.execute(f"DROP ROLE {role}")
+    assert rebuilt["verdict"] == told["verdict"] and rebuilt["verdict_status"] == "equal"
+    for document in (told, rebuilt):
+        document["reconciliation"].pop("generated_at")
+        document.pop("sha256")
+        document["run"].pop("source"), document["run"].pop("target")
+    assert rebuilt == told
+
+
+def test_a_target_without_a_ledger_has_no_report(fresh_url: str) -> None:
+    with pytest.raises(TargetError, match="holds no ledger"):
+        rebuild_report(TargetConnector(parse_target_url(fresh_url)))
+
+
+def test_an_interrupted_run_is_on_record_as_such(fresh_url: str) -> None:
+    migration = shop_migration(fresh_url)
+    with migration.target.connect() as connection:
+        ledger = Ledger(connection)
+        ledger.create()
+        ensure_run(ledger, migration)
+        prove_equal(ledger, migration.run.run_id)
+    record_ending(migration, Ending.INTERRUPTED, ["the run was interrupted"])
+    rebuilt = rebuild_report(migration.target)
+    assert rebuilt["verdict_status"] == "interrupted"
+    assert rebuilt["errors"] == ["the run was interrupted"]
+    assert [run["outcome"] for run in rebuilt["history"]] == ["interrupted"]
+
+
+def test_a_run_that_wrote_nothing_gets_no_entry(fresh_url: str) -> None:
+    migration = shop_migration(fresh_url)
+    record_ending(migration, Ending.REFUSED)
+    with migration.target.connect() as connection:
+        ledger = Ledger(connection)
+        assert not ledger.exists()
+        ledger.create()
+        record_ending(migration, Ending.REFUSED)
+        assert ledger.read_run(migration.run.run_id) is None
