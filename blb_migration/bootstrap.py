@@ -77,16 +77,17 @@ def _install() -> None:
     quiet = ["--quiet", "--disable-pip-version-check", "--no-input"]
     uv_requirement = ENVIRONMENT / "uv.lock.txt"
     uv_requirement.write_text(_extract_requirement("uv"), encoding="utf-8")
-    # uv installs the whole lock in seconds; where it has no wheel, pip does the same in a minute or two.
-    got_uv = subprocess.run(
-        [*pip, "install", *quiet, "--require-hashes", "-r", str(uv_requirement)], check=False
-    )
-    if got_uv.returncode == 0:
-        installer = [python, "-m", "uv", "pip", "install", "--quiet", "--python", python]
-    else:
-        installer = [*pip, "install", *quiet]
-    _run([*installer, "--require-hashes", "-r", str(LOCK)])
-    _run([*installer, "--no-deps", "--no-build-isolation", "--editable", str(CLONE)])
+    # uv installs the whole lock in seconds; where it has no wheel or gets no answer, pip does in a minute.
+    uv = [python, "-m", "uv", "pip", "install", "--quiet", "--system-certs", "--python", python]
+    got_uv = _succeeds([*pip, "install", *quiet, "--require-hashes", "-r", str(uv_requirement)])
+    packages = ["--require-hashes", "-r", str(LOCK)]
+    if not (got_uv and _succeeds([*uv, *packages])) and not _succeeds([*pip, "install", *quiet, *packages]):
+        _refuse(
+            "the installation failed, see above. Is the package index reachable, or pip configured for yours?"
+        )
+    clone = ["--no-deps", "--no-build-isolation", "--editable", str(CLONE)]
+    if not _succeeds([*pip, "install", *quiet, *clone]):
+        _refuse(f"{CLONE} could not be installed into {ENVIRONMENT}, see above.")
     _STAMP.write_text(_hash_lock(), encoding="utf-8")
 
 
@@ -100,11 +101,8 @@ def _extract_requirement(package: str) -> str:
     return "\n".join(lines[start : end + 1]) + "\n"
 
 
-def _run(command: list[str]) -> None:
-    if subprocess.run(command, check=False).returncode != 0:
-        _refuse(
-            "the installation failed, see above. Is the package index reachable, or pip configured for yours?"
-        )
+def _succeeds(command: list[str]) -> bool:
+    return subprocess.run(command, check=False).returncode == 0
 
 
 def _refuse(message: str) -> None:

@@ -22,24 +22,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> ExitCode:
     match arguments.subcommand:
         case None:
-            from blb_migration.command.migration import migrate
-
-            return migrate(arguments)
+            from blb_migration.command.migration import migrate as carry_out
+        case "init":
+            from blb_migration.command.new_project import init as carry_out
+        case "schema":
+            from blb_migration.command.schema import schema as carry_out
         case "plan":
-            from blb_migration.command.planning import plan
-
-            return plan(arguments)
+            from blb_migration.command.planning import plan as carry_out
+        case "preflight":
+            from blb_migration.command.preflight import preflight as carry_out
         case "reconcile":
-            from blb_migration.command.migration import reconcile
-
-            return reconcile(arguments)
+            from blb_migration.command.migration import reconcile as carry_out
+        case "report":
+            from blb_migration.command.report import rebuild as carry_out
         case "types":
-            from blb_migration.command.type_rules import print_types
-
-            return print_types()
+            from blb_migration.command.type_rules import print_types as carry_out
         case "demo":
-            from blb_migration.command.demo import demo
-
-            return demo(arguments)
+            from blb_migration.command.demo import demo as carry_out
         case other:
             raise AssertionError(other)
+    return carry_out(arguments)

@@ -70,12 +70,13 @@ class Chain:
     def migrate(self, decisions: str | None = None) -> Migration:
         """Everything but the checks; raises what the stages raise."""
         migration = self.migration(decisions)
-        result = run_preflight(migration)
-        refuse_if_errors(result)
-        prepare_target(migration, result.findings)
-        for table in migration.project.plan.tables:
-            load_table(migration, table)
-        restore_constraints(migration)
+        with migration.source.keeping_sessions(), migration.target.keeping_sessions():
+            result = run_preflight(migration)
+            refuse_if_errors(result)
+            prepare_target(migration, result.findings, result.facts)
+            for table in migration.project.plan.tables:
+                load_table(migration, table)
+            restore_constraints(migration)
         return migration
 
     def load(self, migration: Migration, label: str) -> TableLoad:
@@ -84,11 +85,12 @@ class Chain:
 
     def check(self, migration: Migration) -> dict[tuple[str, str], CheckResult]:
         """Every check of every table, by (label, check name)."""
-        return {
-            (table.label, name): run_check(migration, table, name)
-            for table in migration.project.plan.tables
-            for name in CHECK_NAMES
-        }
+        with migration.source.keeping_sessions(), migration.target.keeping_sessions():
+            return {
+                (table.label, name): run_check(migration, table, name)
+                for table in migration.project.plan.tables
+                for name in CHECK_NAMES
+            }
 
     def execute(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Run SQL on the target and return its rows, if it has any."""

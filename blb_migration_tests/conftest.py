@@ -23,11 +23,12 @@ def embedded_postgres() -> Iterator[EmbeddedPostgres]:
 
 
 @pytest.fixture(scope="session")
-def engine() -> TsqlEngine:
+def engine() -> Iterator[TsqlEngine]:
     """The stand-in's engine; tests add databases of their own to it."""
     engine = TsqlEngine()
     engine.add_login(LOG_IN, PASSWORD)
-    return engine
+    yield engine
+    engine.close()
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from blb_migration import __version__
+from blb_migration.depths import CHECK_NAMES
 
-SUBCOMMANDS = ("plan", "reconcile", "types", "demo")
+SUBCOMMANDS = ("init", "schema", "plan", "preflight", "reconcile", "report", "types", "demo")
 
 _DESCRIPTION = """\
 Moves a SQL Server database to PostgreSQL, table by table in foreign-key order, and proves that nothing
@@ -23,6 +24,8 @@ environment:
   BLB_SOURCE_CONN, BLB_TARGET_CONN   the two URLs, where the options are not given
   BLB_PROJECT                        the project folder, where --project is not given
   DAGSTER_HOME                       record the run in this Dagster instance, so that its UI shows it
+  BLB_DIFFERENCES                    where differing rows are written: beside --output, else .blb/differences
+  BLB_REREAD=1                       the same as reconcile --reread, for every comparison
   BLB_DEBUG=1                        the same as --debug
 
 exit codes:
@@ -80,9 +83,18 @@ def build_parser() -> CommandParser:
         action="store_true",
         help="ask everything that preflight asks, write nothing to the target",
     )
+    parser.add_argument(
+        "--create-schema",
+        action="store_true",
+        help="create the target's tables first, where it has none of them ('schema' shows how)",
+    )
     subcommands = parser.add_subparsers(dest="subcommand", metavar="SUBCOMMAND", parser_class=CommandParser)
+    _add_init(subcommands)
+    _add_schema(subcommands)
     _add_plan(subcommands)
+    _add_preflight(subcommands)
     _add_reconcile(subcommands)
+    _add_report(subcommands)
     _add_subcommand(
         subcommands, "types", "print which SQL Server type may land in which PostgreSQL type, and how"
     )
@@ -102,15 +114,45 @@ def _add_subcommand(
     return parser
 
 
+def _add_init(subcommands: argparse._SubParsersAction[CommandParser]) -> None:
+    parser = _add_subcommand(
+        subcommands,
+        "init",
+        "make a project for any database: decisions.yaml with every open question, catalog.json, and for a "
+        "target without tables (or none named) the schema to create",
+    )
+    _add_connections(parser, default=argparse.SUPPRESS)
+    parser.add_argument("folder", metavar="DIR", type=Path, help="the project's folder, made if need be")
+
+
+def _add_schema(subcommands: argparse._SubParsersAction[CommandParser]) -> None:
+    parser = _add_subcommand(
+        subcommands,
+        "schema",
+        "print the SQL that creates the project's tables in PostgreSQL, and what it cannot carry over",
+    )
+    _add_connections(parser, default=argparse.SUPPRESS)
+    parser.add_argument("--apply", action="store_true", help="create them at the target, in one transaction")
+
+
 def _add_plan(subcommands: argparse._SubParsersAction[CommandParser]) -> None:
     parser = _add_subcommand(
         subcommands,
         "plan",
-        "read both databases, refresh the project's catalog.json, and print the plan; "
-        "with a folder that is not there yet, write a new project into it",
+        "read both databases, refresh the project's catalog.json, or write a new project, and print the plan",
     )
     _add_connections(parser, default=argparse.SUPPRESS)
     parser.add_argument("--check", action="store_true", help="print the plan, write nothing")
+
+
+def _add_preflight(subcommands: argparse._SubParsersAction[CommandParser]) -> None:
+    parser = _add_subcommand(
+        subcommands,
+        "preflight",
+        "find everything that would go wrong, with counts, keys and the decision to take; write nothing",
+    )
+    _add_connections(parser, default=argparse.SUPPRESS)
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 
 def _add_reconcile(subcommands: argparse._SubParsersAction[CommandParser]) -> None:
@@ -120,6 +162,22 @@ def _add_reconcile(subcommands: argparse._SubParsersAction[CommandParser]) -> No
     parser.add_argument(
         "--tables", nargs="+", metavar="TABLE", help="only these tables, named as in the plan"
     )
+    parser.add_argument(
+        "--depth", nargs="+", choices=CHECK_NAMES, metavar="DEPTH", help=f"only {', '.join(CHECK_NAMES)}"
+    )
+    parser.add_argument(
+        "--reread",
+        action="store_true",
+        help="compare contents with the source read again, not with what the load has read",
+    )
+
+
+def _add_report(subcommands: argparse._SubParsersAction[CommandParser]) -> None:
+    parser = _add_subcommand(
+        subcommands, "report", "write the report again, from the ledger in the target alone (report.json)"
+    )
+    parser.add_argument("--target-conn", metavar="URL", default=argparse.SUPPRESS, help=_TARGET_EXAMPLE)
+    _add_output(parser, default=argparse.SUPPRESS)
 
 
 def _add_demo(subcommands: argparse._SubParsersAction[CommandParser]) -> None:
@@ -149,7 +207,11 @@ def _add_connections(parser: CommandParser, default: str | None) -> None:
 
 def _add_output(parser: CommandParser, default: str | None) -> None:
     parser.add_argument(
-        "--output", metavar="FILE", type=Path, default=default, help="write the report there, as JSON"
+        "--output",
+        metavar="FILE",
+        type=Path,
+        default=default,
+        help="write the report there, as JSON, and for people beside it, as HTML",
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Collection
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -29,16 +31,20 @@ from blb_migration.command.outcome import (
 from blb_migration.command.progress import shown_progress
 from blb_migration.command.terminal import build_console
 from blb_migration.errors import ConfigurationError, ExitCode, MigrationError
-from blb_migration.migrate.context import Migration, RunInfo
+from blb_migration.migrate.context import Comparing, Migration, RunInfo
+from blb_migration.migrate.scratch import on_scratch
 from blb_migration.plan.build import Plan
 from blb_migration.plan.project import Project
 from blb_migration.postgres.ledger_records import RunKind
-from blb_migration.report.document import write_report
+from blb_migration.report.files import write_report
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for. ``labels`` narrows a reconciliation to these tables."""
+    """What is asked for. ``labels`` and ``depths`` narrow a reconciliation to these.
+
+    ``creates_schema``: create the target's tables first, where it has none of them.
+    """
 
     databases: Databases
     project: Project
@@ -46,17 +52,36 @@ class Order:
     output: Path | None
     is_debug: bool
     labels: Collection[str] | None = None
+    depths: Collection[str] | None = None
+    rereads_source: bool = False
+    creates_schema: bool = False
 
 
 def migrate(arguments: argparse.Namespace) -> ExitCode:
-    """Run the whole graph, or preflight alone for a dry run."""
-    return carry_out(_read_order(arguments, "dry_run" if arguments.dry_run else "migration"), build_console())
+    """Run the whole graph, for a dry run onto scratch tables."""
+    order = _read_order(arguments, "dry_run" if arguments.dry_run else "migration")
+    if arguments.create_schema and arguments.dry_run:
+        raise ConfigurationError(
+            "--create-schema",
+            found="given together with --dry-run, which changes nothing",
+            expected="one of the two",
+            next_act="Run 'blb-migrate schema' to see what would be created",
+        )
+    return carry_out(replace(order, creates_schema=arguments.create_schema), build_console())
+
+
+def _create_schema(order: Order, console: Console) -> None:
+    from blb_migration.command.schema import create_missing_schema
+
+    decisions = order.project.decisions_file.decisions
+    create_missing_schema(order.databases.source, order.databases.target, decisions, console)
 
 
 def reconcile(arguments: argparse.Namespace) -> ExitCode:
     """Run the checks alone."""
     order = _read_order(arguments, "reconcile")
-    return carry_out(replace(order, labels=arguments.tables), build_console())
+    order = replace(order, labels=arguments.tables, depths=arguments.depth, rereads_source=arguments.reread)
+    return carry_out(order, build_console())
 
 
 def _read_order(arguments: argparse.Namespace, kind: RunKind) -> Order:
@@ -72,8 +97,12 @@ def carry_out(order: Order, console: Console) -> ExitCode:
     from blb_migration.defs.in_process import build_run_id, run_in_process
 
     run = RunInfo(build_run_id(), order.kind)
-    migration = Migration(order.project, order.databases.source, order.databases.target, run)
+    migration = Migration(
+        order.project, order.databases.source, order.databases.target, run, _read_comparing(order)
+    )
     try:
+        if order.creates_schema:
+            _create_schema(order, console)
         live = order.project.with_catalogs(*read_catalogs(order.databases))
         labels = None if order.labels is None else _find_labels(live.plan, order.labels)
     except MigrationError as error:
@@ -84,17 +113,27 @@ def carry_out(order: Order, console: Console) -> ExitCode:
         console.print(f"Not as in catalog.json, {change}; 'blb-migrate plan' refreshes it", markup=False)
 
     migration = replace(migration, project=live)
-    with shown_progress(console, live.plan.tables) as record:
-        outcome = run_in_process(migration, record, labels=labels)
+    with on_scratch(migration) if order.kind == "dry_run" else nullcontext(migration) as grounded:
+        with shown_progress(console, live.plan.tables) as record:
+            outcome = run_in_process(grounded, record, labels=labels, depths=order.depths)
+        report = build_run_report(grounded, record, is_interrupted=outcome.is_interrupted)
     if outcome.is_interrupted:
         if order.output is not None:
-            write_report(build_run_report(migration, record, ["interrupted"]), order.output)
+            write_report(report, order.output)
         raise KeyboardInterrupt
-    report = build_run_report(migration, record)
     print_report(console, report, order.output)
     report_failures(record, order.is_debug)
-    judges_everything = order.kind != "dry_run" and labels is None
-    return decide_exit_code(record, report, needs_equality=judges_everything)
+    return decide_exit_code(record, report, needs_equality=labels is None and order.depths is None)
+
+
+def _read_comparing(order: Order) -> Comparing:
+    """The environment's, differences beside the report if they are to go nowhere else."""
+    from blb_migration.defs.resource import DIFFERENCES_VARIABLE, read_comparing
+
+    comparing = read_comparing()
+    if order.output is not None and not os.environ.get(DIFFERENCES_VARIABLE):
+        comparing = replace(comparing, differences_folder=order.output.resolve().parent / "differences")
+    return replace(comparing, rereads_source=comparing.rereads_source or order.rereads_source)
 
 
 def _find_labels(plan: Plan, wanted: Collection[str]) -> list[str]:

@@ -12,8 +12,11 @@ from rich.table import Table
 
 from blb_migration.command.failures import mask_secrets, report_bug, report_error
 from blb_migration.command.record import RunRecord
-from blb_migration.errors import ConfigurationError, ExitCode, MigrationError
-from blb_migration.report.document import assemble_report, build_report, write_report
+from blb_migration.errors import ConfigurationError, ExitCode, MigrationError, PreflightRefused
+from blb_migration.report.document import assemble_report, build_report
+from blb_migration.report.ending import record_ending
+from blb_migration.report.files import name_report_files, write_report
+from blb_migration.report.sentences import Ending
 
 if TYPE_CHECKING:
     from blb_migration.migrate.context import Migration
@@ -21,24 +24,33 @@ if TYPE_CHECKING:
 
 Report = dict[str, Any]
 
+_KEYS_SHOWN = 5  # the report names them all
+
 
 def refuse_unwritable(output: Path | None) -> None:
     """Find out before the run whether the report can be written. Raises ConfigurationError."""
     if output is None:
         return
-    is_new = not output.exists()
+    files = name_report_files(output)
+    for path in (files.document, files.page):
+        if path is not None:
+            _refuse_unwritable_file(path)
+
+
+def _refuse_unwritable_file(path: Path) -> None:
+    is_new = not path.exists()
     try:
-        with output.open("a", encoding="utf-8"):
+        with path.open("a", encoding="utf-8"):
             pass
     except OSError as error:
         raise ConfigurationError(
-            f"--output {output}",
+            f"--output {path}",
             found=f"it cannot be written ({error.strerror})",
             expected="a file in a folder that is there and may be written to",
             next_act="Create the folder, or name another file",
         ) from None
     if is_new:
-        output.unlink()
+        path.unlink()
 
 
 def build_failed_report(migration: Migration, errors: Sequence[str]) -> Report:
@@ -46,22 +58,23 @@ def build_failed_report(migration: Migration, errors: Sequence[str]) -> Report:
     return assemble_report(migration, None, (), errors)
 
 
-def build_run_report(migration: Migration, record: RunRecord, further_errors: Sequence[str] = ()) -> Report:
-    """The report of a run, from the ledger where the target still answers."""
+def build_run_report(migration: Migration, record: RunRecord, *, is_interrupted: bool = False) -> Report:
+    """The report of a run, from the ledger where the target still answers; there the run's end is noted."""
     findings: tuple[Finding, ...] = record.preflight.findings if record.preflight is not None else ()
-    errors = [*map(describe_error, record.errors), *further_errors]
-    if migration.run.kind == "dry_run":
-        report = assemble_report(migration, None, findings, errors)
-        return report | {
-            "dry_run": {
-                "stopped_after": "preflight",
-                "rows_loaded": 0,
-                "meaning": "Both databases were read and asked; nothing was loaded, so nothing was compared.",
-            }
-        }
+    errors = [*map(describe_error, record.errors), *(["the run was interrupted"] if is_interrupted else [])]
+    ending = _name_ending(record, is_interrupted)
     with contextlib.suppress(MigrationError):  # the run's own errors say why the target does not answer
-        return build_report(migration, findings, errors)
-    return assemble_report(migration, None, findings, errors)
+        record_ending(migration, ending, errors)
+        return build_report(migration, findings, errors, ending)
+    return assemble_report(migration, None, findings, errors, ending)
+
+
+def _name_ending(record: RunRecord, is_interrupted: bool) -> Ending:
+    if is_interrupted:
+        return Ending.INTERRUPTED
+    if record.errors and all(isinstance(error, PreflightRefused) for error in record.errors):
+        return Ending.REFUSED
+    return Ending.FAILED if record.errors else Ending.COMPLETED
 
 
 def describe_error(error: BaseException) -> str:
@@ -94,8 +107,7 @@ def print_report(console: Console, report: Report, output: Path | None) -> None:
     if report["key_totals"]:
         _print_tables(console, report)
         _print_key_totals(console, report)
-    if "dry_run" not in report:
-        _print_objections(console, report)
+    _print_objections(console, report)
     stats = report["stats"]
     console.print(
         f"{stats['tables_migrated']} tables, {stats['rows_migrated']:,} rows, "
@@ -103,15 +115,16 @@ def print_report(console: Console, report: Report, output: Path | None) -> None:
     )
     console.print(_describe_verdict(report), markup=False)
     if output is not None:
-        write_report(report, output)
-        console.print(f"Report: {output.resolve()}", markup=False)
+        files = write_report(report, output)
+        console.print(f"Report: {files.document.resolve()}", markup=False)
+        if files.page is not None:
+            console.print(f"For people: {files.page.resolve()}", markup=False)
 
 
 def _describe_verdict(report: Report) -> str:
-    if "dry_run" in report:
-        return str(report["dry_run"]["meaning"])
     # The ledger judges what the target holds; a run that failed may have left it as an earlier one made it.
-    return f"{'This run failed. As the target stands: ' if report['errors'] else ''}{report['verdict']}"
+    sentence = f"{'This run failed. As the target stands: ' if report['errors'] else ''}{report['verdict']}"
+    return f"{report['dry_run']['meaning']} {sentence}" if "dry_run" in report else sentence
 
 
 def _print_objections(console: Console, report: Report) -> None:
@@ -123,7 +136,8 @@ def _print_objections(console: Console, report: Report) -> None:
         console.print(f"{objection} ({len(labels)}): {', '.join(labels)}", markup=False)
     keys = report["reconciliation"]["foreign_keys_set_aside"]
     if keys:
-        console.print(f"foreign keys still set aside ({len(keys)}): {', '.join(keys)}", markup=False)
+        named = ", ".join(keys[:_KEYS_SHOWN]) + (" ..." if len(keys) > _KEYS_SHOWN else "")
+        console.print(f"foreign keys still set aside ({len(keys)}): {named}", markup=False)
 
 
 def _print_tables(console: Console, report: Report) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from dagster import AssetSpec, DagsterInvalidDefinitionError, Definitions
 
-from blb_migration.defs.checks import build_table_checks
+from blb_migration.defs.checks import build_checks
 from blb_migration.defs.executor import build_executor
 from blb_migration.defs.jobs import build_nightly_schedule, build_reconcile_job, build_rehearsal_job
 from blb_migration.defs.keys import build_asset_keys
@@ -25,20 +25,22 @@ def build_defs(
     *,
     resource: MigrationResource | None = None,
     reconciled_labels: Collection[str] | None = None,
+    reconciled_depths: Collection[str] | None = None,
 ) -> Definitions:
     """The asset graph of ``project`` with its checks, jobs, schedule and resource.
 
-    ``resource`` replaces the one that reads the environment; ``reconciled_labels`` narrows the job
-    ``reconcile`` to these tables. Raises ConfigurationError for owners that Dagster does not take and
-    for environment switches it does not know.
+    ``resource`` replaces the one that reads the environment; ``reconciled_labels`` and
+    ``reconciled_depths`` narrow the job ``reconcile`` to these tables and depths. Raises
+    ConfigurationError for owners that Dagster does not take and for environment switches it does not
+    know.
     """
     keys = build_asset_keys(project.plan)
     _refuse_bad_owners(project)
     rehearsal = build_rehearsal_job()
     return Definitions(
         assets=[*build_stage_assets(keys.values()), *build_table_assets(project, keys)],
-        asset_checks=build_table_checks(project, keys),
-        jobs=[rehearsal, build_reconcile_job(keys, reconciled_labels)],
+        asset_checks=build_checks(project, keys),
+        jobs=[rehearsal, build_reconcile_job(keys, reconciled_labels, reconciled_depths)],
         schedules=[build_nightly_schedule(rehearsal)],
         resources={RESOURCE_KEY: (resource or MigrationResource(project)).as_definition()},
         executor=build_executor(),

@@ -18,6 +18,7 @@ import yaml
 from dagster import DagsterError, DagsterInstance
 
 from blb_migration.defs.build import build_defs
+from blb_migration.defs.event_files import kept_event_files
 from blb_migration.defs.jobs import RECONCILE, REHEARSAL
 from blb_migration.defs.keys import PREFLIGHT
 from blb_migration.defs.resource import KIND_TAG, Connectors, MigrationResource
@@ -48,27 +49,33 @@ def build_run_id() -> str:
 
 
 def run_in_process(
-    migration: Migration, observer: RunObserver, *, labels: Collection[str] | None = None
+    migration: Migration,
+    observer: RunObserver,
+    *,
+    labels: Collection[str] | None = None,
+    depths: Collection[str] | None = None,
 ) -> RunOutcome:
     """Run what ``migration.run.kind`` asks for, step by step, and return when it is over.
 
-    ``reconcile`` runs the checks of ``labels`` (all by default), ``dry_run`` preflight alone, every other
-    kind the whole graph. A step's failure is an outcome, not an exception. Raises ConfigurationError
-    when DAGSTER_HOME is no usable instance.
+    ``reconcile`` runs the checks of ``labels`` at ``depths`` (all by default), ``preflight`` preflight
+    alone, every other kind the whole graph. A step's failure is an outcome, not an exception. Raises
+    ConfigurationError when DAGSTER_HOME is no usable instance.
     """
     kind: RunKind = migration.run.kind
     connectors = Connectors(migration.source, migration.target)
-    resource = MigrationResource(migration.project, lambda _role: connectors, observer)
-    definitions = build_defs(migration.project, resource=resource, reconciled_labels=labels)
+    resource = MigrationResource(migration.project, lambda _role: connectors, observer, migration.comparing)
+    definitions = build_defs(
+        migration.project, resource=resource, reconciled_labels=labels, reconciled_depths=depths
+    )
     job = definitions.resolve_job_def(RECONCILE if kind == "reconcile" else REHEARSAL)
-    with _quiet_dagster(), _open_instance() as instance:
+    with _quiet_dagster(), _open_instance() as instance, kept_event_files():
         result = job.execute_in_process(
             run_config=_QUIET,
             instance=instance,
             raise_on_error=False,
             run_id=migration.run.run_id,
             tags={KIND_TAG: kind},
-            asset_selection=[PREFLIGHT] if kind == "dry_run" else None,
+            asset_selection=[PREFLIGHT] if kind == "preflight" else None,
         )
         endings = [event.job_failure_data for event in result.all_events if event.is_job_failure]
     reasons = [ending.failure_reason for ending in endings if ending and ending.failure_reason]

@@ -9,6 +9,7 @@ from typing import Any
 
 from dagster import AssetKey, AssetSelection, DefaultScheduleStatus, ScheduleDefinition, define_asset_job
 
+from blb_migration.defs.checks import select_checks
 from blb_migration.defs.resource import CONNECTIONS_TAG, KIND_TAG, is_rehearsal_configured
 from blb_migration.errors import ConfigurationError
 
@@ -31,12 +32,20 @@ def build_rehearsal_job() -> JobDefinition:
     )
 
 
-def build_reconcile_job(keys: Mapping[str, AssetKey], labels: Collection[str] | None = None) -> JobDefinition:
-    """The checks of the tables ``labels``, or of all, and no load."""
-    chosen = [keys[label] for label in (keys if labels is None else labels)]
+def build_reconcile_job(
+    keys: Mapping[str, AssetKey],
+    labels: Collection[str] | None = None,
+    depths: Collection[str] | None = None,
+) -> JobDefinition:
+    """The checks of the tables ``labels`` at ``depths``, each None for all, and no load."""
+    chosen = [
+        check
+        for label in (keys if labels is None else labels)
+        for check in select_checks(keys[label], depths)
+    ]
     return define_asset_job(
         RECONCILE,
-        selection=AssetSelection.checks_for_assets(*chosen),
+        selection=AssetSelection.checks(*chosen),
         description="Compares source and target as they are; loads nothing.",
         tags={KIND_TAG: "reconcile"},
     )

@@ -52,6 +52,11 @@ def build_checks_name(key: AssetKey) -> str:
     return f"{_operation_name(key)}__{CHECKS_SUFFIX}"
 
 
+def build_integrity_name(key: AssetKey) -> str:
+    """The name of a table's check among those of ``constraints_restored``."""
+    return f"integrity_{_operation_name(key)}"
+
+
 def build_group_name(group: str) -> str:
     """A group name that Dagster allows; schemas, which are groups by default, may be called anything."""
     return _FORBIDDEN.sub("_", group) or "_"

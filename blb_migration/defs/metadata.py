@@ -156,6 +156,13 @@ def build_check_metadata(result: CheckResult) -> Metadata:
     differences = [f"{item.name}: {item.difference}" for item in unequal if item.difference]
     if differences:
         metadata["difference"] = "; ".join(differences)
+    kept = result.differences
+    if kept is not None:
+        metadata["rows_only_in_source"] = kept.source_rows
+        metadata["rows_only_in_target"] = kept.target_rows
+        metadata["differences"] = MetadataValue.path(kept.csv_path)
+        metadata["differences_parquet"] = MetadataValue.path(kept.parquet_path)
+        metadata["first_differences"] = MetadataValue.text("\n".join(kept.first))
     return metadata
 
 
@@ -178,3 +185,17 @@ def build_finding_table(findings: Iterable[Finding]) -> MetadataValue:
         for finding in findings
     ]
     return MetadataValue.table(records, _FINDING_SCHEMA)
+
+
+def build_report_metadata(report: Mapping[str, Any]) -> Metadata:
+    """The report at a glance, its figures for the plots over time, and the whole document."""
+    from blb_migration.report.markdown import draw_text_timeline, summarise
+
+    figures = {name: figure for name, figure in report["stats"].items() if figure is not None}
+    return {
+        "verdict": report["verdict"],
+        "summary": MetadataValue.md(summarise(report)),
+        "timeline": MetadataValue.md(draw_text_timeline(report)),
+        **figures,
+        "report": MetadataValue.json(dict(report)),
+    }

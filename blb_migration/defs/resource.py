@@ -7,27 +7,42 @@ store and show them:
 BLB_SOURCE_CONN, BLB_TARGET_CONN                     the two databases
 BLB_REHEARSAL_SOURCE_CONN, BLB_REHEARSAL_TARGET_CONN the two of a run tagged ``blb/connections: rehearsal``,
                                                      as the nightly schedule tags its runs
+BLB_DIFFERENCES                                      where differing rows are written, else .blb/differences
+BLB_REREAD                                           1: compare contents with the source read again
 ===================================================  ==================================================
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
-from dagster import AssetCheckExecutionContext, AssetExecutionContext, ResourceDefinition
+from dagster import (
+    AssetCheckExecutionContext,
+    AssetExecutionContext,
+    InitResourceContext,
+    ResourceDefinition,
+)
 
+from blb_migration.defs.event_files import kept_event_files
 from blb_migration.defs.observer import RunObserver
 from blb_migration.errors import ConfigurationError
 from blb_migration.plan.project import Project
 
 if TYPE_CHECKING:
-    from blb_migration.migrate.context import Migration
+    from blb_migration.migrate.context import Comparing, Migration
     from blb_migration.postgres.connect import TargetConnector
     from blb_migration.postgres.ledger_records import RunKind
     from blb_migration.sqlserver.connect import SourceConnector
+
+DIFFERENCES_VARIABLE = "BLB_DIFFERENCES"
+REREAD_VARIABLE = "BLB_REREAD"
+DEFAULT_DIFFERENCES = ".blb/differences"
 
 RESOURCE_KEY = "migration"
 KIND_TAG = "blb/kind"
@@ -91,6 +106,7 @@ class MigrationResource:
     project: Project
     connect: Callable[[ConnectionRole], Connectors] = connect_from_environment
     observer: RunObserver = field(default_factory=RunObserver)
+    comparing: Comparing | None = None
 
     def open(self, context: StepContext) -> Migration:
         """The migration of the run that ``context`` belongs to; connects to nothing yet.
@@ -103,11 +119,43 @@ class MigrationResource:
         connectors = self.connect(_read_role(tags.get(CONNECTIONS_TAG, "main")))
         kind = cast("RunKind", tags.get(KIND_TAG, "migration"))
         run = RunInfo(context.run.run_id, kind)
-        return Migration(self.project, connectors.source, connectors.target, run)
+        comparing = self.comparing or read_comparing()
+        return Migration(self.project, connectors.source, connectors.target, run, comparing)
 
     def as_definition(self) -> ResourceDefinition:
-        """This object as a Dagster resource."""
-        return ResourceDefinition.hardcoded_resource(self, description=_DESCRIPTION)
+        """This object as a Dagster resource: within one run in one process, its sessions are kept."""
+
+        def keep_sessions(_context: InitResourceContext) -> Iterator[MigrationResource]:
+            with kept_event_files(), ExitStack() as stack:
+                yield replace(self, connect=_build_keeping_connect(self.connect, stack))
+
+        return ResourceDefinition(keep_sessions, description=_DESCRIPTION)
+
+
+def _build_keeping_connect(
+    connect: Callable[[ConnectionRole], Connectors], stack: ExitStack
+) -> Callable[[ConnectionRole], Connectors]:
+    """``connect``, asked once per role; what it opens is kept until ``stack`` closes."""
+
+    @cache
+    def connect_keeping(role: ConnectionRole) -> Connectors:
+        connectors = connect(role)
+        stack.enter_context(connectors.source.keeping_sessions())
+        stack.enter_context(connectors.target.keeping_sessions())
+        return connectors
+
+    return connect_keeping
+
+
+def read_comparing() -> Comparing:
+    """How contents are compared, from the environment."""
+    from blb_migration.migrate.context import Comparing
+
+    folder = os.environ.get(DIFFERENCES_VARIABLE, "").strip()
+    return Comparing(
+        rereads_source=os.environ.get(REREAD_VARIABLE, "").strip() not in ("", "0"),
+        differences_folder=Path(folder or DEFAULT_DIFFERENCES).resolve(),
+    )
 
 
 def _read_role(value: str) -> ConnectionRole:

@@ -4,11 +4,14 @@ Each calls one stage. Preflight's findings travel to the others in Dagster's eve
 arrive whatever process runs a step, and in a re-execution too.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from dagster import (
+    AssetCheckResult,
+    AssetCheckSeverity,
+    AssetCheckSpec,
     AssetExecutionContext,
     AssetKey,
     AssetsDefinition,
@@ -20,17 +23,26 @@ from dagster import (
 
 from blb_migration.defs.failures import reported_failures
 from blb_migration.defs.keys import CONSTRAINTS_RESTORED, PREFLIGHT, RECONCILIATION_REPORT, TARGET_PREPARED
-from blb_migration.defs.metadata import Metadata, build_finding_table
+from blb_migration.defs.metadata import Metadata, build_finding_table, build_report_metadata
 from blb_migration.defs.resource import RESOURCE_KEY, MigrationResource
-from blb_migration.plan.findings import Finding, Severity
+from blb_migration.plan.findings import Concern, Finding, Severity, has_errors
 
 if TYPE_CHECKING:
     from blb_migration.migrate.context import Migration
+    from blb_migration.migrate.preflight import PreflightResult
+    from blb_migration.postgres.ledger_records import ServerFacts
 
 # Two groups, so that the graph of groups has no way back: the stages before the tables, and those after.
 GROUP_BEFORE = "prepare"
 GROUP_AFTER = "finish"
 _FINDINGS = "findings_json"
+_CONCERNS = {
+    Concern.READY: "Both databases can be read and loaded with the rights of the log-ins.",
+    Concern.CATALOGS: "Every table and column has its place in the target, or a decision.",
+    Concern.VALUES: "Every value fits the target's column, or a decision covers it.",
+    Concern.KEYS: "No row breaks a unique or a foreign key of the target.",
+}
+_FACTS = "servers_json"
 
 
 def build_stage_assets(table_keys: Iterable[AssetKey]) -> list[AssetsDefinition]:
@@ -51,18 +63,41 @@ def _build_preflight() -> AssetsDefinition:
         "rights, values that would not fit. Errors refuse the migration.",
         group_name=GROUP_BEFORE,
         required_resource_keys={RESOURCE_KEY},
+        check_specs=[
+            AssetCheckSpec(concern.value, asset=PREFLIGHT, blocking=True, description=description)
+            for concern, description in _CONCERNS.items()
+        ],
     )
-    def preflight(context: AssetExecutionContext) -> MaterializeResult[None]:
+    def preflight(context: AssetExecutionContext) -> Iterator[MaterializeResult[None] | AssetCheckResult]:
+        from blb_migration.migrate.preflight import refuse_if_errors
+
         resource = _resource(context)
         with reported_failures("preflight", resource.observer, context.retry_number):
-            return MaterializeResult(metadata=_run_preflight(context, resource.open(context)))
+            result = _run_preflight(context, resource.open(context))
+        yield from _judge_concerns(result)
+        with reported_failures("preflight", resource.observer, context.retry_number):
+            refuse_if_errors(result)
+        yield MaterializeResult(metadata=_describe_preflight(result))
 
     return preflight
 
 
-def _run_preflight(context: AssetExecutionContext, migration: "Migration") -> Metadata:
-    """Run preflight and log its findings; returns the metadata. Raises PreflightRefused."""
-    from blb_migration.migrate.preflight import refuse_if_errors, run_preflight
+def _judge_concerns(result: "PreflightResult") -> Iterator[AssetCheckResult]:
+    """One check per concern, which fails if an error is among its findings."""
+    for concern in _CONCERNS:
+        findings = tuple(finding for finding in result.findings if finding.concern is concern)
+        yield AssetCheckResult(
+            check_name=concern.value,
+            asset_key=PREFLIGHT,
+            passed=not has_errors(findings),
+            severity=AssetCheckSeverity.ERROR,
+            metadata={"findings": build_finding_table(findings)},
+        )
+
+
+def _run_preflight(context: AssetExecutionContext, migration: "Migration") -> "PreflightResult":
+    """Run preflight and log its findings."""
+    from blb_migration.migrate.preflight import run_preflight
 
     result = run_preflight(migration)
     _resource(context).observer.preflight_finished(result)
@@ -71,7 +106,10 @@ def _run_preflight(context: AssetExecutionContext, migration: "Migration") -> Me
             context.log.error(str(finding))
         elif finding.severity is Severity.WARNING:
             context.log.warning(str(finding))
-    refuse_if_errors(result)
+    return result
+
+
+def _describe_preflight(result: "PreflightResult") -> Metadata:
     severities = [finding.severity for finding in result.findings]
     return {
         "source_server": result.source_server,
@@ -82,6 +120,7 @@ def _run_preflight(context: AssetExecutionContext, migration: "Migration") -> Me
         "rows_expected": sum(result.row_estimates.values()),
         "findings": build_finding_table(result.findings),
         _FINDINGS: MetadataValue.json([asdict(finding) for finding in result.findings]),
+        _FACTS: MetadataValue.json(asdict(result.facts)),
     }
 
 
@@ -96,16 +135,19 @@ def _build_target_prepared() -> AssetsDefinition:
         required_resource_keys={RESOURCE_KEY},
     )
     def target_prepared(context: AssetExecutionContext) -> MaterializeResult[None]:
+        from blb_migration.migrate.preflight import refuse_if_errors
         from blb_migration.migrate.prepare import prepare_target
 
         resource = _resource(context)
         with reported_failures("target_prepared", resource.observer, context.retry_number):
             migration = resource.open(context)
-            findings = _read_findings(context)
-            if findings is None:  # this step alone was asked for; a target is never prepared unseen
-                metadata = _run_preflight(context, migration)
-                findings = _parse_findings(metadata[_FINDINGS])
-            prepared = prepare_target(migration, findings)
+            metadata = _read_preflight(context)
+            if metadata is None:  # this step alone was asked for; a target is never prepared unseen
+                result = _run_preflight(context, migration)
+                refuse_if_errors(result)
+                metadata = _describe_preflight(result)
+            facts = _parse_facts(metadata[_FACTS]) if _FACTS in metadata else None
+            prepared = prepare_target(migration, _parse_findings(metadata[_FINDINGS]), facts)
         return MaterializeResult(
             metadata={
                 "foreign_keys_set_aside": len(prepared.set_aside),
@@ -150,11 +192,17 @@ def _build_reconciliation_report() -> AssetsDefinition:
     )
     def reconciliation_report(context: AssetExecutionContext) -> MaterializeResult[None]:
         from blb_migration.report.document import build_report
+        from blb_migration.report.ending import record_ending
+        from blb_migration.report.sentences import Ending
 
         resource = _resource(context)
         with reported_failures("reconciliation_report", resource.observer, context.retry_number):
-            report = build_report(resource.open(context), findings=_read_findings(context) or ())
-        return MaterializeResult(metadata={**report["stats"], "report": MetadataValue.json(report)})
+            migration = resource.open(context)
+            record_ending(migration, Ending.COMPLETED)
+            metadata = _read_preflight(context)
+            findings = _parse_findings(metadata[_FINDINGS]) if metadata is not None else ()
+            report = build_report(migration, findings)
+        return MaterializeResult(metadata=build_report_metadata(report))
 
     return reconciliation_report
 
@@ -164,14 +212,14 @@ def _resource(context: AssetExecutionContext) -> MigrationResource:
     return resource
 
 
-def _read_findings(context: AssetExecutionContext) -> tuple[Finding, ...] | None:
-    """What preflight found in this run or in the run it re-executes; None when it did not run there."""
+def _read_preflight(context: AssetExecutionContext) -> Metadata | None:
+    """What preflight said in this run or in the run it re-executes; None when it did not run there."""
     event = context.instance.get_latest_materialization_event(PREFLIGHT)
     run = context.run
     if event is None or event.run_id not in (run.run_id, run.parent_run_id, run.root_run_id):
         return None
     materialization = event.asset_materialization
-    return _parse_findings(materialization.metadata[_FINDINGS]) if materialization else None
+    return materialization.metadata if materialization else None
 
 
 def _parse_findings(metadata: Any) -> tuple[Finding, ...]:
@@ -186,4 +234,18 @@ def _parse_findings(metadata: Any) -> tuple[Finding, ...]:
             }
         )
         for document in documents
+    )
+
+
+def _parse_facts(metadata: Any) -> "ServerFacts":
+    from blb_migration.postgres.ledger_records import LeftBehindRecord, ServerFacts
+
+    assert isinstance(metadata, JsonMetadataValue)
+    document: Any = metadata.data
+    return ServerFacts(
+        source_server=document["source_server"],
+        target_server=document["target_server"],
+        isolation=document["isolation"],
+        notes=tuple(document["notes"]),
+        objects_left_behind=tuple(LeftBehindRecord(**item) for item in document["objects_left_behind"]),
     )

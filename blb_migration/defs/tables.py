@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from blb_migration.migrate.context import ProgressListener, TableProgress
 
 KINDS = frozenset({"sqlserver", "postgres"})
+TAG_LENGTH = 63  # of a tag's value, see dagster's documentation of tags
 PROGRESS_LOG_INTERVAL_SECONDS = 5  # every event is a row in Dagster's storage
 
 
@@ -40,7 +41,7 @@ def _build_table_asset(project: Project, table: TablePlan, keys: Mapping[str, As
         kinds=set(KINDS),
         group_name=build_group_name(table.group),
         owners=list(owners),
-        tags={"blb/project": project.name},
+        tags={"blb/project": project.name[:TAG_LENGTH]},
         required_resource_keys={RESOURCE_KEY},
     )
     def load(context: AssetExecutionContext) -> MaterializeResult[None]:

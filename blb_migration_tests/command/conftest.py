@@ -25,12 +25,9 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
-    engine = TsqlEngine()
+def servers(engine: TsqlEngine, stand_in: SqlServerStandIn, embedded_postgres: EmbeddedPostgres) -> Servers:
     engine.add_login(USER, PASSWORD)
-    with SqlServerStandIn(engine) as sql_server, EmbeddedPostgres() as postgres:
-        yield Servers(engine, sql_server, postgres)
-    engine.close()
+    return Servers(engine, stand_in, embedded_postgres)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from blb_migration.sandbox.server import SqlServerStandIn
 from blb_migration.sandbox.tsql import TsqlEngine
 from blb_migration_tests.plan.catalogs import table
 
-USER, PASSWORD = "sa", "hunter2 {;}@/"
+USER, PASSWORD = "shopkeeper", "hunter2 {;}@/"
 DECISIONS = """\
 project: shop
 tables:

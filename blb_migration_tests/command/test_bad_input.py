@@ -64,7 +64,8 @@ def test_the_source_is_down(shop: Shop) -> None:
     assert answer.code == 4
     assert "port 1" in answer.err
     assert shop.report["stats"]["errors"] == 1
-    assert shop.report["verdict"] == "Nothing was migrated."
+    assert shop.report["stats"]["tables_migrated"] == 0
+    assert "nothing was migrated" in shop.report["verdict"].lower()
 
 
 def test_the_sources_password_is_wrong(shop: Shop) -> None:

@@ -35,7 +35,8 @@ def test_everything_arrives_and_is_reported_equal(shop: Shop) -> None:
 def test_the_report_keeps_its_contract(shop: Shop) -> None:
     shop.migrate()
     report = shop.report
-    assert report["stats"] == {"tables_migrated": 4, "rows_migrated": 11, "errors": 0, "warnings": 0}
+    counts = {"tables_migrated": 4, "rows_migrated": 11, "errors": 0, "warnings": 0}
+    assert counts.items() <= report["stats"].items()
     orders = report["table_results"]["orders"]
     assert (orders["rows_read"], orders["rows_inserted"], orders["errors"]) == (3, 3, [])
     assert {"generated_at", "tables", "key_totals"} <= report["reconciliation"].keys()
@@ -130,14 +131,15 @@ def test_a_table_that_breaks_off_keeps_the_rows_it_had(shop: Shop) -> None:
     assert shop.target("SELECT count(*) FROM orders") == [(3,)]
 
 
-def test_a_dry_run_asks_and_writes_nothing(shop: Shop) -> None:
+def test_a_dry_run_proves_everything_and_leaves_nothing(shop: Shop) -> None:
     answer = shop.migrate("--dry-run")
     assert answer.code == 0
-    assert shop.report["dry_run"]["stopped_after"] == "preflight"
-    assert shop.report["stats"]["rows_migrated"] == 0
-    assert not shop.report["reconciliation"]["equal"]
-    assert "nothing was loaded" in answer.out
+    assert shop.report["dry_run"]["scratch_schemas"] == ["blb_dry_run_public"]
+    assert shop.report["stats"]["rows_migrated"] > 0
+    assert shop.report["reconciliation"]["equal"]
+    assert "The target itself was not changed" in answer.out
     assert shop.target(LEDGER_SCHEMA) == []
+    assert shop.target("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'blb%%'") == []
 
 
 def test_a_run_is_recorded_in_the_instance_of_dagster_home(
@@ -162,7 +164,7 @@ def test_an_interrupt_leaves_nothing_half_done(shop: Shop, monkeypatch: pytest.M
     answer = shop.migrate()
     assert answer.code == 130
     assert "interrupted" in answer.err
-    assert shop.report["errors"][-1] == "interrupted"
+    assert "interrupted" in shop.report["errors"][-1]
     assert shop.target("SELECT count(*) FROM customers") == [(0,)]
 
 

@@ -52,8 +52,8 @@ def test_two_readings_of_the_same_databases_are_equal(shop: Shop) -> None:
 def test_a_new_project_asks_every_open_question_in_a_comment(shop: Shop, tmp_path: Path) -> None:
     folder = tmp_path / "My Shop"
     shop.target("DROP TABLE lines")
-    arguments = ["plan", "--source-conn", shop.source_url, "--target-conn", shop.target_url]
-    assert main([*arguments, "--project", str(folder)]) == 0
+    arguments = ["init", "--source-conn", shop.source_url, "--target-conn", shop.target_url]
+    assert main([*arguments, str(folder)]) == 0
     text = (folder / "decisions.yaml").read_text(encoding="utf-8")
     project = load_project(folder)
     assert project.name == "My_Shop"
@@ -66,8 +66,9 @@ def test_a_new_project_asks_every_open_question_in_a_comment(shop: Shop, tmp_pat
 
 def test_a_new_project_can_be_migrated_once_it_is_decided(shop: Shop, tmp_path: Path) -> None:
     folder = tmp_path / "fresh"
-    databases = ["--source-conn", shop.source_url, "--target-conn", shop.target_url, "--project", str(folder)]
-    main([*databases, "plan"])
+    databases = ["--source-conn", shop.source_url, "--target-conn", shop.target_url]
+    assert main([*databases, "init", str(folder)]) == 0
+    databases += ["--project", str(folder)]
     assert main(databases) == 3
     decisions = folder / "decisions.yaml"
     decided = decisions.read_text(encoding="utf-8").replace(

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 import pytest
 
-from blb_migration.defs import checks
 from blb_migration.defs.resource import ConnectionRole, Connectors
 from blb_migration.migrate import finish, preflight, prepare, table
 from blb_migration.migrate.context import Migration, ProgressListener, TableProgress
@@ -22,16 +20,24 @@ from blb_migration.plan.decisions import parse_decisions
 from blb_migration.plan.findings import Finding
 from blb_migration.plan.project import Project
 from blb_migration.postgres.connect import TargetConnector
+from blb_migration.postgres.ledger_records import ServerFacts
+from blb_migration.reconcile import checks
 from blb_migration.reconcile.checks import CheckResult, Comparison
-from blb_migration.report import document
+from blb_migration.report import document, ending
+from blb_migration.report.facts import ReportFacts, RunFacts
+from blb_migration.report.sentences import Ending
+from blb_migration.settings import parse_source_url, parse_target_url
 from blb_migration.sqlserver.connect import SourceConnector
 from blb_migration_tests.plan.catalogs import catalog
 from blb_migration_tests.plan.catalogs import table as build_table
 
 
 def connect_to_nothing(_role: ConnectionRole) -> Connectors:
-    """Connectors for stages that never use them."""
-    return Connectors(cast(SourceConnector, None), cast(TargetConnector, None))
+    """Connectors for stages that never open a session with them."""
+    return Connectors(
+        SourceConnector(parse_source_url("mssql+pyodbc://reader:x@nowhere/shop")),
+        TargetConnector(parse_target_url("postgresql://owner:x@nowhere/shop")),
+    )
 
 
 def build_project(*source: Table, decisions: str = "") -> Project:
@@ -74,6 +80,7 @@ class Stages:
     others: list[str] = field(default_factory=list)
     migrations: list[Migration] = field(default_factory=list)
     recorded_findings: list[Finding] = field(default_factory=list)
+    recorded_facts: ServerFacts | None = None
     findings: tuple[Finding, ...] = ()
     load_errors: dict[str, list[Exception]] = field(default_factory=dict)
     failing_checks: set[tuple[str, str]] = field(default_factory=set)
@@ -85,9 +92,12 @@ class Stages:
             self.findings, "SQL Server 16", "PostgreSQL 18", "read committed", (), migration.project
         )
 
-    def prepare_target(self, migration: Migration, findings: tuple[Finding, ...]) -> PreparedTarget:
+    def prepare_target(
+        self, migration: Migration, findings: tuple[Finding, ...], facts: ServerFacts | None = None
+    ) -> PreparedTarget:
         self.others.append("target_prepared")
         self.recorded_findings = list(findings)
+        self.recorded_facts = facts
         return PreparedTarget(("public.orders.fk",))
 
     def load_table(
@@ -114,7 +124,9 @@ class Stages:
 
     def build_report(self, migration: Migration, findings: object = (), errors: object = ()) -> object:
         self.others.append("reconciliation_report")
-        return {"stats": {"tables_migrated": len(self.loads), "errors": 0}, "verdict": "Equal."}
+        run = RunFacts("run", "rehearsal", "tiny", "hash", "0.1.0", "mssql://source", "postgresql://target")
+        report = document.compose(ReportFacts(run), Ending.COMPLETED)
+        return report | {"stats": {"tables_migrated": len(self.loads), "errors": 0}, "verdict": "Equal."}
 
     def take_the_place_of_the_real_ones(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(preflight, "run_preflight", self.run_preflight)
@@ -123,3 +135,4 @@ class Stages:
         monkeypatch.setattr(checks, "run_check", self.run_check)
         monkeypatch.setattr(finish, "restore_constraints", self.restore_constraints)
         monkeypatch.setattr(document, "build_report", self.build_report)
+        monkeypatch.setattr(ending, "record_ending", lambda *_: None)

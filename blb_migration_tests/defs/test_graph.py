@@ -11,6 +11,7 @@ from blb_migration.defs.build import build_defs
 from blb_migration.defs.keys import build_asset_keys
 from blb_migration.errors import ConfigurationError
 from blb_migration.model import ForeignKey, Table, TableName
+from blb_migration.plan.findings import Concern
 from blb_migration.plan.project import Project
 from blb_migration_tests.defs.stages import build_project, build_shop
 from blb_migration_tests.plan.catalogs import table
@@ -60,10 +61,11 @@ def test_a_table_says_what_it_is_and_whose() -> None:
 def test_every_check_blocks() -> None:
     graph = build_defs(build_shop()).resolve_asset_graph()
     checks = [graph.get(key) for key in graph.asset_check_keys]
+    labels = ("articles", "customers", "orders", "lines")
     assert {(check.key.asset_key.to_user_string(), check.key.name) for check in checks} == {
-        (label, name)
-        for label in ("articles", "customers", "orders", "lines")
-        for name in ("row_count", "key_totals")
+        *((label, name) for label in labels for name in ("row_count", "key_totals", "content")),
+        *(("constraints_restored", f"integrity_{label}") for label in labels),
+        *(("preflight", concern.value) for concern in Concern),
     }
     assert all(check.blocking for check in checks)
 

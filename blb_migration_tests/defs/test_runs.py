@@ -30,6 +30,7 @@ from blb_migration.defs.build import build_defs
 from blb_migration.defs.in_process import build_run_id, run_in_process
 from blb_migration.defs.observer import RunObserver
 from blb_migration.defs.resource import MigrationResource
+from blb_migration.depths import CHECK_NAMES
 from blb_migration.errors import SourceUnreachable, TableFailed
 from blb_migration.migrate.context import Migration, RunInfo
 from blb_migration.plan.findings import Finding, Severity
@@ -58,7 +59,8 @@ def test_a_rehearsal_runs_everything_in_order(stages: Stages, instance: DagsterI
     assert stages.others == ["preflight", "target_prepared", "constraints_restored", "reconciliation_report"]
     assert sorted(stages.loads) == ["articles", "customers", "lines", "orders"]
     assert [label for label in stages.loads if label != "articles"] == ["customers", "orders", "lines"]
-    assert len(stages.checks) == 8
+    assert len(stages.checks) == 16
+    assert {name for _, name in stages.checks[-4:]} == {"integrity"}
 
 
 def test_the_ledger_gets_dagsters_run_id_and_the_kind(stages: Stages, instance: DagsterInstance) -> None:
@@ -130,7 +132,7 @@ def test_a_check_can_be_run_alone_without_a_load(stages: Stages, instance: Dagst
 def test_reconcile_runs_every_check_and_loads_nothing(stages: Stages, instance: DagsterInstance) -> None:
     stages.failing_checks = {("customers", "row_count")}
     run(build_shop_defs().resolve_job_def("reconcile"), instance)
-    assert len(stages.checks) == 8
+    assert len(stages.checks) == 16
     assert stages.loads == []
     assert stages.others == []
 
@@ -265,15 +267,28 @@ def test_an_interrupt_ends_the_run_and_is_not_tried_again(
     assert stages.loads == ["interrupted"]
 
 
-def test_a_dry_run_stops_after_preflight(stages: Stages) -> None:
-    assert run_in_process(build_migration("dry_run"), RunObserver()).is_success
+def test_a_preflight_stops_after_preflight(stages: Stages) -> None:
+    assert run_in_process(build_migration("preflight"), RunObserver()).is_success
     assert stages.others == ["preflight"]
     assert stages.loads == []
 
 
 def test_a_reconciliation_of_some_tables_compares_only_these(stages: Stages) -> None:
     assert run_in_process(build_migration("reconcile"), RunObserver(), labels=["orders"]).is_success
-    assert stages.checks == [("orders", "row_count"), ("orders", "key_totals")]
+    assert sorted(name for label, name in stages.checks if label == "orders") == sorted(CHECK_NAMES)
+    assert len(stages.checks) == len(CHECK_NAMES)
+
+
+def test_a_reconciliation_can_be_kept_to_some_depths(stages: Stages) -> None:
+    migration = build_migration("reconcile")
+    assert run_in_process(migration, RunObserver(), labels=["orders"], depths=["content"]).is_success
+    assert stages.checks == [("orders", "content")]
+
+
+def test_tables_whose_integrity_fails_get_no_report(stages: Stages) -> None:
+    stages.failing_checks = {("orders", "integrity")}
+    assert not run_in_process(build_migration("migration"), RunObserver()).is_success
+    assert "reconciliation_report" not in stages.others
 
 
 class Heard(RunObserver):

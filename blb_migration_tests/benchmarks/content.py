@@ -1,0 +1,40 @@
+"""Works on one loaded table: what it costs to prove its content, while loading and afterwards."""
+
+from __future__ import annotations
+
+import time
+from unittest.mock import patch
+
+from blb_migration.migrate.digesting import ReadDigester
+from blb_migration.postgres.ledger import Ledger
+from blb_migration.reconcile.content import compare_content
+from blb_migration.reconcile.sides import ComparedTable
+from blb_migration_tests.benchmarks.one_table import Outcome, load, open_pair
+
+
+def load_without_digest(source_url: str, target_url: str, table: str) -> Outcome:
+    """Our load as it would be if it did not digest what it reads."""
+    with patch.object(ReadDigester, "add", lambda _self, _batch: None):
+        return load(source_url, target_url, table)
+
+
+def compare(source_url: str, target_url: str, table: str) -> Outcome:
+    """The check ``content``: the target is read back and compared with the load's digest."""
+    pair = open_pair(source_url, target_url, table)
+    started = time.perf_counter()
+    with pair.migration.target.connect() as connection:
+        latest = Ledger(connection).latest_finished_load(pair.table.target.name)
+        assert latest is not None
+        outcome = compare_content(pair.migration, pair.table, connection, latest)
+    seconds = time.perf_counter() - started
+    assert all(comparison.match for comparison in outcome.comparisons), outcome
+    return seconds, {"rows": int(outcome.comparisons[0].target_value or 0)}
+
+
+def digest_source(source_url: str, target_url: str, table: str) -> Outcome:
+    """What ``--reread`` adds to it: the source is read and digested again."""
+    pair = open_pair(source_url, target_url, table)
+    compared = ComparedTable.with_computed(pair.table)
+    started = time.perf_counter()
+    digest = compared.add_up(compared.read_source(pair.migration))
+    return time.perf_counter() - started, {"rows": digest.row_count}

@@ -1,0 +1,253 @@
+"""What is measured against what: one large table, what people use today, growth, the whole ERP.
+
+Each section starts its own servers, warms up (the stand-in encodes a table's rows at the first reading
+and replays the bytes after that) and returns measurements. ``quick`` is for the test of the benchmark
+itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg
+from psycopg import sql
+
+from blb_migration.model import Table
+from blb_migration.sandbox.erp import SOURCE_DATABASE, create_target
+from blb_migration.settings import SOURCE_VARIABLE, parse_source_url
+from blb_migration.sqlserver.catalog import read_catalog
+from blb_migration.sqlserver.connect import SourceConnector
+from blb_migration_tests.benchmarks import todays_tools
+from blb_migration_tests.benchmarks.measure import Measurement, measure_in_turn
+from blb_migration_tests.benchmarks.servers import Source, Target, running_source, running_target
+from blb_migration_tests.benchmarks.shapes import SHAPES, target_type, without_computed
+from blb_migration_tests.benchmarks.source_process import DATABASE
+from blb_migration_tests.benchmarks.worker import Cost, run_worker
+
+LOAD, DRAIN, COPY = "our load", "floor: drain the source", "floor: COPY prepared bytes"
+TODAYS_TOOLS = {
+    "pandas read_sql + to_sql": "pandas",
+    "fetchmany + execute_values": "execute_values",
+    "pgloader": "pgloader",
+    "sling": "sling",
+}
+_PROGRAMS = ("pgloader", "sling")
+BARE, IN_PROCESS, WITH_HOME = "bare engine", "job in process", "job in process, events kept"
+LAUNCHED, FORKSERVER = "job as the UI launches it", "job as the UI launches it, forkserver"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured."""
+
+    rounds: int
+    table_rows: dict[str, int]
+    todays_rows: int
+    growth_rows: tuple[int, ...]
+    scales: tuple[int, ...]
+    with_forkserver: bool = False  # minutes a round, on a busy machine
+
+
+FULL = Size(
+    5,
+    {"inventory_transactions": 1_000_000, "wide": 150_000, "large_values": 1_000, "short_max": 300_000,
+     "narrow": 2_000_000},
+    100_000,
+    (100_000, 1_000_000, 10_000_000),
+    (1, 20, 200),
+)  # fmt: skip
+QUICK = Size(1, {"inventory_transactions": 2_000, "narrow": 3_000}, 500, (500, 1_000), (1,))
+
+
+def measure_tables(size: Size) -> Iterator[Sequence[Measurement]]:
+    """Our load of one large table beside its floors; with BLB_SOURCE_CONN, its largest table."""
+    url = os.environ.get(SOURCE_VARIABLE)
+    if url:
+        table = _find_largest(url)
+        rows = {table.name.name: table.row_estimate or 0}
+        with running_target() as target:
+            yield _measure_table(Source({DATABASE: url}), target, table, rows[table.name.name], size.rounds)
+        return
+    with running_source(list(size.table_rows.items())) as source, running_target() as target:
+        for name, row_count in size.table_rows.items():
+            yield _measure_table(source, target, SHAPES[name].table(row_count), row_count, size.rounds)
+
+
+def measure_todays_tools(size: Size) -> Iterator[Sequence[Measurement]]:
+    """Our load beside what people use today, on a table small enough to wait for them."""
+    shape, row_count = SHAPES["inventory_transactions"], size.todays_rows
+    with running_source([(shape.name, row_count)]) as source, running_target() as target:
+        table = shape.table(row_count)
+        arguments = _prepare_target(source, target, table)
+        contestants = {LOAD: partial(run_worker, "one_table.load", **arguments)}
+        for title, tool in TODAYS_TOOLS.items():
+            if tool in _PROGRAMS and not todays_tools.is_installed(tool):
+                continue
+            work = partial(run_worker, f"todays_tools.{tool}", **arguments)
+            if _is_able(title, work, row_count):
+                contestants[title] = work
+        yield measure_in_turn(table.name.name, row_count, contestants, (source, target), size.rounds)
+
+
+def measure_growth(size: Size) -> Iterator[Sequence[Measurement]]:
+    """Our load of the same table with ten and a hundred times the rows."""
+    shape = SHAPES["inventory_transactions"]
+    for row_count in size.growth_rows:
+        with running_source([(shape.name, row_count)]) as source, running_target() as target:
+            table = shape.table(row_count)
+            arguments = _prepare_target(source, target, table)
+            contestants = {LOAD: partial(run_worker, "one_table.load", **arguments)}
+            rounds = min(size.rounds, 3)
+            yield measure_in_turn(table.name.name, row_count, contestants, (source, target), rounds)
+
+
+def measure_content(size: Size) -> Iterator[Sequence[Measurement]]:
+    """What proving every cell costs beside the load: digesting on the way in, reading back afterwards."""
+    shape, row_count = SHAPES["inventory_transactions"], size.table_rows["inventory_transactions"]
+    with running_source([(shape.name, row_count)]) as source, running_target() as target:
+        table = shape.table(row_count)
+        arguments = _prepare_target(source, target, table)
+        contestants = {
+            "load without a digest": partial(run_worker, "content.load_without_digest", **arguments),
+            LOAD: partial(run_worker, "one_table.load", **arguments),
+            "content: read the target back": partial(run_worker, "content.compare", **arguments),
+            "--reread: digest the source": partial(run_worker, "content.digest_source", **arguments),
+        }
+        yield measure_in_turn(table.name.name, row_count, contestants, (source, target), size.rounds)
+
+
+def measure_erp(size: Size) -> Iterator[Sequence[Measurement]]:
+    """The whole ERP, with no Dagster and in each way that Dagster can run it."""
+    numbers = count()
+    for scale in size.scales:
+        with (
+            running_source(erp_scale=scale) as source,
+            running_target() as target,
+            TemporaryDirectory(prefix="blb-dagster-", ignore_cleanup_errors=True) as folder,
+        ):
+
+            def run(
+                work: str,
+                *,
+                keeps_events: bool,
+                source: Source = source,
+                target: Target = target,
+                folder: str = folder,
+                **arguments: str,
+            ) -> Cost:
+                name = f"erp{next(numbers)}"
+                target_url = target.server.create_database(name)
+                create_target(target_url)
+                if keeps_events:
+                    arguments["home"] = str(_make_home(Path(folder) / name))
+                try:
+                    return run_worker(
+                        f"whole_erp.{work}",
+                        source_url=source.urls[SOURCE_DATABASE],
+                        target_url=target_url,
+                        **arguments,
+                    )
+                finally:
+                    target.server.drop_database(name)
+
+            launched = partial(run, "job_as_launched", keeps_events=True)
+            contestants: dict[str, Callable[[], Cost]] = {
+                BARE: partial(run, "bare_engine", keeps_events=False),
+                IN_PROCESS: partial(run, "job_in_process", keeps_events=False),
+                WITH_HOME: partial(run, "job_in_process", keeps_events=True),
+                LAUNCHED: partial(launched, executor="in_process"),
+            }
+            if size.with_forkserver and sys.platform != "win32":
+                contestants[FORKSERVER] = partial(launched, executor="multiprocess")
+            row_count = int(contestants[BARE]().details["rows"])
+            yield measure_in_turn(
+                f"ERP at scale {scale}", row_count, contestants, (source, target), size.rounds
+            )
+
+
+SECTIONS: dict[str, Callable[[Size], Iterator[Sequence[Measurement]]]] = {
+    "tables": measure_tables,
+    "today": measure_todays_tools,
+    "content": measure_content,
+    "growth": measure_growth,
+    "erp": measure_erp,
+}
+
+
+def _measure_table(
+    source: Source, target: Target, table: Table, row_count: int, round_count: int
+) -> Sequence[Measurement]:
+    arguments = _prepare_target(source, target, table)
+    with TemporaryDirectory(prefix="blb-copy-") as folder:
+        path = str(Path(folder) / "rows.copy")
+        run_worker("one_table.write_copy_file", **arguments, path=path)
+        contestants = {
+            LOAD: partial(run_worker, "one_table.load", **arguments),
+            DRAIN: partial(run_worker, "one_table.drain", **arguments),
+            COPY: partial(run_worker, "one_table.copy", **arguments, path=path),
+        }
+        return measure_in_turn(table.name.name, row_count, contestants, (source, target), round_count)
+
+
+def _prepare_target(source: Source, target: Target, table: Table) -> dict[str, str]:
+    """Create the table on the target and load it once; returns what every work on it needs."""
+    name = f"benchmark_{table.name.name.lower()}"
+    target_url = target.server.create_database(name)
+    with psycopg.connect(target_url) as connection:
+        for statement in _build_target_table(table):
+            connection.execute(statement)
+    source_url = source.urls[DATABASE]
+    arguments = {"source_url": source_url, "target_url": target_url, "table": table.name.name}
+    run_worker("one_table.load", **arguments)
+    return arguments
+
+
+def _build_target_table(table: Table) -> Iterator[sql.Composed]:
+    name = sql.Identifier(table.name.name)
+    columns = sql.SQL(", ").join(
+        sql.SQL("{} {}{}").format(
+            sql.Identifier(column.name),
+            sql.SQL(target_type(column.type)),
+            sql.SQL("" if column.nullable else " NOT NULL"),
+        )
+        for column in without_computed(table).columns
+    )
+    yield sql.SQL("CREATE TABLE {} ({})").format(name, columns)
+    if table.primary_key:
+        key = sql.SQL(", ").join(map(sql.Identifier, table.primary_key.columns))
+        yield sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(name, key)
+    for index in table.indexes:
+        if index.filter is None:
+            indexed = sql.SQL(", ").join(sql.Identifier(column.name) for column in index.columns)
+            yield sql.SQL("CREATE INDEX ON {} ({})").format(name, indexed)
+
+
+def _find_largest(url: str) -> Table:
+    with SourceConnector(parse_source_url(url)).connect() as session:
+        return max(read_catalog(session), key=lambda table: table.row_estimate or 0)
+
+
+def _is_able(title: str, work: Callable[[], Cost], row_count: int) -> bool:
+    """Whether a tool moves this table at all between these servers; says so when it does not."""
+    try:
+        rows = work().details["rows"]
+    except RuntimeError:
+        rows = 0
+    if rows != row_count:
+        sys.stderr.write(f"{title} moved {rows:,} of {row_count:,} rows and is left out\n")
+    return bool(rows == row_count)
+
+
+def _make_home(home: Path) -> Path:
+    from blb_migration.command.user_interface import INSTANCE_SETTINGS
+
+    home.mkdir()
+    (home / "dagster.yaml").write_text(INSTANCE_SETTINGS, encoding="utf-8")
+    return home

@@ -1,0 +1,98 @@
+"""A dry run proves the migration and leaves the target as it was, to the last sequence."""
+
+from __future__ import annotations
+
+import pytest
+
+from blb_migration.errors import PreflightRefused
+from blb_migration.migrate.finish import restore_constraints
+from blb_migration.migrate.prepare import prepare_target
+from blb_migration.migrate.scratch import on_scratch
+from blb_migration.migrate.table import load_table
+from blb_migration.postgres.fingerprint import schema_fingerprint
+from blb_migration.reconcile.checks import run_check
+from blb_migration_tests.chain import Chain
+
+# Closed under the target's foreign keys, so that all keys can come back.
+TABLES = (
+    "units_of_measure", "users", "mrp_runs", "item_categories", "colors", "material_types", "products",
+    "quotes", "sales_orders",
+)  # fmt: skip
+
+
+def take_stock(chain: Chain) -> tuple[object, ...]:
+    """All that a dry run might have changed."""
+    names = chain.project().plan.target_tables
+    with chain.target.connect() as connection:
+        fingerprint = schema_fingerprint(connection, names)
+    return (
+        fingerprint,
+        chain.execute("SELECT nspname FROM pg_namespace ORDER BY 1"),
+        chain.execute(
+            "SELECT schemaname, sequencename, last_value FROM pg_sequences"
+            " WHERE schemaname <> 'blb_migration' ORDER BY 1, 2"
+        ),
+        [chain.execute(f'SELECT count(*) FROM public."{name}"') for name in TABLES],
+    )
+
+
+def dry_run(chain: Chain) -> None:
+    with on_scratch(chain.migration()) as migration:
+        prepare_target(migration, ())
+        tables = migration.project.plan.tables_by_label
+        for label in TABLES:
+            assert load_table(migration, tables[label]).rows_written > 0
+            assert run_check(migration, tables[label], "row_count").passed
+            assert run_check(migration, tables[label], "key_totals").passed
+        restore_constraints(migration)
+
+
+def test_nothing_of_a_dry_run_stays(erp_chain: Chain) -> None:
+    before = take_stock(erp_chain)
+    dry_run(erp_chain)
+    assert take_stock(erp_chain) == before
+
+
+def test_a_dry_run_leaves_an_earlier_migration_and_its_ledger_alone(erp_chain: Chain) -> None:
+    migration = erp_chain.migration()
+    prepare_target(migration, ())
+    tables = migration.project.plan.tables_by_label
+    for label in TABLES:
+        load_table(migration, tables[label])
+    restore_constraints(migration)
+    before = take_stock(erp_chain)
+    dry_run(erp_chain)
+    assert take_stock(erp_chain) == before
+    assert erp_chain.execute("SELECT DISTINCT run_id FROM blb_migration.runs") == [(migration.run.run_id,)]
+    assert erp_chain.execute("SELECT count(*) FROM blb_migration.table_loads") == [(len(TABLES),)]
+
+
+def test_a_dry_run_finds_what_the_targets_constraints_refuse(erp_chain: Chain) -> None:
+    erp_chain.execute("ALTER TABLE users ADD CONSTRAINT nobody CHECK (id < 0)")
+    before = take_stock(erp_chain)
+    with pytest.raises(Exception, match="nobody"):
+        dry_run(erp_chain)
+    assert take_stock(erp_chain) == before
+
+
+def test_a_target_without_its_foreign_keys_refuses_a_dry_run(erp_chain: Chain) -> None:
+    prepare_target(erp_chain.migration(), ())
+    with pytest.raises(PreflightRefused, match="74 foreign keys"), on_scratch(erp_chain.migration()):
+        pass
+
+
+def test_every_table_of_the_ledger_forgets_a_dry_run(erp_chain: Chain) -> None:
+    prepare_target(erp_chain.migration(), ())
+    erp_chain.execute("UPDATE blb_migration.set_aside SET brought_back_at = now()")
+    runs = erp_chain.execute("SELECT count(*) FROM blb_migration.runs")
+    dry_run(erp_chain)
+    assert erp_chain.execute("SELECT count(*) FROM blb_migration.runs") == runs
+    referring = erp_chain.execute(
+        "SELECT conrelid::regclass::text FROM pg_constraint WHERE contype = 'f'"
+        " AND confrelid = 'blb_migration.runs'::regclass ORDER BY 1"
+    )
+    assert ("blb_migration.cutover",) in referring  # the one table a dry run never writes to
+    for (table,) in referring:
+        assert erp_chain.execute(
+            f"SELECT count(*) FROM {table} WHERE run_id NOT IN (SELECT run_id FROM blb_migration.runs)"
+        ) == [(0,)]
