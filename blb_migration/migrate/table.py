@@ -168,13 +168,10 @@ def _replace_rows(connection: TargetConnection, table: TablePlan, feed: _Feed) -
     traits = read_table_traits(connection, [target])[target]
     with foreign_keys_around(connection, target):
         triggers = disable_triggers(connection, target)
-        rebuilds_indexes = (
-            table.source.row_estimate or REBUILD_INDEXES_FROM_ROWS
-        ) >= REBUILD_INDEXES_FROM_ROWS
+        estimate = table.source.row_estimate
+        is_large = estimate is None or estimate >= REBUILD_INDEXES_FROM_ROWS
         dropped = (
-            drop_secondary_indexes(connection, target) + drop_keys(connection, target)
-            if rebuilds_indexes
-            else ()
+            drop_secondary_indexes(connection, target) + drop_keys(connection, target) if is_large else ()
         )
         empty_table(connection, target)
         columns = [column.target for column in table.columns]

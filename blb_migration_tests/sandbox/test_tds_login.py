@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import socket
 import struct
 import threading
+from contextlib import closing
+from pathlib import Path
 
 import mssql_python
 import pyarrow as pa
@@ -45,6 +48,20 @@ def test_a_user_logs_in_and_reads(engine: PreparedEngine, encrypt: str, packet_s
             assert ask(connection, "SELECT answer") == [(42,)]
     assert [session.database for session in engine.sessions] == [DATABASE]
     assert all(session.is_closed for session in engine.sessions)
+
+
+@pytest.mark.parametrize("encrypt", ["no", "yes"])
+def test_a_user_of_pyodbc_logs_in_and_reads(engine: PreparedEngine, encrypt: str) -> None:
+    """Needs a driver manager (Debian's libodbc2); the driver is the one that mssql-python carries."""
+    pyodbc = pytest.importorskip("pyodbc", reason="no ODBC driver manager", exc_type=ImportError)
+    drivers = Path(mssql_python.__file__).parent.parent / "mssql_python_odbc" / "libs" / "linux"
+    driver = next(drivers.glob(f"debian_ubuntu/{platform.machine()}/lib/libmsodbcsql-*"), None)
+    if driver is None:
+        pytest.skip("no bundled driver for this platform")
+    with serving(engine) as server:
+        connection_string = server.odbc_connection_string(DATABASE, USER, PASSWORD, encrypt=encrypt)
+        with closing(pyodbc.connect(f"Driver={driver};{connection_string}", autocommit=True)) as connection:
+            assert [tuple(row) for row in connection.execute("SELECT answer").fetchall()] == [(42,)]
 
 
 def test_a_wrong_password_is_error_18456_and_is_not_repeated(engine: PreparedEngine) -> None:
