@@ -42,7 +42,13 @@ def read_row_blocks(
         order if order_by else sql.SQL(""),
     )
     rewritten = [position for position, column in enumerate(columns) if needs_rewriting(column)]
-    with target_errors(f"table {table}"), connection.cursor() as cursor, cursor.copy(statement) as copy:
+    # A reader that has seen enough cancels the COPY; inside somebody's transaction that must not end it.
+    with (
+        target_errors(f"table {table}"),
+        connection.transaction(),
+        connection.cursor() as cursor,
+        cursor.copy(statement) as copy,
+    ):
         # The header comes alone or with the first row, as the server likes.
         head = bytes(copy.read())[HEADER_BYTES:]
         rows: list[Buffer] = [head] if head else []
