@@ -16,7 +16,7 @@ from blb_migration.errors import ConfigurationError, ExitCode, MigrationError, P
 from blb_migration.report.document import assemble_report, build_report
 from blb_migration.report.ending import record_ending
 from blb_migration.report.files import name_report_files, write_report
-from blb_migration.report.sentences import Ending
+from blb_migration.report.sentences import Ending, Status
 
 if TYPE_CHECKING:
     from blb_migration.migrate.context import Migration
@@ -107,7 +107,8 @@ def print_report(console: Console, report: Report, output: Path | None) -> None:
     if report["key_totals"]:
         _print_tables(console, report)
         _print_key_totals(console, report)
-    _print_objections(console, report)
+    if report["verdict_status"] != Status.REFUSED:  # nothing was loaded: every table would stand there
+        _print_objections(console, report)
     stats = report["stats"]
     console.print(
         f"{stats['tables_migrated']} tables, {stats['rows_migrated']:,} rows, "
@@ -122,8 +123,10 @@ def print_report(console: Console, report: Report, output: Path | None) -> None:
 
 
 def _describe_verdict(report: Report) -> str:
+    ended = report["verdict_status"] in (Status.REFUSED, Status.INTERRUPTED)
     # The ledger judges what the target holds; a run that failed may have left it as an earlier one made it.
-    sentence = f"{'This run failed. As the target stands: ' if report['errors'] else ''}{report['verdict']}"
+    prefix = "This run failed. As the target stands: " if report["errors"] and not ended else ""
+    sentence = f"{prefix}{report['verdict']}"
     return f"{report['dry_run']['meaning']} {sentence}" if "dry_run" in report else sentence
 
 
