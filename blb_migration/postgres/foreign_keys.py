@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg import sql
 
@@ -81,28 +82,22 @@ def find_foreign_keys(
     """
     with target_errors("the target's foreign keys"), qualified_definitions(connection):
         rows = connection.execute(_FOREIGN_KEYS, {"tables": [qualified_text(table) for table in tables]})
-        return tuple(
-            ForeignKeyDefinition(
-                table=TableName(schema, table),
-                name=name,
-                columns=tuple(columns),
-                referred_table=TableName(referred_schema, referred),
-                referred_columns=tuple(referred_columns),
-                definition=definition,
-                comment=comment,
-            )
-            for (
-                schema,
-                table,
-                name,
-                columns,
-                referred_schema,
-                referred,
-                referred_columns,
-                definition,
-                comment,
-            ) in rows
-        )
+        return tuple(build_foreign_key(row) for row in rows)
+
+
+def build_foreign_key(row: Sequence[Any]) -> ForeignKeyDefinition:
+    """The definition in a row of table schema, table, name, columns, referred schema, referred table,
+    referred columns, definition, comment."""
+    schema, table, name, columns, referred_schema, referred, referred_columns, definition, comment = row
+    return ForeignKeyDefinition(
+        table=TableName(schema, table),
+        name=name,
+        columns=tuple(columns),
+        referred_table=TableName(referred_schema, referred),
+        referred_columns=tuple(referred_columns),
+        definition=definition,
+        comment=comment,
+    )
 
 
 def drop_foreign_key(connection: TargetConnection, key: ForeignKeyDefinition) -> None:

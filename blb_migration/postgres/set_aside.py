@@ -6,9 +6,8 @@ drops it, and struck off in the one that adds it.
 
 from __future__ import annotations
 
-from blb_migration.model import TableName
 from blb_migration.postgres.failures import target_errors
-from blb_migration.postgres.foreign_keys import ForeignKeyDefinition
+from blb_migration.postgres.foreign_keys import ForeignKeyDefinition, build_foreign_key
 from blb_migration.postgres.names import TargetConnection
 
 _SUBJECT = "the target's ledger"
@@ -59,32 +58,7 @@ def read_set_aside(connection: TargetConnection) -> tuple[tuple[int, ForeignKeyD
     """The foreign keys that are still set aside, with their ids, sorted by table and name."""
     with target_errors(_SUBJECT):
         rows = connection.execute(_PENDING).fetchall()
-    return tuple(
-        (
-            set_aside_id,
-            ForeignKeyDefinition(
-                table=TableName(schema, table),
-                name=name,
-                columns=tuple(columns),
-                referred_table=TableName(referred_schema, referred),
-                referred_columns=tuple(referred_columns),
-                definition=definition,
-                comment=comment,
-            ),
-        )
-        for (
-            set_aside_id,
-            schema,
-            table,
-            name,
-            columns,
-            referred_schema,
-            referred,
-            referred_columns,
-            definition,
-            comment,
-        ) in rows
-    )
+    return tuple((row[0], build_foreign_key(row[1:])) for row in rows)
 
 
 def record_brought_back(connection: TargetConnection, set_aside_id: int) -> None:
