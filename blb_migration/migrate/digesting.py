@@ -6,20 +6,30 @@ import pyarrow as pa
 
 from blb_migration.plan.build import TablePlan
 from blb_migration.plan.types import Conversion
+from blb_migration.postgres.canonical import is_sent_canonical
 from blb_migration.postgres.digest import ContentKey, Digester, TableDigest
 from blb_migration.postgres.row_encoding import RowEncoder
 
 
 class ReadDigester:
-    """Adds up one table's converted batches; ``schema`` is theirs."""
+    """Adds up one table's converted batches; ``schema`` is theirs, ``sent`` encodes them for COPY.
 
-    def __init__(self, table: TablePlan, schema: pa.Schema) -> None:
-        self._encoder = RowEncoder([column.target for column in table.columns], schema)
+    Most tables are digested in the very bytes that are sent, so that nothing is encoded twice.
+    """
+
+    def __init__(self, table: TablePlan, schema: pa.Schema, sent: RowEncoder) -> None:
+        columns = [column.target for column in table.columns]
+        self._sent = sent if is_sent_canonical(columns) else None
+        self._canonical = RowEncoder(columns, schema)
         self._digester = Digester(find_content_key(table))
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Add a batch's rows. Raises ValueError when they do not come in the order of ``find_order``."""
-        self._digester.add(self._encoder.encode(batch))
+    def add(self, batch: pa.RecordBatch, sent: bytes) -> None:
+        """Add a batch's rows, which are sent as ``sent``.
+
+        Raises ValueError when they do not come in the order of ``find_order``.
+        """
+        block = self._canonical.encode(batch) if self._sent is None else self._sent.locate(sent, batch)
+        self._digester.add(block)
 
     def finish(self) -> TableDigest:
         """The digest of all batches."""

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-import pyarrow as pa
-
 from blb_migration.errors import (
     MigrationError,
     SourceUnreachable,
@@ -22,11 +20,9 @@ from blb_migration.errors import (
     TargetNotOurs,
     TargetUnreachable,
 )
-from blb_migration.migrate.context import Migration, ProgressListener, TableProgress
-from blb_migration.migrate.convert import BatchConverter
-from blb_migration.migrate.digesting import ReadDigester, find_order
+from blb_migration.migrate.context import Migration, ProgressListener
+from blb_migration.migrate.feed import SourceFeed
 from blb_migration.migrate.numbering import carry_numbering_on
-from blb_migration.migrate.pipeline import read_ahead
 from blb_migration.migrate.prepare import ensure_run
 from blb_migration.plan.build import TablePlan
 from blb_migration.postgres.copy import BinaryCopyWriter, CopyResult, empty_table, lock_table
@@ -34,15 +30,11 @@ from blb_migration.postgres.foreign_keys import foreign_keys_around
 from blb_migration.postgres.indexes import drop_keys, drop_secondary_indexes, recreate_indexes
 from blb_migration.postgres.ledger import Ledger, lock_table_load
 from blb_migration.postgres.ledger_digests import record_digest
-from blb_migration.postgres.ledger_records import DecisionRecord, LoadedTable
+from blb_migration.postgres.ledger_records import LoadedTable
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.ownership import find_foreign_rows, is_cut_over, read_load_xid
 from blb_migration.postgres.traits import read_table_traits
 from blb_migration.postgres.triggers import disable_triggers, enable_triggers
-from blb_migration.questions import Question
-from blb_migration.sqlserver.identities import read_last_identity
-from blb_migration.sqlserver.probes import build_condition
-from blb_migration.sqlserver.read import read_batches
 
 LOCK_TIMEOUT_SECONDS = 30.0
 # Below this many rows, keeping indexes up while loading costs less than dropping and building them.
@@ -90,10 +82,10 @@ def load_table(
             load_id = ledger.begin_table_load(migration.run.run_id, table.target.name, table.source.name)
             with _noting_failure(ledger, load_id, table):
                 _refuse_what_is_not_ours(connection, table)
-                feed = _Feed(migration, table, on_progress, started_at)
+                feed = SourceFeed(migration, table, on_progress)
                 copied = _replace_rows(connection, table, feed)
                 numbering = carry_numbering_on(connection, table, feed.last_identity)
-                digest = feed.digester.finish()
+                digest = feed.finish_digest()
                 loaded = LoadedTable(
                     rows_read=feed.rows_read,
                     rows_written=copied.row_count,
@@ -163,7 +155,7 @@ def _refuse_what_is_not_ours(connection: TargetConnection, table: TablePlan) -> 
         )
 
 
-def _replace_rows(connection: TargetConnection, table: TablePlan, feed: _Feed) -> CopyResult:
+def _replace_rows(connection: TargetConnection, table: TablePlan, feed: SourceFeed) -> CopyResult:
     target = table.target.name
     traits = read_table_traits(connection, [target])[target]
     with foreign_keys_around(connection, target):
@@ -175,80 +167,11 @@ def _replace_rows(connection: TargetConnection, table: TablePlan, feed: _Feed) -
         )
         empty_table(connection, target)
         columns = [column.target for column in table.columns]
-        writer = BinaryCopyWriter(
-            connection, target, columns, feed.converter.schema, freeze=not traits.is_partitioned
-        )
-        copied = writer.write(feed.iterate_batches())
+        writer = BinaryCopyWriter(connection, target, columns, freeze=not traits.is_partitioned)
+        with closing(feed.iterate_rows()) as rows:
+            copied = writer.write(rows)
+        if dropped:
+            feed.begin_phase("building indexes")
         recreate_indexes(connection, tuple(reversed(dropped)))
         enable_triggers(connection, triggers)
     return copied
-
-
-class _Feed:
-    """The source's rows of one table in the target's form, counted on the way."""
-
-    def __init__(
-        self, migration: Migration, table: TablePlan, on_progress: ProgressListener | None, started_at: float
-    ) -> None:
-        self._migration = migration
-        self._table = table
-        self._on_progress = on_progress
-        self._started_at = started_at
-        self.converter = BatchConverter(table.columns)
-        self.digester = ReadDigester(table, self.converter.schema)
-        self.rows_read = 0
-        self.source_bytes = 0
-        self.last_identity: int | None = None
-
-    def describe_decisions(self) -> list[DecisionRecord]:
-        """What was decided about values, and how many rows it has changed."""
-        return [
-            DecisionRecord(
-                f"{self._table.label}.{column.source.name}",
-                str(decision),
-                decision.reason,
-                self.converter.rows_changed[column, decision],
-            )
-            for column in self._table.columns
-            for decision in column.decisions
-        ]
-
-    def iterate_batches(self) -> Iterator[pa.RecordBatch]:
-        """The converted batches. Reading, converting and whoever takes them each have a thread."""
-        for converted in read_ahead(self._open_converted):
-            yield converted
-            if self._on_progress is not None:
-                self._on_progress(
-                    TableProgress(
-                        self._table.label,
-                        self.rows_read,
-                        self._table.source.row_estimate,
-                        self.source_bytes,
-                        time.monotonic() - self._started_at,
-                    )
-                )
-
-    @contextmanager
-    def _open_converted(self) -> Iterator[Iterator[pa.RecordBatch]]:
-        with closing(read_ahead(self._open_source)) as batches:
-            yield map(self._convert, batches)
-
-    def _convert(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        self.rows_read += batch.num_rows
-        self.source_bytes += batch.nbytes
-        converted = self.converter.convert(batch)
-        self.digester.add(converted)
-        return converted
-
-    @contextmanager
-    def _open_source(self) -> Iterator[Iterator[pa.RecordBatch]]:
-        columns = [column.source for column in self._table.columns]
-        with self._migration.source.connect() as session:
-            marks = [
-                build_condition(self._table.source, Question(column.source.name, "lone_surrogate"))
-                for column in self.converter.marked_columns
-            ]
-            order = find_order(self._table)
-            yield read_batches(session, self._table.source.name, columns, order_by=order, marks=marks)
-            # After the rows, so that it is not behind them.
-            self.last_identity = read_last_identity(session, self._table.source.name)

@@ -15,6 +15,7 @@ docs/digest.md describes all types to people who want to compute a digest themse
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -27,6 +28,11 @@ from blb_migration.postgres.names import quote_identifier
 
 _AS_TEXT = ("character", "jsonb", "xml")
 TEXT = ColumnType("text")
+
+
+def is_sent_canonical(columns: Iterable[Column]) -> bool:
+    """Whether rows of these columns are digested in the very bytes that are sent."""
+    return not any(column.type.name in _AS_TEXT for column in columns)
 
 
 def canonical_type(column: Column) -> ColumnType:

@@ -16,13 +16,11 @@ from blb_migration.model import Column, TableName
 from blb_migration.postgres.canonical import canonical_expression, canonical_json, needs_rewriting
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.names import TargetConnection, comma_separated, qualified_name
-from blb_migration.postgres.row_blocks import RowBlock, join_fields, split_fields
-from blb_migration.postgres.row_encoding import HEADER_BYTES
+from blb_migration.postgres.row_blocks import COPY_HEADER, COPY_TRAILER, RowBlock, join_fields, split_fields
 
 BLOCK_ROWS = 8192
 BLOCK_BYTES = 8 * 1024 * 1024
 _FIRST_ROWS = 64  # before it is known how large rows are
-_TRAILER = b"\xff\xff"  # a field count of -1, where a row would begin
 
 
 def read_row_blocks(
@@ -50,9 +48,9 @@ def read_row_blocks(
         cursor.copy(statement) as copy,
     ):
         # The header comes alone or with the first row, as the server likes.
-        head = bytes(copy.read())[HEADER_BYTES:]
+        head = bytes(copy.read())[len(COPY_HEADER) :]
         rows: list[Buffer] = [head] if head else []
-        is_over = head == _TRAILER
+        is_over = head == COPY_TRAILER
         row_count = _FIRST_ROWS
         while not is_over:
             is_over = _fetch_rows(connection.pgconn, copy, rows, row_count)
@@ -82,7 +80,7 @@ def _fetch_rows(pgconn: pq.abc.PGconn, copy: Copy, rows: list[Buffer], row_count
                 raise psycopg.errors.error_from_result(result)
             row = memoryview(copy.read())
             size = len(row)
-        if size == len(_TRAILER) and row == _TRAILER:
+        if size == len(COPY_TRAILER) and row == COPY_TRAILER:
             return True
         rows.append(row)
     return False

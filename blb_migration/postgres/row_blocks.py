@@ -20,6 +20,11 @@ from psycopg.abc import Buffer
 
 Positions = npt.NDArray[np.int64]
 
+# What stands before the rows (signature, flags, length of the header's extension), and after them (a field
+# count of -1): the same page, "File Header" and "File Trailer".
+COPY_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+COPY_TRAILER = b"\xff\xff"
+
 DIGEST_BYTES = 16
 FIELD_COUNT_BYTES = 2
 FIELD_LENGTH_BYTES = 4

@@ -16,12 +16,15 @@ import pyarrow.compute as pc
 from pgpq import ArrowToPostgresBinaryEncoder
 
 from blb_migration.model import Column
-from blb_migration.postgres.canonical import canonical_array, canonical_type
+from blb_migration.postgres.canonical import canonical_array, canonical_type, is_sent_canonical
 from blb_migration.postgres.encoders import column_encoder
-from blb_migration.postgres.row_blocks import FIELD_COUNT_BYTES, FIELD_LENGTH_BYTES, Positions, RowBlock
-
-HEADER_BYTES = 19  # "PGCOPY\n\377\r\n\0", flags, length of the extension
-TRAILER_BYTES = 2
+from blb_migration.postgres.row_blocks import (
+    COPY_TRAILER,
+    FIELD_COUNT_BYTES,
+    FIELD_LENGTH_BYTES,
+    Positions,
+    RowBlock,
+)
 
 _NUMERIC_HEADER_BYTES = 8  # ndigits, weight, sign, dscale: numeric_send
 _DIGIT_GROUP_BYTES = 2  # four decimal digits each
@@ -44,34 +47,52 @@ _FIXED_BYTES = {
 
 
 class RowEncoder:
-    """Encodes batches of one schema; ``columns`` are the target's, in the order of the batches' fields."""
+    """Encodes batches of one schema; ``columns`` are the target's, in the order of the batches' fields.
 
-    def __init__(self, columns: Sequence[Column], schema: pa.Schema) -> None:
+    The form is the one COPY takes and, where ``is_canonical`` is asked for, the one that is digested; for
+    most tables that is the same (``is_sent_canonical``). Raises PreflightRefused for a column that cannot
+    be written exactly (see ``encoders.column_encoder``).
+    """
+
+    def __init__(self, columns: Sequence[Column], schema: pa.Schema, *, is_canonical: bool = True) -> None:
         self._columns = tuple(columns)
         self._schema = schema
+        self._types = [canonical_type(column) if is_canonical else column.type for column in columns]
+        self._is_rewriting = is_canonical and not is_sent_canonical(columns)
         self._encoders = {
-            field.name: column_encoder(field, canonical_type(column))
-            for field, column in zip(schema, self._columns, strict=True)
+            field.name: column_encoder(field, type_) for field, type_ in zip(schema, self._types, strict=True)
         }
 
     def encode(self, batch: pa.RecordBatch) -> RowBlock:
-        """The batch's rows in canonical form, in their order."""
-        arrays = [
-            canonical_array(column, array) for column, array in zip(self._columns, batch.columns, strict=True)
-        ]
-        canonical = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+        """The batch's rows in their order."""
+        batch = self._rewrite(batch)
+        return self.locate(self.encode_buffer(batch), batch)
+
+    def encode_buffer(self, batch: pa.RecordBatch) -> bytes:
+        """The batch's rows one after the other, without COPY's header and trailer."""
         encoder = ArrowToPostgresBinaryEncoder.new_with_encoders(self._schema, self._encoders)
         encoder.write_header()
         # What is small is kept back until the end. No copies of large buffers beyond that.
-        rows, rest = encoder.write_batch(canonical), encoder.finish()
-        buffer = rows + rest[:-TRAILER_BYTES] if len(rest) > TRAILER_BYTES else rows
+        rows, rest = encoder.write_batch(batch), encoder.finish()
+        return rows + rest[: -len(COPY_TRAILER)] if len(rest) > len(COPY_TRAILER) else rows
+
+    def locate(self, buffer: bytes, batch: pa.RecordBatch) -> RowBlock:
+        """Find each row in ``buffer``, which ``encode_buffer`` made of the same batch."""
         lengths = np.full(batch.num_rows, FIELD_COUNT_BYTES, dtype=np.int64)
-        for column, array in zip(self._columns, arrays, strict=True):
-            lengths += FIELD_LENGTH_BYTES + _value_lengths(canonical_type(column).name, array)
+        for type_, array in zip(self._types, batch.columns, strict=True):
+            lengths += FIELD_LENGTH_BYTES + _value_lengths(type_.name, array)
         ends = np.cumsum(lengths)
         block = RowBlock(buffer, ends - lengths)
         self._verify(block, int(ends[-1]) if len(ends) else 0)
         return block
+
+    def _rewrite(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if not self._is_rewriting:
+            return batch
+        arrays = [
+            canonical_array(column, array) for column, array in zip(self._columns, batch.columns, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
     def _verify(self, block: RowBlock, end: int) -> None:
         octets = np.frombuffer(block.buffer, np.uint8)

@@ -14,7 +14,7 @@ from blb_migration_tests.benchmarks.one_table import Outcome, load, open_pair
 
 def load_without_digest(source_url: str, target_url: str, table: str) -> Outcome:
     """Our load as it would be if it did not digest what it reads."""
-    with patch.object(ReadDigester, "add", lambda _self, _batch: None):
+    with patch.object(ReadDigester, "add", lambda _self, _batch, _sent: None):
         return load(source_url, target_url, table)
 
 

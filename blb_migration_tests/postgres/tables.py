@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from blb_migration.model import Column, ColumnType, Table, TableName
 from blb_migration.postgres.catalog import read_catalog
-from blb_migration.postgres.copy import BinaryCopyWriter, CopyResult
+from blb_migration.postgres.copy import BinaryCopyWriter, CopyEncoder, CopyResult
 from blb_migration.postgres.names import TargetConnection
 
 GOLDEN = TableName("public", "golden")
@@ -39,7 +39,10 @@ def write_batches(
 ) -> CopyResult:
     schema = batches[0].schema
     columns = [table.columns_by_name[name] for name in schema.names]
-    return BinaryCopyWriter(connection, table.name, columns, schema, freeze=freeze).write(batches)
+    encoder = CopyEncoder(table.name, columns, schema)
+    return BinaryCopyWriter(connection, table.name, columns, freeze=freeze).write(
+        map(encoder.encode, batches)
+    )
 
 
 def round_trip(

@@ -11,7 +11,13 @@ import pytest
 
 from blb_migration.errors import PreflightRefused, TargetError
 from blb_migration.model import TableName
-from blb_migration.postgres.copy import BinaryCopyWriter, empty_table, lock_table
+from blb_migration.postgres.copy import (
+    BinaryCopyWriter,
+    CopyEncoder,
+    EncodedRows,
+    empty_table,
+    lock_table,
+)
 from blb_migration.postgres.encoders import column_encoder, is_loadable_type
 from blb_migration.postgres.names import TargetConnection
 from blb_migration_tests.postgres.tables import (
@@ -46,9 +52,10 @@ def test_no_batches_and_no_rows_are_an_empty_table(target: TargetConnection) -> 
     execute(target, "CREATE TABLE empty (id int)")
     table = read_table(target, "empty")
     schema = pa.schema([pa.field("id", pa.int32())])
-    writer = BinaryCopyWriter(target, table.name, table.columns, schema)
+    writer = BinaryCopyWriter(target, table.name, table.columns)
     assert writer.write([]).row_count == 0
-    assert writer.write([batch(id=pa.array([], pa.int32()))]).row_count == 0
+    no_rows = CopyEncoder(table.name, table.columns, schema).encode(batch(id=pa.array([], pa.int32())))
+    assert writer.write([no_rows]).row_count == 0
     assert scalar(target, "SELECT count(*) FROM empty") == 0
 
 
@@ -72,14 +79,15 @@ def test_a_source_that_fails_half_way_leaves_nothing(target: TargetConnection) -
     execute(target, "CREATE TABLE half (id int)", "INSERT INTO half VALUES (7)")
     table = read_table(target, "half")
 
-    def batches() -> Iterator[pa.RecordBatch]:
-        yield batch(id=pa.array([1, 2], pa.int32()))
+    encoder = CopyEncoder(table.name, table.columns, pa.schema([pa.field("id", pa.int32())]))
+
+    def encoded() -> Iterator[EncodedRows]:
+        yield encoder.encode(batch(id=pa.array([1, 2], pa.int32())))
         raise OSError("the source went away")
 
-    schema = pa.schema([pa.field("id", pa.int32())])
     with pytest.raises(OSError, match="went away"), target.transaction():
         empty_table(target, table.name)
-        BinaryCopyWriter(target, table.name, table.columns, schema).write(batches())
+        BinaryCopyWriter(target, table.name, table.columns).write(encoded())
     assert column(target, "SELECT id FROM half") == [7]
 
 
@@ -169,15 +177,14 @@ def test_a_batch_in_another_form_is_refused(arrow_type: Any, type_name: str) -> 
         column_encoder(pa.field("value", arrow_type), plain_column("value", type_name).type)
 
 
-def test_batches_must_have_the_writer_s_columns(target: TargetConnection) -> None:
+def test_batches_must_have_the_encoder_s_columns() -> None:
     table = TableName("public", "t")
     schema = pa.schema([pa.field("b", pa.int32())])
     with pytest.raises(ValueError, match="expected"):
-        BinaryCopyWriter(target, table, [plain_column("a", "integer")], schema)
-    execute(target, "CREATE TABLE t (b int)")
-    writer = BinaryCopyWriter(target, table, [plain_column("b", "integer")], schema)
+        CopyEncoder(table, [plain_column("a", "integer")], schema)
+    encoder = CopyEncoder(table, [plain_column("b", "integer")], schema)
     with pytest.raises(ValueError, match="schema"):
-        writer.write([batch(b=pa.array([1], pa.int64()))])
+        encoder.encode(batch(b=pa.array([1], pa.int64())))
 
 
 def test_a_table_that_others_refer_to_is_not_emptied(target: TargetConnection) -> None:
