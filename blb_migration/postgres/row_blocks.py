@@ -74,6 +74,14 @@ class RowBlock:
         """BLAKE2b with 16 bytes of each row, as two little-endian halves: shape (rows, 2)."""
         return digest_each(self.rows())
 
+    def read_field_counts(self) -> npt.NDArray[np.uint16]:
+        """The number of fields that each row says it has."""
+        if not len(self):
+            return np.zeros(0, dtype=np.uint16)
+        size = len(self.buffer) - FIELD_COUNT_BYTES + 1
+        view = np.ndarray((size,), dtype=">u2", buffer=self.buffer, strides=(1,))
+        return view[self.starts]
+
     def read_integers(self, position: int) -> npt.NDArray[np.int64]:
         """The values of a field that is an integer and never NULL, whatever its width."""
         starts = self._find_fields([position])[position]

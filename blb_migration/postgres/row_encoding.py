@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 from pgpq import ArrowToPostgresBinaryEncoder
 
 from blb_migration.model import Column
+from blb_migration.postgres.array_buffers import read_lengths, read_presence
 from blb_migration.postgres.canonical import canonical_array, canonical_type, is_sent_canonical
 from blb_migration.postgres.encoders import column_encoder
 from blb_migration.postgres.row_blocks import (
@@ -28,6 +28,7 @@ from blb_migration.postgres.row_blocks import (
 
 _NUMERIC_HEADER_BYTES = 8  # ndigits, weight, sign, dscale: numeric_send
 _DIGIT_GROUP_BYTES = 2  # four decimal digits each
+_GROUP = np.uint64(10000)
 _POWERS_OF_10000 = np.array([10**4, 10**8, 10**12, 10**16], dtype=np.uint64)
 _LARGEST_FAST = 2**63 - 1
 
@@ -78,11 +79,26 @@ class RowEncoder:
 
     def locate(self, buffer: bytes, batch: pa.RecordBatch) -> RowBlock:
         """Find each row in ``buffer``, which ``encode_buffer`` made of the same batch."""
-        lengths = np.full(batch.num_rows, FIELD_COUNT_BYTES, dtype=np.int64)
+        constant = FIELD_COUNT_BYTES + FIELD_LENGTH_BYTES * len(self._types)
+        varying: list[Positions] = []
         for type_, array in zip(self._types, batch.columns, strict=True):
-            lengths += FIELD_LENGTH_BYTES + _value_lengths(type_.name, array)
-        ends = np.cumsum(lengths)
-        block = RowBlock(buffer, ends - lengths)
+            width = _find_width(type_.name, array)
+            is_present = read_presence(array)
+            if width is not None:
+                if is_present is None:
+                    constant += width
+                else:
+                    varying.append(is_present * np.int64(width))
+            elif type_.name == "numeric":
+                lengths = _NUMERIC_HEADER_BYTES + _DIGIT_GROUP_BYTES * count_digit_groups(array)
+                varying.append(lengths if is_present is None else lengths * is_present)
+            else:
+                varying.append(read_lengths(array))
+        row_lengths = np.full(batch.num_rows, constant, dtype=np.int64)
+        for lengths in varying:
+            row_lengths += lengths
+        ends = np.cumsum(row_lengths)
+        block = RowBlock(buffer, ends - row_lengths)
         self._verify(block, int(ends[-1]) if len(ends) else 0)
         return block
 
@@ -95,26 +111,16 @@ class RowEncoder:
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
     def _verify(self, block: RowBlock, end: int) -> None:
-        octets = np.frombuffer(block.buffer, np.uint8)
-        high, low = divmod(len(self._columns), 256)
-        fits = end == len(block.buffer) and bool(
-            np.all(octets[block.starts] == high) and np.all(octets[block.starts + 1] == low)
-        )
+        fits = end == len(block.buffer) and bool(np.all(block.read_field_counts() == len(self._columns)))
         if not fits:
             raise AssertionError(f"the encoded rows of {self._schema.names} are not where they should be")
 
 
-def _value_lengths(type_name: str, array: pa.Array) -> Positions:
-    """Bytes of each value as the encoder writes it, without its length; 0 for NULL."""
-    is_present: npt.NDArray[np.bool_] = np.asarray(array.is_valid())
-    if type_name in _FIXED_BYTES:
-        return is_present * np.int64(_FIXED_BYTES[type_name])
-    if type_name == "numeric":
-        return is_present * (_NUMERIC_HEADER_BYTES + _DIGIT_GROUP_BYTES * count_digit_groups(array))
+def _find_width(type_name: str, array: pa.Array) -> int | None:
+    """Bytes of each value that is not NULL, without its length; None where they differ."""
     if pa.types.is_fixed_size_binary(array.type):
-        return is_present * np.int64(array.type.byte_width)
-    lengths: Positions = np.asarray(pc.fill_null(pc.binary_length(array), 0)).astype(np.int64)
-    return lengths
+        return int(array.type.byte_width)
+    return _FIXED_BYTES.get(type_name)
 
 
 def count_digit_groups(array: pa.Array) -> Positions:
@@ -126,20 +132,31 @@ def count_digit_groups(array: pa.Array) -> Positions:
     words = np.frombuffer(array.buffers()[1], dtype="<i8").reshape(-1, 2)
     words = words[array.offset : array.offset + len(array)]
     low, high = words[:, 0], words[:, 1]
-    is_fast = (high == low >> 63) & (np.abs(low) <= _LARGEST_FAST // padding) & (low != -(2**63))
-    unscaled = np.where(is_fast, np.abs(low), 0).astype(np.uint64) * np.uint64(padding)
-    counts = _count_fast(unscaled)
-    for row in np.flatnonzero(~is_fast & np.asarray(array.is_valid())).tolist():
+    magnitudes = np.abs(low)  # of the smallest number too, as a negative one
+    is_fast = (high == low >> 63) & (magnitudes >= 0) & (magnitudes <= _LARGEST_FAST // padding)
+    if is_fast.all():
+        return _count_fast(magnitudes.view(np.uint64) * np.uint64(padding))
+    counts = _count_fast(np.where(is_fast, magnitudes, 0).astype(np.uint64) * np.uint64(padding))
+    slow = ~is_fast if (is_present := read_presence(array)) is None else ~is_fast & is_present
+    for row in np.flatnonzero(slow).tolist():
         counts[row] = _count_slow(abs(int(high[row]) * 2**64 + int(low[row]) % 2**64) * padding)
     return counts
 
 
 def _count_fast(unscaled: npt.NDArray[np.uint64]) -> Positions:
-    counts = (unscaled > 0).astype(np.int64) + np.searchsorted(_POWERS_OF_10000, unscaled, side="right")
-    ends_in_zeros = unscaled > 0
+    counts: Positions = (unscaled > 0).astype(np.int64)
+    largest = unscaled.max(initial=0)
     for power in _POWERS_OF_10000:
-        ends_in_zeros = ends_in_zeros & (unscaled % power == 0)
-        counts -= ends_in_zeros
+        if power > largest:
+            break
+        counts += unscaled >= power
+    # Few numbers end in a group of zeros, and fewer in two.
+    rows = np.flatnonzero((unscaled % _GROUP == 0) & (unscaled > 0))
+    rest = unscaled[rows] // _GROUP
+    while len(rows):
+        counts[rows] -= 1
+        goes_on = rest % _GROUP == 0
+        rows, rest = rows[goes_on], rest[goes_on] // _GROUP
     return counts
 
 
