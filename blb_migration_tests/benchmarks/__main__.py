@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from blb_migration_tests.benchmarks.machine import touch_memory
 from blb_migration_tests.benchmarks.measure import Measurement
 from blb_migration_tests.benchmarks.presentation import print_measurements
 from blb_migration_tests.benchmarks.sections import FULL, QUICK, SECTIONS, Size
@@ -28,6 +29,8 @@ def main(arguments: Sequence[str]) -> int:
     size = _read_size(options)
     console = Console(width=None if sys.stdout.isatty() else 150)
     measured: list[Measurement] = []
+    if not options.quick:
+        touch_memory()
     for name in options.only:
         for measurements in SECTIONS[name](size):
             print_measurements(console, name, measurements)

@@ -49,7 +49,7 @@ class Measurement:
         return max(peaks, default=None)
 
     def cpu_seconds(self) -> dict[str, float]:
-        """Median processor seconds: of the work's process (imports included), the target, the source."""
+        """Median processor seconds of the work (planning included, imports not), the target, the source."""
         medians = {
             "work": statistics.median(each.cost.cpu_seconds for each in self.rounds),
             "postgres": statistics.median(each.target_cpu_seconds for each in self.rounds),
