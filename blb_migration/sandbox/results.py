@@ -25,7 +25,7 @@ sql_variant                                         struct<base_type: string, va
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,11 +52,16 @@ class ResultColumn:
 @dataclass
 class ResultSet:
     """A streamed result. ``replay_key`` is equal for two results only if their bytes are equal:
-    same database state, same statement, same parameters; None means do not replay."""
+    same database state, same statement, same parameters; None means do not replay. ``start`` begins
+    to read, so that what fails before the first row is raised before anything is sent; reading begins
+    without it too. A result that is replayed is never started, and ``note_replayed`` gets its rows'
+    number."""
 
     columns: tuple[ResultColumn, ...]
     batches: Iterator[pa.RecordBatch]
     replay_key: str | None = None
+    start: Callable[[], None] = lambda: None
+    note_replayed: Callable[[int], None] = lambda row_count: None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from pysqlbridge.certificate import Certificate, self_signed, server_context
 from blb_migration.sandbox.results import SqlEngine
 from blb_migration.sandbox.tds.connection import Connection, Services
 from blb_migration.sandbox.tds.faults import FaultBoard
+from blb_migration.sandbox.tds.link import Link, LinkBoard
 from blb_migration.sandbox.tds.replay import ReplayStore
 from blb_migration.sandbox.tds.statements import StatementLog
 
@@ -37,19 +38,28 @@ _STRICT_PROTOCOL = "tds/8.0"
 class SqlServerStandIn:
     """A server on loopback while started; use as a context manager.
 
-    ``statements`` lists every statement received since it was made, ``faults`` makes it misbehave.
-    Recordings for replay take up to ``replay_limit_bytes`` of disk while it runs.
+    ``statements`` lists every statement received since it was made, ``faults`` makes it misbehave,
+    ``link`` makes it slow.
+    Recordings for replay take up to ``replay_limit_bytes`` of disk while it runs. Without
+    ``has_clients_in_process`` even (max) values are streamed; see ``Transport.hold`` for why not otherwise.
     """
 
     def __init__(
-        self, engine: SqlEngine, *, port: int = 0, replay_limit_bytes: int = REPLAY_LIMIT_BYTES
+        self,
+        engine: SqlEngine,
+        *,
+        port: int = 0,
+        replay_limit_bytes: int = REPLAY_LIMIT_BYTES,
+        has_clients_in_process: bool = True,
     ) -> None:
         self.host = HOST
         self.statements = StatementLog()
         self.faults = FaultBoard()
+        self._links = LinkBoard()
         self._engine = engine
         self._wanted_port = port
         self._replay_limit_bytes = replay_limit_bytes
+        self._has_clients_in_process = has_clients_in_process
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._connections: dict[Connection, threading.Thread] = {}
@@ -67,6 +77,15 @@ class SqlServerStandIn:
         number: int = self._listener.getsockname()[1]
         return number
 
+    @property
+    def link(self) -> Link:
+        """The line that every connection is behind; set it at any time, also while clients read."""
+        return self._links.link
+
+    @link.setter
+    def link(self, link: Link) -> None:
+        self._links.link = link
+
     def start(self) -> Self:
         """Listen; returns itself. Its self-signed certificate is ``certificate_pem``."""
         certificate = _make_certificate()
@@ -82,7 +101,9 @@ class SqlServerStandIn:
             tls_context=tls_context,
             statements=self.statements,
             faults=self.faults,
+            links=self._links,
             replays=ReplayStore(Path(self._replay_directory.name), self._replay_limit_bytes),
+            has_clients_in_process=self._has_clients_in_process,
             stopping=self._stopping,
         )
         self._listener = socket.create_server((self.host, self._wanted_port))

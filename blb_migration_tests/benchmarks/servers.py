@@ -11,13 +11,14 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 import psycopg
 
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
+from blb_migration.sandbox.tds.link import Link
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,18 @@ class Source:
         """Processor time spent so far; None for a server that is not ours."""
         return None if self.process is None else _cpu_seconds(psutil.Process(self.process.pid))
 
+    def put_behind(self, link: Link) -> None:
+        """From now on every connection is behind this line; raises RuntimeError for a source not ours."""
+        if self.process is None:
+            raise RuntimeError("only the stand-in can be put behind a slow line; unset BLB_SOURCE_CONN")
+        _exchange(self.process, asdict(link))
+
 
 @contextmanager
-def running_source(tables: Sequence[tuple[str, int]] = (), erp_scale: int | None = None) -> Iterator[Source]:
-    """The stand-in with these tables (shape, rows) and the ERP, in a process of its own."""
+def running_source(
+    tables: Sequence[tuple[str, int]] = (), erp_scale: int | None = None, link: Link | None = None
+) -> Iterator[Source]:
+    """The stand-in with these tables (shape, rows) and the ERP, in a process of its own, behind ``link``."""
     process = subprocess.Popen(
         [sys.executable, "-m", "blb_migration_tests.benchmarks.source_process"],
         stdin=subprocess.PIPE,
@@ -44,16 +53,25 @@ def running_source(tables: Sequence[tuple[str, int]] = (), erp_scale: int | None
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        process.stdin.write(json.dumps({"tables": tables, "erp_scale": erp_scale}) + "\n")
-        process.stdin.flush()
-        answer = process.stdout.readline()
-        if not answer:
-            raise RuntimeError("the stand-in's process ended before it was ready; its error is above")
-        yield Source(json.loads(answer), process)
+        source = Source(_exchange(process, {"tables": tables, "erp_scale": erp_scale}), process)
+        if link is not None:
+            source.put_behind(link)
+        yield source
     finally:
         process.stdin.close()
         process.stdout.close()
         process.wait(60)
+
+
+def _exchange(process: subprocess.Popen[str], document: dict[str, Any]) -> Any:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(document) + "\n")
+    process.stdin.flush()
+    answer = process.stdout.readline()
+    if not answer:
+        raise RuntimeError("the stand-in's process has ended; its error is above")
+    return json.loads(answer)
 
 
 @dataclass(frozen=True)

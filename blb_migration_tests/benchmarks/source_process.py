@@ -2,7 +2,8 @@
 
 ``python -m blb_migration_tests.benchmarks.source_process`` reads one JSON document from standard input
 (``{"tables": [[shape, rows], ...], "erp_scale": n or null}``), fills the stand-in, prints one JSON line
-with its URLs, and serves until standard input ends.
+with its URLs, and serves until standard input ends. Every further line is a ``Link`` to put in force
+(``{"latency_seconds": 0.01, "bytes_per_second": 2e7}``), answered by one line once it is.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 from blb_migration.sandbox.erp import SOURCE_DATABASE, create_source
 from blb_migration.sandbox.server import SqlServerStandIn
+from blb_migration.sandbox.tds.link import Link
 from blb_migration.sandbox.tsql import TsqlEngine
 from blb_migration_tests.benchmarks.shapes import SHAPES
 
@@ -38,12 +40,20 @@ def main() -> None:
             database.load(table.name, shape.iterate_batches(row_count))
         if order["erp_scale"] is not None:
             create_source(engine, order["erp_scale"])
-        with SqlServerStandIn(engine, replay_limit_bytes=_REPLAY_LIMIT_BYTES) as server:
+        with SqlServerStandIn(
+            engine, replay_limit_bytes=_REPLAY_LIMIT_BYTES, has_clients_in_process=False
+        ) as server:
             urls = {name: server.url(name, _LOG_IN, password) for name in (DATABASE, SOURCE_DATABASE)}
-            sys.stdout.write(json.dumps(urls) + "\n")
-            sys.stdout.flush()
-            sys.stdin.read()
+            _answer(urls)
+            while line := sys.stdin.readline():
+                server.link = Link(**json.loads(line))
+                _answer("done")
         engine.close()
+
+
+def _answer(document: object) -> None:
+    sys.stdout.write(json.dumps(document) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import mssql_python
 import pyarrow as pa
@@ -82,7 +83,7 @@ class PreparedEngine:
 
 
 @contextmanager
-def serving(engine: PreparedEngine, **options: int) -> Iterator[SqlServerStandIn]:
+def serving(engine: PreparedEngine, **options: Any) -> Iterator[SqlServerStandIn]:
     """The stand-in, on this engine, without the driver's pool, which would outlive it."""
     mssql_python.pooling(enabled=False)
     with SqlServerStandIn(engine, **options) as server:

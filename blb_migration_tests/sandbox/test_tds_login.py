@@ -13,6 +13,7 @@ from pathlib import Path
 import mssql_python
 import pyarrow as pa
 import pytest
+from pysqlbridge.tds.prelogin import Encryption, Prelogin, PreloginOption
 from sqlalchemy import make_url
 
 from blb_migration.model import ColumnType
@@ -85,6 +86,50 @@ def test_a_certificate_nobody_vouches_for_is_refused_unless_trusted(engine: Prep
         doubting = trusting.replace("TrustServerCertificate=yes", "TrustServerCertificate=no")
         with pytest.raises(mssql_python.Error, match=re.compile("certificate|SSL|TLS", re.IGNORECASE)):
             mssql_python.connect(doubting)
+
+
+def build_login(user: str, password: str) -> bytes:
+    """A LOGIN7 ([MS-TDS] 2.2.6.4) with nothing in it but a user and a password."""
+    scrambled = bytes(((byte & 0x0F) << 4 | byte >> 4) ^ 0xA5 for byte in password.encode("utf-16-le"))
+    texts = [b"", user.encode("utf-16-le"), scrambled, *[b""] * 6]
+    position, pairs, data = 94, b"", b""
+    for text in texts:
+        pairs += struct.pack("<HH", position + len(data), len(text) // 2)
+        data += text
+    end = struct.pack("<HH", position + len(data), 0)
+    body = (
+        struct.pack("<IIIII4BiI", 0x74000004, 4096, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+        + pairs
+        + bytes(6)
+        + end * 3
+        + bytes(4)
+    )
+    return struct.pack("<I", len(body) + 4 + len(data)) + body + data
+
+
+def read_message(client: socket.socket) -> bytes:
+    received = b""
+    while len(received) < 8 or len(received) < struct.unpack_from(">H", received, 2)[0]:
+        part = client.recv(4096)
+        assert part
+        received += part
+    return received
+
+
+def test_a_client_without_encryption_logs_in_in_the_clear(engine: PreparedEngine) -> None:
+    """As go-mssqldb does under encrypt=disable: ENCRYPT_NOT_SUP in question and answer."""
+    asked = Prelogin([(PreloginOption.VERSION, bytes(6)), (PreloginOption.ENCRYPTION, b"\x02")])
+    answers = []
+    with (
+        serving(engine) as server,
+        socket.create_connection((server.host, server.port), timeout=5) as client,
+    ):
+        for kind, body in ((0x12, asked.build()), (0x10, build_login(USER, PASSWORD))):
+            client.sendall(struct.pack(">BBHHBB", kind, 1, len(body) + 8, 0, 1, 0) + body)
+            answers.append(read_message(client)[8:])
+    assert Prelogin.parse(answers[0]).encryption is Encryption.NOT_SUPPORTED
+    assert "Changed database context to 'master'.".encode("utf-16-le") in answers[1]
+    assert [session.is_closed for session in engine.sessions] == [True]
 
 
 def test_bytes_that_are_no_tds_end_only_their_own_connection(engine: PreparedEngine) -> None:

@@ -6,7 +6,10 @@ import itertools
 import select
 import socket
 import struct
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -18,6 +21,7 @@ import pytest
 from blb_migration.model import ColumnType
 from blb_migration.sandbox.results import ResultColumn, ResultSet, SqlServerError
 from blb_migration.sandbox.tds.faults import Fault
+from blb_migration.sandbox.tds.link import Link, LinkBoard, PacedLine
 from blb_migration_tests.sandbox.prepared_engine import PASSWORD, PreparedEngine, connect, serving
 
 COLUMNS = (
@@ -181,6 +185,27 @@ def test_a_replay_is_the_first_answer_byte_for_byte(engine: PreparedEngine) -> N
     assert answers[0] == answers[1]
 
 
+READ_NOTES = """
+import sys, mssql_python
+cursor = mssql_python.connect(sys.stdin.read(), autocommit=True).cursor()
+print(sum(len(notes) for _, _, notes in cursor.execute("SELECT notes").fetchall()))
+"""
+
+
+def test_a_client_of_another_process_is_streamed_values_of_any_length(engine: PreparedEngine) -> None:
+    with serving(engine, has_clients_in_process=False) as server:
+        for _ in range(2):
+            done = subprocess.run(
+                [sys.executable, "-W", "ignore", "-c", READ_NOTES],
+                input=server.odbc_connection_string("erp", "sa", PASSWORD),
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=60,
+            )
+            assert int(done.stdout) == sum(len(row[2]) for row in expected(0, 1, 2, notes=True))
+
+
 def test_a_recording_that_would_not_fit_is_not_kept(engine: PreparedEngine) -> None:
     with serving(engine, replay_limit_bytes=1000) as server, connect(server) as connection:
         assert read(connection, "SELECT kept") == expected(0, 1, 2, 3, 4)
@@ -229,3 +254,44 @@ class TestFaults:
             cursor.execute("SELECT slow")
             cursor.close()
             assert read(connection) == expected(0, 1, 2, 3, 4)
+
+
+class Clock(threading.Event):
+    """Counts the seconds that would be waited."""
+
+    waited_seconds = 0.0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waited_seconds += timeout or 0
+        return False
+
+
+class TestASlowLine:
+    @pytest.mark.parametrize("statement", ["SELECT rows", "SELECT kept", "SELECT notes"])
+    def test_the_same_rows_come_but_no_faster_than_the_line_is(
+        self, engine: PreparedEngine, statement: str
+    ) -> None:
+        with serving(engine) as server, connect(server) as connection:
+            rows = read(connection, statement)
+            server.link = Link(latency_seconds=0.05, bytes_per_second=1_000_000)
+            started = time.perf_counter()
+            assert read(connection, statement) == rows
+            assert time.perf_counter() - started > 0.05 + 5 * BATCH_ROWS * 15 / 1_000_000
+            server.link = Link()
+            assert read(connection, statement) == rows
+
+    def test_each_connection_has_a_line_of_its_own(self) -> None:
+        board = LinkBoard()
+        board.link = Link(bytes_per_second=1000)
+        clocks = [Clock(), Clock()]
+        for line in [PacedLine(board, clock) for clock in clocks]:
+            line.send(500)
+        assert [round(clock.waited_seconds, 2) for clock in clocks] == [0.5, 0.5]
+
+    def test_what_is_too_short_to_sleep_is_saved_up(self) -> None:
+        board, clock = LinkBoard(), Clock()
+        board.link = Link(bytes_per_second=1e9)
+        line = PacedLine(board, clock)
+        for _ in range(1000):
+            line.send(1_000_000)
+        assert clock.waited_seconds > 1

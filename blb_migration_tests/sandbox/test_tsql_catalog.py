@@ -51,6 +51,36 @@ QUESTIONS: dict[str, tuple[str, list[tuple[Any, ...]]]] = {
         "SELECT max_length FROM sys.columns WHERE object_id = OBJECT_ID('archive.Notes')",
         [(-1,)],
     ),
+    "properties of columns, by names that rows give": (
+        "SELECT c.name, COLUMNPROPERTY(OBJECT_ID(s.name + '.' + t.name), c.name, 'IsIdentity'), "
+        "COLUMNPROPERTY(OBJECT_ID(t.name), c.name, 'AllowsNull'), "
+        "COLUMNPROPERTY(c.object_id, c.name, 'Precision'), COLUMNPROPERTY(c.object_id, c.name, 'Scale') "
+        "FROM sys.columns c JOIN sys.tables t ON t.object_id = c.object_id "
+        "JOIN sys.schemas s ON s.schema_id = t.schema_id WHERE t.name IN ('Items', 'Notes') AND "
+        "c.column_id IN (1, 2, 4) ORDER BY t.name, c.column_id",
+        [
+            ("id", 1, 0, 10, 0),
+            ("category", 0, 1, 50, None),
+            ("price", 0, 1, 18, 4),
+            ("text", 0, None, -1, None),
+        ],
+    ),
+    "properties of what there is not": (
+        f"SELECT COLUMNPROPERTY({ITEMS_ID}, 'nothing', 'IsIdentity'), "
+        f"COLUMNPROPERTY({ITEMS_ID}, 'ID', 'IsNoProperty'), COLUMNPROPERTY({ITEMS_ID}, 'ID', 'isidentity'), "
+        f"COLUMNPROPERTY({ITEMS_ID}, 'total', 'IsComputed'), COLUMNPROPERTY(NULL, 'id', 'ColumnId')",
+        [(None, None, 1, 1, None)],
+    ),
+    "identifiers of names in brackets, and of none": (
+        "SELECT n, OBJECT_NAME(OBJECT_ID(n)) FROM (VALUES ('[DBO].[items]'), ('\"archive\".\"Notes\"'), "
+        "('Notes'), ('[Items]')) AS v(n) ORDER BY n",
+        [
+            ('"archive"."Notes"', "Notes"),
+            ("[DBO].[items]", "Items"),
+            ("[Items]", "Items"),
+            ("Notes", None),
+        ],
+    ),
     "collations of text only": (
         f"SELECT name FROM sys.columns WHERE object_id = {ITEMS_ID} AND collation_name IS NOT NULL ORDER "
         "BY column_id",

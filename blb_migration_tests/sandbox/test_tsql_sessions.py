@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import mssql_python
 import pyarrow as pa
 import pytest
 
 from blb_migration.model import Column, ColumnType, Table, TableName
-from blb_migration.sandbox.results import ResultSet, SqlServerError
+from blb_migration.sandbox.results import Parameter, ResultSet, SqlServerError
+from blb_migration.sandbox.server import SqlServerStandIn
 from blb_migration.sandbox.tsql import TsqlEngine
 from blb_migration.sandbox.tsql.session import TsqlSession
 from blb_migration_tests.sandbox.tsql_shop import PASSWORD, Shop
@@ -123,6 +125,94 @@ class TestReplayKeys:
         drain(shop.session, "BEGIN TRAN; SELECT COUNT(*) FROM Items")
         shop.database.execute_native("DELETE FROM Items WHERE id = 1")
         assert self.key(shop, "SELECT COUNT(*) FROM Items") is None
+
+    def test_a_transaction_that_was_answered_by_a_replay_still_reads_one_state(self, shop: Shop) -> None:
+        shop.database.allows_snapshot = True
+        drain(shop.session, "SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRAN")
+        next(shop.results("SELECT * FROM Items"))  # a replayed result is not read
+        shop.database.execute_native("DELETE FROM Items WHERE id = 1")
+        assert shop.value("SELECT COUNT(*) FROM Items") == 4
+
+    def test_catalog_views_are_replayed_until_the_catalog_changes(self, shop: Shop) -> None:
+        question = "SELECT name FROM sys.tables ORDER BY name"
+        first = self.key(shop, question)
+        assert first is not None
+        assert self.key(shop, question) == first
+        shop.database.create_table(Table(TableName("dbo", "Added"), (Column("id", ColumnType("int"), True),)))
+        assert self.key(shop, question) != first
+        assert shop.ask(question)[0] == ("Added",)
+
+    def test_a_replayed_result_has_its_row_count(self, shop: Shop) -> None:
+        with (
+            SqlServerStandIn(shop.engine) as server,
+            mssql_python.connect(server.odbc_connection_string("SHOP", "sa", PASSWORD)) as connection,
+        ):
+            counts = []
+            for _ in range(2):
+                cursor = connection.cursor()
+                assert len(cursor.execute("SELECT * FROM Items").fetchall()) == 4
+                counts.append(cursor.execute("SELECT @@ROWCOUNT").fetchall()[0][0])
+                cursor.execute("SELECT id FROM Items WHERE id = 1").fetchall()
+                cursor.close()
+        assert counts == [4, 4]
+
+
+class TestStatementsCompiledBefore:
+    """The second time a text comes it is not compiled, unless something it depends on is different."""
+
+    QUESTION = "SELECT TOP 1 id FROM Items ORDER BY id"
+
+    def test_another_table_of_the_same_name(self, shop: Shop) -> None:
+        assert shop.value(self.QUESTION) == 1
+        shop.database.drop_table(shop.database.find_table("Items"))
+        assert shop.error(self.QUESTION).number == 208
+        shop.database.create_table(
+            Table(TableName("dbo", "Items"), (Column("id", ColumnType("varchar", 5), True),))
+        )
+        shop.database.load("Items", pa.table({"id": ["seven"]}))
+        assert shop.value(self.QUESTION) == "seven"
+
+    def test_another_database(self, shop: Shop) -> None:
+        other = shop.engine.create_database("Other")
+        other.create_table(Table(TableName("dbo", "Items"), (Column("id", ColumnType("int"), True),)))
+        assert shop.value(self.QUESTION) == 1
+        assert shop.ask(f"USE Other; {self.QUESTION}") == []
+
+    def test_another_log_in(self, shop: Shop) -> None:
+        drain(shop.session, self.QUESTION)
+        shop.engine.add_login("clerk", PASSWORD, denied_tables=["dbo.Items"])
+        clerk = shop.engine.login("clerk", PASSWORD, "SHOP")
+        with pytest.raises(SqlServerError) as caught:
+            drain(clerk, self.QUESTION)
+        assert caught.value.number == 229
+
+    def test_other_values(self, shop: Shop) -> None:
+        question = "SELECT id FROM Items WHERE id >= @least AND id < @most ORDER BY id"
+
+        def read(least: int, most: int) -> list[tuple[object, ...]]:
+            bounds = [Parameter(name, ColumnType("int"), value) for name, value in zip(
+                ("@least", "@most"), (least, most), strict=True)]  # fmt: skip
+            return shop.ask(question, bounds)
+
+        assert [read(1, 3), read(3, 9), read(1, 3)] == [[(1,), (2,)], [(5,), (7,)], [(1,), (2,)]]
+
+    def test_variables_of_other_types(self, shop: Shop) -> None:
+        question = "SELECT @a + @a"
+        assert shop.ask(question, [Parameter("@a", ColumnType("int"), 1)]) == [(2,)]
+        assert shop.ask(question, [Parameter("@a", ColumnType("varchar", 5), "1")]) == [("11",)]
+
+    def test_what_the_session_itself_knows(self, shop: Shop) -> None:
+        other = shop.engine.login("sa", PASSWORD, "SHOP")
+        assert shop.value("SELECT @@SPID") == shop.session.spid
+        (result,) = other.execute("SELECT @@SPID")
+        assert isinstance(result, ResultSet)
+        assert next(result.batches).column(0)[0].as_py() == other.spid
+
+    def test_variables_are_set_each_time(self, shop: Shop) -> None:
+        batch = "DECLARE @n int; SELECT @n = COUNT(*) FROM Items; SELECT @n"
+        assert [shop.value(batch), shop.value(batch)] == [4, 4]
+        shop.database.execute_native("DELETE FROM Items WHERE id = 1")
+        assert shop.value(batch) == 3
 
 
 def test_a_million_rows_stream_in_small_batches(shop: Shop) -> None:

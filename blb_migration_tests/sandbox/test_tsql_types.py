@@ -124,6 +124,7 @@ def test_arrow_timestamps_may_stand_for_ticks(shop: Shop) -> None:
         ("CONVERT(varchar(30), CAST('2024-01-09 15:04:00' AS datetime))", "Jan  9 2024  3:04PM"),
         ("CONVERT(varchar(8), CAST('2024-01-09' AS date), 112)", "20240109"),
         ("CAST(1.005 AS decimal(5,2))", Decimal("1.01")),
+        ("CAST(99999999999999.9999 AS decimal(18,4)) * 10000", Decimal("999999999999999999")),
         ("CAST(CAST(2.7 AS float) AS int)", 2),
         ("CAST(-2.7 AS int)", -2),
         ("CAST('' AS int)", 0),

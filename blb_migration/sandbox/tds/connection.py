@@ -31,6 +31,7 @@ from blb_migration.sandbox.results import (
 from blb_migration.sandbox.tds.describe import describe_first_result
 from blb_migration.sandbox.tds.faults import ConnectionDropped, FaultBoard
 from blb_migration.sandbox.tds.handshake import LoginRequest, accept, negotiate, refuse
+from blb_migration.sandbox.tds.link import LinkBoard, PacedLine
 from blb_migration.sandbox.tds.metadata import encode_metadata
 from blb_migration.sandbox.tds.parameters import RpcCall, parse_calls
 from blb_migration.sandbox.tds.replay import ReplayStore
@@ -79,7 +80,9 @@ class Services:
     tls_context: ssl.SSLContext
     statements: StatementLog
     faults: FaultBoard
+    links: LinkBoard
     replays: ReplayStore
+    has_clients_in_process: bool
     stopping: threading.Event
 
 
@@ -87,7 +90,8 @@ class Connection:
     """One client. ``run`` is its thread's work; ``abort`` may be called from any thread."""
 
     def __init__(self, client_socket: socket.socket, session_id: int, services: Services) -> None:
-        self._transport = Transport(client_socket)
+        self._line = PacedLine(services.links, services.stopping)
+        self._transport = Transport(client_socket, self._line)
         self._session_id = session_id
         self._services = services
         self._login: LoginRequest | None = None
@@ -137,6 +141,7 @@ class Connection:
             return
         if request.status & PacketStatus.IGNORE:
             return
+        self._line.begin_answer()
         handle = self._handlers.get(request.type)
         if handle is None:
             raise TdsProtocolError(f"{request.type.name} is not served here")
@@ -144,6 +149,7 @@ class Connection:
             writer,
             faults=self._services.faults,
             replays=self._services.replays,
+            holds_unlimited=self._services.has_clients_in_process,
             check=self._check,
             pause=self._pause,
         )

@@ -1,7 +1,7 @@
 """From the first byte to a logged-in session: PRELOGIN, TLS, LOGIN7, and the answers to it.
 
-Log-in is by user and password alone. The log-in packet is always encrypted; what follows it is
-encrypted when the client asked for that ([MS-TDS] 2.2.6.5, option ENCRYPTION).
+Log-in is by user and password alone. The log-in packet is encrypted, unless the client says that it
+cannot; what follows it is encrypted when the client asked for that ([MS-TDS] 2.2.6.5, ENCRYPTION).
 """
 
 from __future__ import annotations
@@ -61,10 +61,12 @@ def negotiate(transport: Transport, context: ssl.SSLContext) -> LoginRequest:
     asked = Prelogin.parse(request.payload)
     is_encrypted = is_strict or asked.encryption in (Encryption.ON, Encryption.REQUIRED)
     agreed = Encryption.ON if is_encrypted else Encryption.OFF
+    if asked.encryption is Encryption.NOT_SUPPORTED:
+        agreed = Encryption.NOT_SUPPORTED
     writer = ResponseWriter(transport)
     writer.write(server_response(version=SERVER_VERSION, encryption=agreed, asked=asked).build())
     writer.finish()
-    if not is_strict:
+    if not is_strict and agreed is not Encryption.NOT_SUPPORTED:
         transport.accept_tls(context)
     request = transport.read_request()
     if request.type is not PacketType.LOGIN7:

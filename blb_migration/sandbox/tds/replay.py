@@ -1,11 +1,13 @@
-"""Results kept on disk as encoded, so that reading one again costs no encoding and no query.
+"""Results kept as encoded, so that reading one again costs no encoding and no query.
 
 A recording is what follows a result's first token up to its last row; packets are cut anew at every
-reading. Files live in a directory of the server's and go with it; the oldest make room.
+reading. Small ones stay in memory; large ones are files in a directory of the server's and go with it.
+The least recently read make room.
 """
 
 from __future__ import annotations
 
+import io
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -13,12 +15,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+# What most questions get as an answer: for so little, a file would cost more than the query.
+_LARGEST_IN_MEMORY = 16 * 1024
+
 
 @dataclass
 class Replay:
-    """A complete recording. ``slice_lengths`` are bytes between which the stream may be stopped."""
+    """A complete recording. ``slice_lengths`` are bytes between which the stream may be stopped; the bytes
+    are in ``content``, or in the file when that is None."""
 
     path: Path
+    content: bytes | None
     row_count: int
     slice_lengths: list[int]
     byte_count: int
@@ -36,6 +43,11 @@ class ReplayStore:
         self._recording_keys: set[str] = set()
         self._used_bytes = 0
         self._file_number = 0
+
+    def has(self, key: str) -> bool:
+        """Whether there is a complete recording."""
+        with self._lock:
+            return key in self._replays
 
     def read(self, key: str) -> tuple[int, Iterator[bytes]] | None:
         """Row count and slices of a recording, or None when there is none yet."""
@@ -71,7 +83,8 @@ class ReplayStore:
                 if old.reader_count == 0:
                     del self._replays[old_key]
                     self._used_bytes -= old.byte_count
-                    old.path.unlink()
+                    if old.content is None:
+                        old.path.unlink()
             self._replays[key] = replay
             self._used_bytes += replay.byte_count
 
@@ -82,7 +95,7 @@ class ReplayStore:
 
     def _read_slices(self, replay: Replay) -> Iterator[bytes]:
         try:
-            with replay.path.open("rb", buffering=0) as file:
+            with io.BytesIO(replay.content) if replay.content is not None else _open(replay.path) as file:
                 for length in replay.slice_lengths:
                     yield file.read(length)
         finally:
@@ -97,32 +110,51 @@ class Recording:
         self._store = store
         self._key = key
         self._path = path
-        self._file: BinaryIO | None = path.open("wb")
+        self._content = bytearray()
+        self._file: BinaryIO | None = None
+        self._is_open = True
         self._slice_lengths: list[int] = []
+        self._byte_count = 0
 
     def write(self, part: bytes | memoryview) -> None:
         """Add a slice; a recording that grows too large is given up, silently."""
-        if self._file is None:
+        if not self._is_open:
             return
-        self._file.write(part)
         self._slice_lengths.append(len(part))
-        if not self._store.has_room(sum(self._slice_lengths)):
+        self._byte_count += len(part)
+        if not self._store.has_room(self._byte_count):
             self.discard()
+            return
+        if self._file is None and self._byte_count > _LARGEST_IN_MEMORY:
+            self._file = self._path.open("wb")
+            self._file.write(self._content)
+            self._content.clear()
+        if self._file is None:
+            self._content += part
+        else:
+            self._file.write(part)
 
     def keep(self, row_count: int) -> None:
         """The result is complete."""
-        if self._file is None:
+        if not self._is_open:
             return
-        self._file.close()
-        self._file = None
-        replay = Replay(self._path, row_count, self._slice_lengths, sum(self._slice_lengths))
+        self._is_open = False
+        content = bytes(self._content) if self._file is None else None
+        if self._file is not None:
+            self._file.close()
+        replay = Replay(self._path, content, row_count, self._slice_lengths, self._byte_count)
         self._store.keep(self._key, replay)
 
     def discard(self) -> None:
         """The result failed, was cancelled or is too large; does nothing once kept."""
-        if self._file is None:
+        if not self._is_open:
             return
-        self._file.close()
-        self._file = None
-        self._path.unlink()
+        self._is_open = False
+        if self._file is not None:
+            self._file.close()
+            self._path.unlink()
         self._store.give_up(self._key)
+
+
+def _open(path: Path) -> BinaryIO:
+    return path.open("rb", buffering=0)

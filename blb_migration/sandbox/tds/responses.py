@@ -50,7 +50,8 @@ class _EndOfStatement:
 
 
 class Response:
-    """The answer to one request. ``check`` raises Cancelled when the client wants no more of it."""
+    """The answer to one request. ``check`` raises Cancelled when the client wants no more of it; results
+    with values of unlimited length are held back until complete if ``holds_unlimited``."""
 
     def __init__(
         self,
@@ -58,12 +59,14 @@ class Response:
         *,
         faults: FaultBoard,
         replays: ReplayStore,
+        holds_unlimited: bool,
         check: Callable[[], None],
         pause: Callable[[float], None],
     ) -> None:
         self._writer = writer
         self._faults = faults
         self._replays = replays
+        self._holds_unlimited = holds_unlimited
         self._check = check
         self._pause = pause
         self._held: _EndOfStatement | None = None
@@ -125,9 +128,11 @@ class Response:
         batches = result.batches
         if fault is not None:
             batches = apply_fault(fault, batches, self._pause)
-        if any(is_unlimited(column.type) for column in result.columns):
+        if self._holds_unlimited and any(is_unlimited(column.type) for column in result.columns):
             self._writer.hold()
         try:
+            if fault is not None or result.replay_key is None or not self._replays.has(result.replay_key):
+                result.start()
             self._writer.write(encode_metadata(result.columns, database))
             if fault is None and result.replay_key is not None:
                 row_count = self._send_replayable(result, result.replay_key)
@@ -147,6 +152,7 @@ class Response:
                     self._check()
             finally:
                 _close(slices)
+            result.note_replayed(row_count)
             return row_count
         recording = self._replays.start(key)
         if recording is None:

@@ -26,10 +26,12 @@ from pysqlbridge.tds.packet import (
 )
 from pysqlbridge.tds.tls import TlsTunnel, wrap_handshake
 
+from blb_migration.sandbox.tds.link import PacedLine
+
 LOGIN_PACKET_SIZE = 4096
 MAX_REQUEST_BYTES = 256 * 1024 * 1024
 _RECEIVE_BYTES = 64 * 1024
-_SEND_BYTES = 256 * 1024
+_SEND_BYTES = 128 * 1024
 
 
 class ClientGone(Exception):
@@ -48,8 +50,9 @@ class Request:
 class Transport:
     """One client's bytes. Used by its connection's thread alone, but for ``abort``."""
 
-    def __init__(self, client_socket: socket.socket) -> None:
+    def __init__(self, client_socket: socket.socket, line: PacedLine) -> None:
         self._socket = client_socket
+        self._line = line
         self._received = bytearray()
         self._tunnel: TlsTunnel | None = None
         self._is_encrypted = False
@@ -119,6 +122,7 @@ class Transport:
         if self._held is not None:
             self._held.write(data)
             return
+        self._line.send(len(data))
         try:
             self._socket.sendall(data)
         except OSError as failure:
@@ -146,6 +150,7 @@ class Transport:
         with held:
             held.flush()
             with mmap.mmap(held.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                self._line.send(len(data))
                 try:
                     self._socket.sendall(data)
                 except OSError as failure:
@@ -226,10 +231,20 @@ class ResponseWriter:
             self._transport.hold()
 
     def write(self, payload: bytes | memoryview) -> None:
-        """Take payload; full packets are sent once there is a good number of them."""
-        self._pending += payload
-        if len(self._pending) > _SEND_BYTES:
-            self.flush()
+        """Take payload; full packets are sent once there is a good number of them.
+
+        A large payload goes in pieces that stay in the processor's cache on their way through packets,
+        TLS and socket, and of which the client decrypts one while the next is made.
+        """
+        if len(payload) <= _SEND_BYTES:
+            self._pending += payload
+            if len(self._pending) > _SEND_BYTES:
+                self.flush()
+            return
+        with memoryview(payload) as view:
+            for start in range(0, len(view), _SEND_BYTES):
+                self._pending += view[start : start + _SEND_BYTES]
+                self.flush()
 
     def flush(self) -> None:
         """Send all full packets but keep a byte back, since the last packet says it is the last."""

@@ -198,6 +198,8 @@ def _decimal_operation(operator: str, left: Typed, right: Typed) -> Typed:
         unit = f"0.{'0' * (scale - 1)}1::DECIMAL({scale},{scale})" if scale else "1"
         return Typed(f"CAST(CAST({quotient} AS DECIMAL(38,0)) * {unit} AS {storage})", result, nullable)
     if operator == "*":
+        # DuckDB multiplies in 64 bits, and may overflow, unless an operand has more than 18 digits.
+        first = _as_decimal(left, max(p1, 19), s1)
         return Typed(f"CAST({first} * {second} AS {storage})", result, nullable)
     common = f"DECIMAL({min(max(p1 - s1, p2 - s2) + max(s1, s2) + 1, 38)},{max(s1, s2)})"
     sql = f"CAST({first} AS {common}) {operator} CAST({second} AS {common})"

@@ -22,7 +22,7 @@ from blb_migration.sandbox.tsql.queries import compile_query
 from blb_migration.sandbox.tsql.scopes import NamedValue, Scope, Source
 from blb_migration.sandbox.tsql.server_errors import invalid_column, invalid_object, unsupported
 from blb_migration.sandbox.tsql.standalone import compile_condition, compile_standalone, compile_tree
-from blb_migration.sandbox.tsql.syntax import Statement, parse_statement
+from blb_migration.sandbox.tsql.syntax import Statement
 from blb_migration.sandbox.tsql.typed import Typed, quote_name
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def run_change(session: TsqlSession, statement: Statement, context: StatementCon
         database, stored = _find(session, context, parts, "ALTER")
         _execute(session, context, f"DELETE FROM {stored.physical_name}", database)
         return None
-    tree = parse_statement(statement.tokens, statement.text)
+    tree = statement.tree
     match tree:
         case exp.Insert():
             return _insert(session, tree, context)
@@ -76,7 +76,7 @@ def _find(
 
 
 def _execute(session: TsqlSession, context: StatementContext, sql: str, database: Database) -> int:
-    session.register_views(context)
+    session.register_views(context.arrow_tables)
     row = session.cursor.execute(sql).fetchone()
     session.note_change(database.name)
     return int(row[0]) if row else 0

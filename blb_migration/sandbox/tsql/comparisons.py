@@ -9,9 +9,9 @@ from blb_migration.sandbox.tsql.arithmetic import stronger_type
 from blb_migration.sandbox.tsql.collations import comparison_key, winning_collation
 from blb_migration.sandbox.tsql.conversions import convert, convert_implicitly
 from blb_migration.sandbox.tsql.datatypes import NVARCHAR_MAX, decimal_digits, family, is_text
-from blb_migration.sandbox.tsql.patterns import UNITS_SQL, build_like_regex
+from blb_migration.sandbox.tsql.patterns import build_like_regex
 from blb_migration.sandbox.tsql.server_errors import unsupported
-from blb_migration.sandbox.tsql.surrogates import has_hidden_surrogates
+from blb_migration.sandbox.tsql.surrogates import UNITS_FUNCTION, has_hidden_surrogates
 from blb_migration.sandbox.tsql.typed import Typed, quote_text
 
 OPERATORS: dict[type[object], str] = {
@@ -99,5 +99,5 @@ def matching(
     collation = winning_collation(text, pattern, default_collation, operation)
     pattern_text = str(pattern.constant)
     regex = quote_text(build_like_regex(pattern_text, escape, collation))
-    subject = UNITS_SQL.format(text.sql) if has_hidden_surrogates(pattern_text) else text.sql
+    subject = f"{UNITS_FUNCTION}({text.sql})" if has_hidden_surrogates(pattern_text) else text.sql
     return subject, regex

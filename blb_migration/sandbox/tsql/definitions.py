@@ -13,7 +13,7 @@ from blb_migration.model import Column, Identity, Table, TableName, UniqueKey
 from blb_migration.sandbox.results import SqlServerError
 from blb_migration.sandbox.tsql.context import StatementContext
 from blb_migration.sandbox.tsql.server_errors import syntax_error, unsupported
-from blb_migration.sandbox.tsql.syntax import Statement, parse_statement
+from blb_migration.sandbox.tsql.syntax import Statement
 from blb_migration.sandbox.tsql.type_names import read_type
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _drop_table(statement: Statement, context: StatementContext) -> None:
 
 
 def _read_table(statement: Statement, context: StatementContext) -> Table:
-    tree = parse_statement(statement.tokens, statement.text)
+    tree = statement.tree
     schema = tree.this
     if not isinstance(schema, exp.Schema) or not isinstance(schema.this, exp.Table):
         raise syntax_error(str(statement.tokens[-1].text), statement.line)

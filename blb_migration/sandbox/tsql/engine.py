@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hmac
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from blb_migration.sandbox.tsql.macros import macro_statements
 from blb_migration.sandbox.tsql.methods import register_methods
 from blb_migration.sandbox.tsql.server_errors import invalid_object, unsupported
 from blb_migration.sandbox.tsql.session import TsqlSession
+from blb_migration.sandbox.tsql.statement_cache import StatementCache
+from blb_migration.sandbox.tsql.surrogates import register_units_function
 from blb_migration.sandbox.tsql.typed import quote_name
 from blb_migration.sandbox.tsql.view_tables import build_view_table, find_view, view_columns
 
@@ -54,6 +56,7 @@ class TsqlEngine:
         ``memory_limit`` (such as ``"300MB"``) is held in memory."""
         self.databases: dict[str, Database] = {}
         self.sessions: list[TsqlSession] = []
+        self.statements = StatementCache()
         self._logins: dict[str, Login] = {}
         self._lock = threading.RLock()
         self._next_spid = _FIRST_SPID
@@ -68,6 +71,7 @@ class TsqlEngine:
         for statement in macro_statements():
             self._connection.execute(statement)
         register_methods(self._connection)
+        register_units_function(self._connection)
         for name in _SYSTEM_DATABASES:
             self.create_database(name)
 
@@ -133,6 +137,12 @@ class TsqlEngine:
             severity=14,
         )
 
+    def catalog_state(self) -> Hashable:
+        """Equal as long as no database, table, option or row count has changed."""
+        return tuple(
+            (each.database_id, each.catalog_version, each.settings()) for each in self.databases.values()
+        )
+
     def forget_session(self, session: TsqlSession) -> None:
         """Called by a session that ends."""
         with self._lock:
@@ -195,11 +205,11 @@ class TsqlEngine:
         if view is None:
             return None
         key = (database.name.lower(), schema.lower(), name.lower())
-        everything = sorted(self.databases.values(), key=lambda each: each.database_id)
-        version = tuple((each.catalog_version, each.settings()) for each in everything)
+        version = self.catalog_state()
         cached = self._views.get(key)
         if cached is None or cached[0] != version:
             arrow_name = "_".join(("catalog", *key))
+            everything = sorted(self.databases.values(), key=lambda each: each.database_id)
             table = build_view_table(view, database, everything)
             qualifiers = frozenset({f"{schema}.{name}".lower(), f"{database.name}.{schema}.{name}".lower()})
             opened = OpenedTable(

@@ -60,7 +60,7 @@ class ExpressionCompiler:
 
     def value(self, node: exp.Expr) -> Typed:  # noqa: PLR0911, PLR0912  # one kind of node each
         """A value; raises SqlServerError for what has no meaning or is not known."""
-        if self.groups is not None and not isinstance(node, (exp.Literal, exp.Null, exp.National)):
+        if self.groups and not isinstance(node, (exp.Literal, exp.Null, exp.National)):
             grouped = self._grouped_value(node)
             if grouped is not None:
                 return grouped

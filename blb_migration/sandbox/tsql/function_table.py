@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from blb_migration.sandbox.results import SqlServerError
 from blb_migration.sandbox.tsql import (
+    functions_catalog,
     functions_dates,
     functions_numbers,
     functions_system,
@@ -24,6 +25,7 @@ _FUNCTIONS: dict[str, FunctionCompiler] = {
     **functions_numbers.FUNCTIONS,
     **functions_dates.FUNCTIONS,
     **functions_system.FUNCTIONS,
+    **functions_catalog.FUNCTIONS,
 }
 _WINDOW_ONLY = frozenset(
     {"ROW_NUMBER", "RANK", "DENSE_RANK", "NTILE", "LAG", "LEAD", "FIRST_VALUE", "LAST_VALUE"}

@@ -8,6 +8,7 @@ from blb_migration.model import ColumnType
 from blb_migration.sandbox.tsql.calls import Call, FunctionCompiler
 from blb_migration.sandbox.tsql.conversions import convert, text_constant
 from blb_migration.sandbox.tsql.datatypes import GUID, INT, SQL_VARIANT, SYSNAME, byte_length, duckdb_type
+from blb_migration.sandbox.tsql.functions_catalog import compile_object_id
 from blb_migration.sandbox.tsql.server_errors import unsupported
 from blb_migration.sandbox.tsql.typed import Typed, quote_text
 
@@ -132,6 +133,9 @@ def split_name(text: str) -> list[str]:
 
 def _object_id(call: Call) -> Typed:
     call.require(1, 2)
+    given = call.value(0)
+    if not given.is_constant and len(call.arguments) == 1:
+        return compile_object_id(call)
     name = call.constant(0)
     parts = split_name(str(name)) if name is not None else [""]
     database = call.context.database
@@ -311,7 +315,7 @@ FUNCTIONS: dict[str, FunctionCompiler] = {
     "DATABASEPROPERTYEX": _session(_database_property),
     "DB_NAME": _db_name,
     "DB_ID": _db_id,
-    "OBJECT_ID": _session(_object_id),
+    "OBJECT_ID": _object_id,
     "OBJECT_NAME": _object_name,
     "OBJECT_SCHEMA_NAME": _object_schema_name,
     "SCHEMA_NAME": _schema_name,

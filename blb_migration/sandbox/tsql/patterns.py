@@ -11,15 +11,6 @@ import re
 from blb_migration.sandbox.tsql.collations import is_case_insensitive
 from blb_migration.sandbox.tsql.surrogates import has_hidden_surrogates, split_into_units
 
-# The list of one binds the text to a name, so that a long expression is computed once and not four times.
-UNITS_SQL = (
-    "list_transform([{0}], lambda s: CASE WHEN regexp_matches(s, '[\\x{{10000}}-\\x{{10EFFF}}]') "
-    "THEN array_to_string(list_transform("
-    "string_split(s, ''), lambda c: CASE WHEN ord(c) BETWEEN 65536 AND 1110015 "
-    "THEN chr(1110016 + ((ord(c) - 65536) // 1024)) || chr(1111040 + ((ord(c) - 65536) % 1024)) "
-    "ELSE c END), '') ELSE s END)[1]"
-)
-
 
 def build_like_regex(pattern: str, escape: str | None, collation: str) -> str:
     """A pattern that must match the whole text; group 1 spans what stands between outer ``%``."""

@@ -8,12 +8,12 @@ What a SELECT means is in ``queries``, what writes is in ``changes``, DECLARE an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
-from sqlglot import exp
 
 from blb_migration.sandbox.results import (
     Message,
@@ -24,7 +24,7 @@ from blb_migration.sandbox.results import (
     SqlServerError,
 )
 from blb_migration.sandbox.tsql import changes, settings
-from blb_migration.sandbox.tsql.compiled import CompiledQuery
+from blb_migration.sandbox.tsql.assignments import assigned_variables, without_assignments
 from blb_migration.sandbox.tsql.context import SessionFacts, StatementContext
 from blb_migration.sandbox.tsql.conversions import convert
 from blb_migration.sandbox.tsql.datatypes import NVARCHAR_MAX
@@ -33,9 +33,10 @@ from blb_migration.sandbox.tsql.queries import compile_query
 from blb_migration.sandbox.tsql.scopes import NamedValue, Scope
 from blb_migration.sandbox.tsql.server_errors import map_runtime_error, syntax_error, unsupported
 from blb_migration.sandbox.tsql.standalone import compile_tree
+from blb_migration.sandbox.tsql.statement_cache import CompiledStatement
 from blb_migration.sandbox.tsql.stored_values import constant_from_storage
 from blb_migration.sandbox.tsql.streaming import BatchStream, result_columns
-from blb_migration.sandbox.tsql.syntax import Statement, parse_expression, parse_statement, split_batch
+from blb_migration.sandbox.tsql.syntax import Statement, parse_expression, split_batch
 from blb_migration.sandbox.tsql.typed import Typed
 
 if TYPE_CHECKING:
@@ -63,8 +64,10 @@ class TsqlSession:
         self.cursor = cursor
         self.row_count = 0
         self._open_stream: BatchStream | None = None
+        self._registered: dict[str, pa.Table] = {}
         self._changed_databases: set[str] = set()
         self._versions_at_begin: dict[str, int] = {}
+        self._held_databases: set[str] = set()
         self._is_closed = False
 
     def execute(self, batch: str, parameters: Sequence[Parameter] = ()) -> Iterator[Outcome]:
@@ -88,9 +91,8 @@ class TsqlSession:
         for statement in split_batch(batch):
             if statement.kind in ("SELECT", "WITH", "("):
                 context = self.new_context(variables)
-                tree = parse_statement(statement.tokens, statement.text)
-                if not _assigned_variables(tree):
-                    return result_columns(compile_query(tree, context).columns)
+                if not assigned_variables(statement.tree):
+                    return result_columns(compile_query(statement.tree, context).columns)
             elif statement.kind == "DECLARE":
                 settings.declare(statement, variables, self._evaluate)
         return ()
@@ -112,11 +114,13 @@ class TsqlSession:
         database = self.engine.databases[self.database.lower()]
         return StatementContext(self.engine, database, facts, self.login.denied_tables, variables)
 
-    def register_views(self, context: StatementContext) -> None:
+    def register_views(self, arrow_tables: Mapping[str, pa.Table]) -> None:
         """Make the catalog views that a statement reads known to DuckDB."""
         self._stop_reading()
-        for name, table in context.arrow_tables.items():
-            self.cursor.register(name, table)
+        for name, table in arrow_tables.items():
+            if self._registered.get(name) is not table:
+                self.cursor.register(name, table)
+                self._registered[name] = table
 
     def note_change(self, database: str) -> None:
         """Rows of that database were changed by this session."""
@@ -180,25 +184,58 @@ class TsqlSession:
                 raise syntax_error(str(near.text), near.line)
 
     def _select(self, statement: Statement, variables: Variables) -> Iterator[Outcome]:
-        tree = parse_statement(statement.tokens, statement.text)
-        if tree.key in ("insert", "update", "delete", "merge"):
-            raise unsupported(f"WITH before {tree.key.upper()}")
-        context = self.new_context(variables)
-        assigned = _assigned_variables(tree)
-        query = compile_query(_without_assignments(tree) if assigned else tree, context)
-        self._check_isolation(context)
-        self.register_views(context)
-        batches = self._start(query.sql, query.columns)
-        if assigned:
-            self._assign_last_row(assigned, batches, query.columns, variables)
+        catalog_state = self.engine.catalog_state()
+        compiled = self._compile(statement, variables, catalog_state)
+        self._check_isolation(compiled.user_databases)
+        self.register_views(compiled.arrow_tables)
+        self._hold_state(compiled.user_databases)
+        query = compiled.query
+        batches = self._open(query.sql, query.columns)
+        if compiled.assigned:
+            self._assign_last_row(compiled.assigned, batches, query.columns, variables)
             yield RowCount(None)
             return
         yield ResultSet(
-            result_columns(query.columns), self._counted(batches), self._replay_key(context, query)
+            compiled.columns,
+            self._counted(batches),
+            self._replay_key(compiled, catalog_state),
+            partial(_start, batches, statement.line),
+            self._note_row_count,
         )
 
-    def _start(self, sql: str, columns: Sequence[NamedValue]) -> BatchStream:
-        """Run a query; what an earlier one still had to give is dropped."""
+    def _compile(
+        self, statement: Statement, variables: Variables, catalog_state: Hashable
+    ) -> CompiledStatement:
+        """The statement compiled now, or when it last came to the same catalog with the same variables."""
+        cache = self.engine.statements
+        key = (
+            statement.text,
+            self.database.lower(),
+            self.login.denied_tables,
+            tuple(sorted(variables.items(), key=_name)),
+        )
+        found = cache.find(catalog_state, key)
+        if found is not None:
+            return found
+        tree = statement.tree
+        if tree.key in ("insert", "update", "delete", "merge"):
+            raise unsupported(f"WITH before {tree.key.upper()}")
+        context = self.new_context(variables)
+        assigned = assigned_variables(tree)
+        query = compile_query(without_assignments(tree) if assigned else tree, context)
+        compiled = CompiledStatement(
+            query,
+            result_columns(query.columns),
+            tuple(assigned),
+            context.is_deterministic,
+            frozenset(context.user_databases),
+            context.arrow_tables,
+        )
+        cache.keep(catalog_state, key, compiled)
+        return compiled
+
+    def _open(self, sql: str, columns: Sequence[NamedValue]) -> BatchStream:
+        """A query to run; what an earlier one still had to give is dropped."""
         self._stop_reading()
         self._open_stream = BatchStream(self.cursor, sql, columns)
         return self._open_stream
@@ -235,12 +272,15 @@ class TsqlSession:
             self._lose_transaction()
             raise
 
-    def _replay_key(self, context: StatementContext, query: CompiledQuery) -> str | None:
+    def _note_row_count(self, row_count: int) -> None:
+        self.row_count = row_count
+
+    def _replay_key(self, compiled: CompiledStatement, catalog_state: Hashable) -> str | None:
         """Equal keys mean equal bytes: same engine, data versions, compiled statement and settings."""
-        if not context.is_deterministic or self._changed_databases:
+        if not compiled.is_deterministic or self._changed_databases:
             return None
         versions: list[tuple[str, int]] = []
-        for name in sorted(context.user_databases):
+        for name in sorted(compiled.user_databases):
             database = self.engine.databases[name]
             version = database.data_version
             if database.is_changing or (
@@ -248,15 +288,26 @@ class TsqlSession:
             ):
                 return None
             versions.append((name, version))
-        if not versions:
+        if not versions and not compiled.arrow_tables:
             return None
-        facts = (id(self.engine), versions, query.sql, result_columns(query.columns), self.options.text_size)
+        catalog = catalog_state if compiled.arrow_tables else None
+        facts = (id(self.engine), versions, catalog, compiled.digest, self.options.text_size)
         return hashlib.sha256(repr(facts).encode()).hexdigest()
 
-    def _check_isolation(self, context: StatementContext) -> None:
+    def _hold_state(self, user_databases: frozenset[str]) -> None:
+        """See to it that the open transaction reads these databases as they are now, also when this
+        result is replayed: DuckDB fixes what a transaction sees of a database when it first names it."""
+        if not self.transaction_count:
+            return
+        for name in user_databases - self._held_databases:
+            stored = next(iter(self.engine.databases[name].tables.values()))
+            self.cursor.execute(f"SELECT 1 FROM {stored.physical_name} LIMIT 0").fetchall()
+            self._held_databases.add(name)
+
+    def _check_isolation(self, user_databases: frozenset[str]) -> None:
         if self.options.isolation_level != "SNAPSHOT":
             return
-        for name in context.user_databases:
+        for name in user_databases:
             database = self.engine.databases[name]
             if not database.allows_snapshot:
                 raise SqlServerError(
@@ -273,9 +324,9 @@ class TsqlSession:
         value = compile_tree(parse_expression(text), context, Scope())
         if value.is_constant:
             return value
-        self.register_views(context)
+        self.register_views(context.arrow_tables)
         named = (NamedValue("", value),)
-        batches = list(self._start(f"SELECT {value.sql} AS c1", named))
+        batches = list(self._open(f"SELECT {value.sql} AS c1", named))
         return constant_from_storage(batches[0].column(0)[0].as_py(), value)
 
     def _use(self, statement: Statement) -> Message:
@@ -295,6 +346,7 @@ class TsqlSession:
                 raise unsupported(f"BEGIN {statement.word(1)}".strip())
             if self.transaction_count == 0:
                 self.cursor.execute("BEGIN TRANSACTION")
+                self._held_databases.clear()
                 self._versions_at_begin = {
                     name: each.data_version for name, each in self.engine.databases.items()
                 }
@@ -329,29 +381,18 @@ def _variables(parameters: Sequence[Parameter]) -> Variables:
     return {"@" + each.name.lower().lstrip("@"): literal_of(each) for each in parameters}
 
 
+def _name(variable: tuple[str, Typed]) -> str:
+    return variable[0]
+
+
+def _start(stream: BatchStream, line: int) -> None:
+    try:
+        stream.start()
+    except SqlServerError as error:
+        error.line = max(error.line, line)
+        raise
+
+
 def _missing_procedure(statement: Statement, position: int) -> SqlServerError:
     name = "".join(str(token.text) for token in statement.tokens[position:][:1])
     return SqlServerError(2812, f"Could not find stored procedure '{name}'.", state=62)
-
-
-def _assigned_variables(tree: exp.Expr) -> list[str]:
-    """The variables of SELECT @a = ..., in order; empty for a SELECT that returns rows."""
-    names = ["@" + item.this.name.lower() for item in tree.expressions if _is_assignment(item)]
-    if names and len(names) != len(tree.expressions):
-        raise SqlServerError(
-            141,
-            "A SELECT statement that assigns a value to a variable must not be combined with "
-            "data-retrieval operations.",
-            severity=15,
-        )
-    return names
-
-
-def _is_assignment(item: exp.Expr) -> bool:
-    return isinstance(item, (exp.EQ, exp.PropertyEQ)) and isinstance(item.this, exp.Parameter)
-
-
-def _without_assignments(tree: exp.Expr) -> exp.Expr:
-    plain = tree.copy()
-    plain.set("expressions", [item.expression for item in plain.expressions])
-    return plain

@@ -63,20 +63,30 @@ def physical_type(column: NamedValue) -> pa.DataType:
 
 
 class BatchStream(Iterator[pa.RecordBatch]):
-    """A query that runs; iterating gives its batches in physical form. ``close`` it to stop early:
-    DuckDB starts nothing else on the cursor while a result is open."""
+    """A query that runs from ``start``, or from the first batch on; iterating gives its batches in
+    physical form. ``close`` it to stop early: DuckDB starts nothing else on the cursor while a result is
+    open."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, sql: str, columns: Sequence[NamedValue]) -> None:
-        """Start the query. Raises SqlServerError, here or while reading."""
         fields = [pa.field(f"c{index}", physical_type(column)) for index, column in enumerate(columns, 1)]
         self._schema = pa.schema(fields)
+        self._cursor = cursor
+        self._sql = sql
+        self._is_started = False
         self._reader: pa.RecordBatchReader | None = None
+
+    def start(self) -> None:
+        """Begin to read, unless begun or closed before; raises SqlServerError, as reading does."""
+        if self._is_started:
+            return
+        self._is_started = True
         try:
-            self._reader = cursor.sql(sql).to_arrow_reader(BATCH_ROWS)
+            self._reader = _open_reader(self._cursor, self._sql)
         except (duckdb.Error, OSError, pa.ArrowException) as error:
             raise map_runtime_error(error) from error
 
     def __next__(self) -> pa.RecordBatch:
+        self.start()
         if self._reader is None:
             raise StopIteration
         try:
@@ -94,9 +104,19 @@ class BatchStream(Iterator[pa.RecordBatch]):
 
     def close(self) -> None:
         """Let go of the rest of the result; may be repeated."""
+        self._is_started = True
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+
+
+def _open_reader(cursor: duckdb.DuckDBPyConnection, sql: str) -> pa.RecordBatchReader:
+    """Run the query as ``cursor.sql(sql).to_arrow_reader()`` does, where possible without its first step:
+    that binds the query to learn its columns, which are known here, and binding is most of a small one."""
+    submit = getattr(cursor, "_submit", None)
+    if submit is None:
+        return cursor.sql(sql).to_arrow_reader(BATCH_ROWS)
+    return submit(sql, None, "stream", BATCH_ROWS).arrow_reader()
 
 
 def _to_physical(array: pa.Array, target: pa.DataType) -> pa.Array:

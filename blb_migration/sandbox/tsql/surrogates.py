@@ -9,11 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
+from duckdb.func import PythonUDFType
+from duckdb.sqltypes import VARCHAR
 
+UNITS_FUNCTION = "tsql_units_text"
 _PRIVATE_BASE = 0x10F000
 _SURROGATE_BASE = 0xD800
 _PRIVATE = re.compile("[\U0010f000-\U0010f7ff]")
+_PAIRED = "[\\x{10000}-\\x{10EFFF}\\x{10F800}-\\x{10FFFF}]"
 _LONE = re.compile("[\ud800-\udfff]")
 
 
@@ -46,6 +52,19 @@ def _hidden_pair(character: str) -> str:
         chr(int.from_bytes(units[index : index + 2], "little") - _SURROGATE_BASE + _PRIVATE_BASE)
         for index in (0, 2)
     )
+
+
+def register_units_function(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make ``split_into_units`` known to the whole DuckDB instance, once."""
+    connection.create_function(
+        UNITS_FUNCTION, _split_array_into_units, [VARCHAR], VARCHAR, type=PythonUDFType.ARROW
+    )
+
+
+def _split_array_into_units(texts: pa.Array) -> pa.Array:
+    if not pc.any(pc.match_substring_regex(texts, _PAIRED)).as_py():
+        return texts
+    return pa.array([split_into_units(text) for text in texts.to_pylist()], pa.string())
 
 
 def decode_utf16_array(array: pa.Array) -> pa.Array:

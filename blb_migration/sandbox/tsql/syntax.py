@@ -1,13 +1,15 @@
 """Reading T-SQL: a batch into statements, a statement into sqlglot's tree.
 
 sqlglot's own renaming of functions is switched off: a call stays the call that was written, so that
-the engine can give it SQL Server's type and meaning. Errors are SQL Server's 102 and 156.
+the engine can give it SQL Server's type and meaning. Errors are SQL Server's 102 and 156. The batches read
+last are kept, trees and all; nobody may change a tree.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 from sqlglot import exp
@@ -50,6 +52,11 @@ class Statement:
     kind: str
     tokens: tuple[Token, ...]
     text: str
+
+    @cached_property
+    def tree(self) -> exp.Expr:
+        """The statement's tree, to be read only; raises SQL Server's syntax error."""
+        return parse_statement(self.tokens, self.text)
 
     @property
     def line(self) -> int:
@@ -96,10 +103,12 @@ _STARTERS = frozenset(
         "RETURN",
     ]
 )
+_KEPT_BATCHES = 256
 _BEFORE_SELECT = frozenset({"UNION", "ALL", "EXCEPT", "INTERSECT", "AS", "FOR"})
 
 
-def split_batch(batch: str) -> list[Statement]:
+@lru_cache(_KEPT_BATCHES)
+def split_batch(batch: str) -> tuple[Statement, ...]:
     """The batch's statements in order; raises error 105 or 102 for text that is no T-SQL at all."""
     try:
         tokens = PlainTsql().tokenize(batch)
@@ -128,7 +137,7 @@ def split_batch(batch: str) -> list[Statement]:
             raise syntax_error(")", token.line)
         current.append(token)
     finish()
-    return statements
+    return tuple(statements)
 
 
 def _starts_statement(token: Token, current: Sequence[Token]) -> bool:  # noqa: PLR0911  # one word each
@@ -182,8 +191,9 @@ def parse_statement(tokens: Sequence[Token], text: str) -> exp.Expr:
     return tree
 
 
+@lru_cache(_KEPT_BATCHES)
 def parse_expression(text: str) -> exp.Expr:
-    """The tree of a scalar expression or condition, as catalogs keep them."""
+    """The tree of a scalar expression or condition, as catalogs keep them; to be read only."""
     statement = f"SELECT {text}"
     select = parse_statement(PlainTsql().tokenize(statement), statement)
     (expression,) = select.expressions
