@@ -73,6 +73,7 @@ class ComparedTable:
                     columns,
                     order_by=find_order(self.table),
                     expressions=recomputed,
+                    row_estimate=self.table.source.row_estimate,
                 )
 
         for batch in read_ahead(open_batches):

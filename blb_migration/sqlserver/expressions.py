@@ -47,13 +47,14 @@ def read_expression(column: Column) -> str:
     name = quote_name(column.name)
     if column.type.name == "sql_variant":
         return _variant_as_text(name)
-    if column.type.name == "varchar" and column.type.length is None and _is_utf8(column):
+    if column.type.name == "varchar" and column.type.length is None and is_utf8(column):
         # mssql-python 1.16 drops characters beyond U+FFFF from the first such value of an Arrow batch.
         return f"CAST({name} AS nvarchar(max))"
     return _READ_FORMS.get(column.type.name, "{0}").format(name)
 
 
-def _is_utf8(column: Column) -> bool:
+def is_utf8(column: Column) -> bool:
+    """Whether a varchar column holds UTF-8 rather than a code page."""
     return column.collation is not None and column.collation.upper().endswith("_UTF8")
 
 

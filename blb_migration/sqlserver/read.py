@@ -1,17 +1,16 @@
 """A table's rows as Arrow record batches, bounded in bytes whatever the table's size. Converts no values.
 
-For every fetch the driver allocates a buffer of (rows x declared width) per column; so a batch's rows are
-bounded by the declared widths, by the bytes that the last batch's rows really had, and by ``MAX_BATCH_ROWS``.
-
-(max), xml and CLR columns have no such width, and one value can have 2 GB. Tables with one are fetched in
-steps of at most ``MAX_UNBOUNDED_ROWS``, fewer where large values were just seen, and the steps are put
-together until a batch is full. So a batch overshoots its target by one step at most. Measured on the stand-in
-with short texts: 1,250,000 rows a second in steps of 32 rows, 2,200,000 in steps of 8192.
+How many rows a batch may have is ``batch_sizes.py``'s. For (max) columns the source is asked for the longest
+value first (``longest_values.py``): where all are short they are read as sized ones, which the driver fetches
+64 rows at a time; otherwise it fetches value by value, and knows at least in how large steps that is safe.
+Decimals come as integers (``integer_decimals.py``). Where a server cannot do that, its rows are read as they
+stand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -19,34 +18,35 @@ import pyarrow.compute as pc
 
 from blb_migration.errors import SourceError
 from blb_migration.model import Column, TableName
+from blb_migration.sqlserver.batch_sizes import TARGET_BATCH_BYTES, BatchSizes, declared_width_bytes
 from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.expressions import read_expression
 from blb_migration.sqlserver.failures import build_statement_failure
+from blb_migration.sqlserver.integer_decimals import build_integer_expressions, restore_decimals
+from blb_migration.sqlserver.longest_values import (
+    SizedReading,
+    build_sized_reading,
+    is_measurable,
+    read_longest_bytes,
+)
 from blb_migration.sqlserver.names import quote_columns, quote_name, quote_table
 
-TARGET_BATCH_BYTES = 8 * 1024 * 1024
-MAX_BUFFER_BYTES = 32 * 1024 * 1024
-MAX_BATCH_ROWS = 65_536
-MAX_UNBOUNDED_ROWS = 32
-
-_FIXED_WIDTHS_BYTES = {
-    "bit": 1, "tinyint": 1, "smallint": 2, "int": 4, "bigint": 8, "real": 4, "float": 8,
-    "decimal": 19, "numeric": 19, "money": 19, "smallmoney": 19, "date": 6, "time": 16, "datetime": 16,
-    "smalldatetime": 16, "datetime2": 16, "datetimeoffset": 20, "uniqueidentifier": 16, "rowversion": 8,
-}  # fmt: skip
-_LENGTH_OVERHEAD_BYTES = 8  # the length beside each value, and Arrow's null bit and offset
+# Below so many rows, asking for the longest values costs more than reading value by value.
+ASK_FROM_ROWS = 2_000
 
 
 @dataclass(frozen=True)
 class KeyRange:
     """Rows whose ``column`` is >= ``first`` and < ``before``; None leaves that end open.
 
-    ``column`` must be NOT NULL, or rows would be in no range. Bounds are bound parameters, never SQL text.
+    ``column`` must be NOT NULL, or rows would be in no range. Bounds are bound parameters, never SQL text;
+    ``bound`` is the T-SQL that makes one a value of the column's type.
     """
 
     column: str
     first: object | None = None
     before: object | None = None
+    bound: str = "?"
 
 
 def build_select(
@@ -67,18 +67,22 @@ def build_select(
     for number, mark in enumerate(marks):
         name = quote_name(_name_mark(number))
         select_list += f", CAST(CASE WHEN {mark} THEN 1 ELSE 0 END AS bit) AS {name}"
-    statement = f"SELECT {select_list} FROM {quote_table(table)}"
+    condition, parameters = build_range_condition(key_range)
+    statement = f"SELECT {select_list} FROM {quote_table(table)}{condition}"
+    if order_by:
+        statement += f" ORDER BY {quote_columns(tuple(order_by))}"
+    return statement, parameters
+
+
+def build_range_condition(key_range: KeyRange | None) -> tuple[str, tuple[object, ...]]:
+    """The WHERE clause of a range, with a blank before it, and its parameters; empty for all rows."""
     conditions, parameters = [], []
     if key_range is not None:
         for operator, bound in ((">=", key_range.first), ("<", key_range.before)):
             if bound is not None:
-                conditions.append(f"{quote_name(key_range.column)} {operator} ?")
+                conditions.append(f"{quote_name(key_range.column)} {operator} {key_range.bound}")
                 parameters.append(bound)
-    if conditions:
-        statement += f" WHERE {' AND '.join(conditions)}"
-    if order_by:
-        statement += f" ORDER BY {quote_columns(tuple(order_by))}"
-    return statement, tuple(parameters)
+    return f" WHERE {' AND '.join(conditions)}" if conditions else "", tuple(parameters)
 
 
 def _name_mark(number: int) -> str:
@@ -94,6 +98,7 @@ def read_batches(
     order_by: Sequence[str] = (),
     marks: Sequence[str] = (),
     expressions: Mapping[str, str] | None = None,
+    row_estimate: int | None = None,
     target_batch_bytes: int = TARGET_BATCH_BYTES,
 ) -> Generator[pa.RecordBatch, None, None]:
     """Stream a table's rows; yields nothing for an empty one. Closing the iterator cancels the read.
@@ -108,34 +113,131 @@ def read_batches(
 
     ``expressions`` says in T-SQL how columns are read that are not read as they stand, by their names.
 
-    Raises SourceError naming the table and the rows read so far; an error never looks like the end.
+    ``row_estimate`` decides nothing but whether asking for the longest (max) values is worth a statement.
+
+    Raises SourceError naming the table and the rows read so far; an error never looks like the end. It is
+    transient where a (max) value outgrew, while it was read, what the source had said just before.
     """
-    statement, parameters = build_select(
-        table, columns, key_range, order_by, marks=marks, expressions=expressions
-    )
-    sizes = BatchSizes(columns, target_batch_bytes)
-    names = [column.name for column in columns] + [_name_mark(number) for number in range(len(marks))]
-    rows_read = 0
-    steps: list[pa.RecordBatch] = []
-    with session.open_cursor(
-        statement, parameters, action="selecting its rows", subject=str(table)
-    ) as cursor:
-        while True:
+    reading = _Reading(session, table, tuple(columns), key_range, tuple(order_by), tuple(marks),
+                       expressions or {}, target_batch_bytes)  # fmt: skip
+    longest = reading.read_longest_bytes(row_estimate)
+    shortcuts = reading.find_shortcuts(longest)
+    if shortcuts is not None:
+        with closing(reading.iterate_by_shortcuts(shortcuts, longest)) as batches:
             try:
-                step: pa.RecordBatch = cursor.arrow_batch(sizes.next_rows)
-            except Exception as error:
-                raise build_read_failure(error, table, rows_read) from error
-            if step.num_rows == 0:
-                break
-            rows_read += step.num_rows
-            sizes.learn(step)
-            steps.append(step)
-            if sizes.batch_is_full:
-                yield _put_together(steps, names)
-                steps = []
-                sizes.start_batch()
-    if steps:
-        yield _put_together(steps, names)
+                first = next(batches, None)
+            except SourceError:
+                # Nothing was handed on yet: it is read as it stands, by a server that cannot do it otherwise
+                # or whose rows have just changed. A broken connection fails there as well.
+                pass
+            else:
+                if first is not None:
+                    yield first
+                    yield from batches
+                return
+    yield from reading.iterate_as_it_stands(longest)
+
+
+@dataclass(frozen=True)
+class _Shortcuts:
+    """Columns read in another type: (max) ones as ``sized``, decimals as the integers of ``integers``."""
+
+    sized: SizedReading | None
+    integers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What ``read_batches`` was asked for."""
+
+    session: SourceSession
+    table: TableName
+    columns: tuple[Column, ...]
+    key_range: KeyRange | None
+    order_by: tuple[str, ...]
+    marks: tuple[str, ...]
+    expressions: Mapping[str, str]
+    target_batch_bytes: int
+
+    def find_shortcuts(self, longest_bytes: Mapping[str, int]) -> _Shortcuts | None:
+        """What need not be read as it stands; None when there is nothing."""
+        is_sizable = bool(longest_bytes) and all(
+            declared_width_bytes(column) is not None or column.name in longest_bytes
+            for column in self.columns
+        )
+        sized = build_sized_reading(self.columns, longest_bytes) if is_sizable else None
+        # ORDER BY means the selected expression where it has the column's name, and would sort by it.
+        plain = [
+            column
+            for column in self.columns
+            if column.name not in self.expressions and column.name not in self.order_by
+        ]
+        integers = build_integer_expressions(plain)
+        return _Shortcuts(sized, integers) if sized is not None or integers else None
+
+    def _is_askable(self, column: Column) -> bool:
+        return is_measurable(column) and column.name not in self.expressions
+
+    def read_longest_bytes(self, row_estimate: int | None) -> dict[str, int]:
+        """The longest value's bytes of each (max) column; nothing if it is not worth asking, or unknown."""
+        asked = [column for column in self.columns if self._is_askable(column)]
+        if not asked or (row_estimate is not None and row_estimate < ASK_FROM_ROWS):
+            return {}
+        try:
+            return read_longest_bytes(self.session, self.table, asked, *build_range_condition(self.key_range))
+        except SourceError:
+            return {}  # a server that cannot tell; what else may be wrong, the reading itself will say
+
+    def iterate_as_it_stands(self, longest_bytes: Mapping[str, int]) -> Generator[pa.RecordBatch, None, None]:
+        sizes = BatchSizes(self.columns, self.target_batch_bytes, longest_bytes)
+        yield from self._iterate(self.expressions, self.marks, sizes)
+
+    def iterate_by_shortcuts(
+        self, shortcuts: _Shortcuts, longest_bytes: Mapping[str, int]
+    ) -> Generator[pa.RecordBatch, None, None]:
+        sized, integers = shortcuts.sized, shortcuts.integers
+        columns = self.columns if sized is None else sized.columns
+        expressions = {**self.expressions, **integers, **(sized.expressions if sized else {})}
+        marks = self.marks if sized is None else (*self.marks, sized.outgrown)
+        sizes = BatchSizes(columns, self.target_batch_bytes, longest_bytes)
+        rows_read = 0
+        with closing(self._iterate(expressions, marks, sizes)) as batches:
+            for batch in batches:
+                rows_read += batch.num_rows
+                if sized is not None:
+                    if pc.any(batch.column(batch.num_columns - 1)).as_py():
+                        raise _build_outgrown_failure(self.table, rows_read)
+                    batch = batch.select(batch.schema.names[:-1])  # noqa: PLW2901
+                yield restore_decimals(batch, self.columns, integers)
+
+    def _iterate(
+        self, expressions: Mapping[str, str], marks: tuple[str, ...], sizes: BatchSizes
+    ) -> Generator[pa.RecordBatch, None, None]:
+        statement, parameters = build_select(
+            self.table, self.columns, self.key_range, self.order_by, marks=marks, expressions=expressions
+        )
+        names = [column.name for column in self.columns] + [_name_mark(n) for n in range(len(marks))]
+        rows_read = 0
+        steps: list[pa.RecordBatch] = []
+        with self.session.open_cursor(
+            statement, parameters, action="selecting its rows", subject=str(self.table)
+        ) as cursor:
+            while True:
+                try:
+                    step: pa.RecordBatch = cursor.arrow_batch(sizes.next_rows)
+                except Exception as error:
+                    raise build_read_failure(error, self.table, rows_read) from error
+                if step.num_rows == 0:
+                    break
+                rows_read += step.num_rows
+                sizes.learn(step)
+                steps.append(step)
+                if sizes.batch_is_full:
+                    yield _put_together(steps, names)
+                    steps = []
+                    sizes.start_batch()
+        if steps:
+            yield _put_together(steps, names)
 
 
 def _put_together(steps: Sequence[pa.RecordBatch], names: list[str]) -> pa.RecordBatch:
@@ -144,63 +246,17 @@ def _put_together(steps: Sequence[pa.RecordBatch], names: list[str]) -> pa.Recor
     return pa.Table.from_batches(steps).rename_columns(names).combine_chunks().to_batches()[0]
 
 
+def _build_outgrown_failure(table: TableName, rows_read: int) -> SourceError:
+    failure = SourceError(
+        str(table),
+        found=f"within {rows_read:,} rows came a (max) value longer than the longest one just before",
+        expected="rows that do not change while they are read",
+        next_act="Run the table again; if this comes back, freeze the source or read from a snapshot of it",
+    )
+    failure.is_transient = True
+    return failure
+
+
 def build_read_failure(error: Exception, table: TableName, rows_read: int) -> SourceError:
     """The error of a read that broke off: how far it came, and why."""
     return build_statement_failure(error, str(table), f"reading it broke off after {rows_read:,} rows")
-
-
-class BatchSizes:
-    """How many rows the next fetch may have, from the declared widths and from what the last ones held."""
-
-    def __init__(self, columns: Sequence[Column], target_bytes: int = TARGET_BATCH_BYTES) -> None:
-        widths = [declared_width_bytes(column) for column in columns]
-        buffer_bytes = sum(width or 0 for width in widths) + _LENGTH_OVERHEAD_BYTES * len(widths)
-        self._target_bytes = target_bytes
-        self._is_bounded = None not in widths
-        self._row_bytes = 0.0
-        self._held_rows = self._held_bytes = 0
-        most_rows = MAX_BATCH_ROWS if self._is_bounded else MAX_UNBOUNDED_ROWS
-        self._row_limit = max(1, min(most_rows, MAX_BUFFER_BYTES // buffer_bytes))
-        self.next_rows = max(1, min(self._row_limit, target_bytes // buffer_bytes))
-
-    def learn(self, step: pa.RecordBatch) -> None:
-        """Take a fetch's real size into account."""
-        self._held_rows += step.num_rows
-        self._held_bytes += step.nbytes
-        average = step.nbytes / step.num_rows
-        if self._is_bounded:
-            self._row_bytes = average
-        else:
-            # Large values come in runs: what was just seen counts on, and fades by half.
-            self._row_bytes = max(average, widest_row_bytes(step), self._row_bytes / 2)
-        wanted = int(self._target_bytes / max(self._row_bytes, 1.0))
-        self.next_rows = max(1, min(self._row_limit, wanted))
-
-    @property
-    def batch_is_full(self) -> bool:
-        """Whether the fetches since ``start_batch`` make a batch; one of bounded columns always does."""
-        if self._is_bounded or self._held_rows >= MAX_BATCH_ROWS:
-            return True
-        return self._held_bytes + self._row_bytes * self.next_rows > self._target_bytes
-
-    def start_batch(self) -> None:
-        """Forget what is held: it was handed on."""
-        self._held_rows = self._held_bytes = 0
-
-
-def declared_width_bytes(column: Column) -> int | None:
-    """The driver's buffer for one value, in bytes; None when it has no bound."""
-    if column.type.name in ("char", "varchar", "nchar", "nvarchar") and column.type.length is not None:
-        return 2 * column.type.length + 2  # fetched as UTF-16
-    if column.type.name in ("binary", "varbinary") and column.type.length is not None:
-        return column.type.length
-    return _FIXED_WIDTHS_BYTES.get(column.type.name)
-
-
-def widest_row_bytes(batch: pa.RecordBatch) -> int:
-    """An upper bound of the largest row: the sum of each text's or binary's largest value."""
-    return sum(
-        pc.max(pc.binary_length(array)).as_py() or 0
-        for array in batch.columns
-        if pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type)
-    )

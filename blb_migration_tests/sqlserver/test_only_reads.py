@@ -10,7 +10,17 @@ from blb_migration.sandbox.server import SqlServerStandIn
 from blb_migration.sqlserver.catalog import may_read_everything, read_catalog, read_unreadable_tables
 from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.key_probes import answer_key_questions
+from blb_migration.sqlserver.key_ranges import (
+    are_ascending,
+    build_key_range,
+    read_clustered_column,
+    read_histogram,
+    read_key_extremes,
+    read_row_bounds,
+    read_table_size,
+)
 from blb_migration.sqlserver.left_behind import read_left_behind
+from blb_migration.sqlserver.origin import read_origin
 from blb_migration.sqlserver.probes import answer_questions
 from blb_migration.sqlserver.read import KeyRange, read_batches
 from blb_migration.sqlserver.totals import count_rows, read_totals
@@ -41,6 +51,15 @@ def test_all_that_is_sent_is_selects(workshop: SourceSession, workshop_server: S
     answer_key_questions(workshop, LOTS, [UniquenessQuestion("uq", material, nulls_distinct=True)])
     columns = [MATERIALS.columns_by_name["id"]]
     list(read_batches(workshop, MATERIALS.name, columns, key_range=KeyRange("id", 1, 9), order_by=["id"]))
+    everything = build_key_range(columns[0], None, None)
+    read_clustered_column(workshop, MATERIALS.name)
+    read_table_size(workshop, MATERIALS.name)
+    read_key_extremes(workshop, MATERIALS.name, columns[0])
+    read_row_bounds(workshop, MATERIALS.name, columns[0], everything, 2)
+    read_histogram(workshop, MATERIALS.name, columns[0])
+    are_ascending(workshop, MATERIALS.name, columns[0], ["1", "2"])
+    read_origin(workshop)
+    list(read_batches(workshop, MATERIALS.name, MATERIALS.columns))  # asks for the longest values first
 
     statements = workshop_server.statements.texts
     assert len(statements) > 15

@@ -12,17 +12,15 @@ from blb_migration.model import Column, ColumnType, TableName
 from blb_migration.sandbox.results import ResultColumn, SqlServerError
 from blb_migration.sandbox.server import SqlServerStandIn
 from blb_migration.sandbox.tds.faults import Fault
-from blb_migration.sqlserver.connect import SourceConnector, SourceSession
-from blb_migration.sqlserver.read import (
+from blb_migration.sqlserver.batch_sizes import (
     MAX_BATCH_ROWS,
     MAX_BUFFER_BYTES,
     MAX_UNBOUNDED_ROWS,
     BatchSizes,
-    KeyRange,
-    build_select,
     declared_width_bytes,
-    read_batches,
 )
+from blb_migration.sqlserver.connect import SourceConnector, SourceSession
+from blb_migration.sqlserver.read import KeyRange, build_select, read_batches
 from blb_migration_tests.sqlserver.conftest import SettingsMaker
 from blb_migration_tests.sqlserver.scripted import Script
 
@@ -47,8 +45,10 @@ def answer_numbers(script: Script, row_count: int, batch_rows: int = 1000) -> No
 
 
 def answer_texts(script: Script, lengths: list[int]) -> None:
+    """Texts of a server that cannot tell how long the longest is."""
     batch = pa.record_batch({"notes": pa.array(["x" * length for length in lengths])})
     script.answer_batches(FROM_PARTS, [ResultColumn("notes", NOTES.type)], [batch])
+    script.fail("DATALENGTH", 195, "'DATALENGTH' is not a recognized built-in function name.")
 
 
 class TestReading:
