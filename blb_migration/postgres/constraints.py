@@ -8,13 +8,14 @@ long transaction. Keys, indexes and triggers of a single table are in ``indexes`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import psycopg
 
 from blb_migration.errors import TargetError
 from blb_migration.model import TableName
+from blb_migration.postgres.bulk_settings import BulkSettings, apply_bulk_settings, read_bulk_settings
 from blb_migration.postgres.connect import set_lock_timeout
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.foreign_keys import (
@@ -72,27 +73,42 @@ def set_aside_foreign_keys(
 
 
 def bring_back(
-    connection: TargetConnection, *, lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS
+    connection: TargetConnection,
+    *,
+    names: Collection[tuple[str, str, str]] | None = None,
+    lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
 ) -> tuple[BroughtBack, ...]:
-    """Add every foreign key on record back, each in a transaction of its own.
+    """Add every foreign key on record back, or those of ``names`` (schema, table, name) alone.
 
-    So one key that rows violate does not keep the others out: it stays on record, with its orphans
-    counted and the reason noted. A key that was NOT VALID comes back NOT VALID. A key that
-    someone has added again by hand, under the same name on the same table, counts as back if
-    it is the same. Call it outside any transaction.
+    Each in a transaction of its own, so one key that rows violate does not keep the others out: it stays on
+    record, with its orphans counted and the reason noted. A key that was NOT VALID comes back NOT VALID. A
+    key that someone has added again by hand, under the same name on the same table, counts as back if it is
+    the same. Call it outside any transaction.
     """
-    return tuple(
-        _bring_back_one(connection, set_aside_id, key, lock_timeout_seconds)
+    pending = [
+        (set_aside_id, key)
         for set_aside_id, key in read_set_aside(connection)
+        if names is None or (key.table.schema, key.table.name, key.name) in names
+    ]
+    # The server gives maintenance_work_mem to the query that proves a key.
+    settings = read_bulk_settings(connection) if pending else BulkSettings()
+    return tuple(
+        _bring_back_one(connection, set_aside_id, key, lock_timeout_seconds, settings)
+        for set_aside_id, key in pending
     )
 
 
 def _bring_back_one(
-    connection: TargetConnection, set_aside_id: int, key: ForeignKeyDefinition, lock_timeout_seconds: float
+    connection: TargetConnection,
+    set_aside_id: int,
+    key: ForeignKeyDefinition,
+    lock_timeout_seconds: float,
+    settings: BulkSettings,
 ) -> BroughtBack:
     try:
         with target_errors(key), connection.transaction():
             set_lock_timeout(connection, lock_timeout_seconds, in_transaction=True)
+            apply_bulk_settings(connection, settings)
             existing = _find_same_name(connection, key)
             if existing is None:
                 add_foreign_key(connection, key)

@@ -5,16 +5,24 @@ failure rolls the drops back. Whatever could not be rebuilt exactly as it was is
 indexes of partitioned tables and of partitions, exclusion and temporal constraints, keys that
 foreign keys or views still depend on, invalid indexes, indexes bound to an extension, and those
 with statistics targets of their own. Foreign keys are ``foreign_keys``'s and ``constraints``'s.
+
+Where the rows are committed before (a table loaded in ranges), the building alone can be spread over
+several sessions: ``build_indexes`` first, ``finish_index`` for each afterwards.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 
+import psycopg
 from psycopg import sql
 
 from blb_migration.model import TableName
+from blb_migration.postgres.bulk_settings import apply_bulk_settings, read_bulk_settings
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.names import (
     TargetConnection,
@@ -53,6 +61,7 @@ WHERE i.indrelid = %s::regclass AND i.indisvalid
                   WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0)
 ORDER BY c.contype IS NULL, c.contype, ic.relname
 """
+_CANCEL_PAUSE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -103,12 +112,76 @@ def recreate_indexes(connection: TargetConnection, indexes: Sequence[IndexDefini
     Raises TargetError, which names the first duplicate when rows violate a unique one.
     """
     for index in indexes:
-        kind = "index" if index.constraint is None else "key"
-        with target_errors(f"{kind} {index.name.name} of {index.table}"):
+        with target_errors(_describe(index)):
             _build(connection, index)
-            if index.constraint is not None:
-                _attach_constraint(connection, index, index.constraint)
-            _restore_marks(connection, index)
+        finish_index(connection, index)
+
+
+def build_indexes(connections: Sequence[TargetConnection], indexes: Sequence[IndexDefinition]) -> None:
+    """Build the indexes alone, side by side on idle ``connections``, each in a transaction of its own.
+
+    One that is there already is left as it is, so this goes on where a killed process stopped. Builds on
+    one table do not lock each other out; whoever writes to it waits. Keys go last: they are mostly short
+    and, by the load's order, all but sorted. ``finish_index`` has to follow for each. At the first
+    TargetError, and when interrupted, the other builds are cancelled; it is raised once all sessions are
+    idle again.
+    """
+    settings = read_bulk_settings(connections[0], sessions_at_once=len(connections))
+    waiting: SimpleQueue[IndexDefinition] = SimpleQueue()
+    for index in sorted(indexes, key=lambda index: index.constraint is not None):
+        waiting.put(index)
+
+    def build_waiting(connection: TargetConnection) -> None:
+        while True:
+            try:
+                index = waiting.get_nowait()
+            except Empty:
+                return
+            with target_errors(_describe(index)), connection.transaction():
+                apply_bulk_settings(connection, settings)
+                if not _is_built(connection, index):
+                    _build(connection, index)
+
+    with ThreadPoolExecutor(len(connections), thread_name_prefix="indexes") as pool:
+        works = [pool.submit(build_waiting, connection) for connection in connections]
+        try:
+            for work in wait(works, return_when=FIRST_EXCEPTION).done:
+                work.result()
+        except BaseException:
+            with suppress(Empty):
+                while True:
+                    waiting.get_nowait()
+            # Again and again: a session that is between two statements takes no notice.
+            while wait(works, timeout=_CANCEL_PAUSE_SECONDS).not_done:
+                for work, connection in zip(works, connections, strict=True):
+                    if not work.done():
+                        with suppress(psycopg.Error):  # the server is gone, and the work ends by itself
+                            connection.cancel_safe()
+            raise
+
+
+def finish_index(connection: TargetConnection, index: IndexDefinition) -> None:
+    """Make a built index what it was: a key's, commented, the one to cluster on or to replicate by.
+
+    Raises TargetError.
+    """
+    with target_errors(_describe(index)):
+        if index.constraint is not None:
+            _attach_constraint(connection, index, index.constraint)
+        _restore_marks(connection, index)
+
+
+def _describe(index: IndexDefinition) -> str:
+    return f"{'index' if index.constraint is None else 'key'} {index.name.name} of {index.table}"
+
+
+def _is_built(connection: TargetConnection, index: IndexDefinition) -> bool:
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_index"
+        " WHERE indexrelid = to_regclass(%s) AND indrelid = %s::regclass AND indisvalid)",
+        (qualified_text(index.name), qualified_text(index.table)),
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def _find(connection: TargetConnection, table: TableName) -> list[IndexDefinition]:

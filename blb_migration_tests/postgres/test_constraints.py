@@ -71,6 +71,20 @@ def test_keys_of_single_partitions_are_found(target: TargetConnection) -> None:
     ]
 
 
+def test_keys_are_proven_with_more_memory_and_the_session_is_left_as_it_was(shop: TargetConnection) -> None:
+    set_aside_foreign_keys(shop, RUN_ID, ALL)
+    execute(
+        shop,
+        "CREATE TABLE seen (memory text)",
+        "CREATE FUNCTION look() RETURNS event_trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN INSERT INTO seen SELECT current_setting('maintenance_work_mem'); END $$",
+        "CREATE EVENT TRIGGER looking ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION look()",
+    )
+    bring_back(shop)
+    assert column(shop, "SELECT memory FROM seen") == ["160MB"] * 3
+    assert scalar(shop, "SELECT current_setting('maintenance_work_mem')") == "64MB"
+
+
 def test_keys_come_back_as_they_were(shop: TargetConnection) -> None:
     before = read_definitions(shop, ALL)
     assert len(set_aside_foreign_keys(shop, RUN_ID, [PRODUCTS])) == 3

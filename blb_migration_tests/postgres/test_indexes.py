@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from psycopg.pq import TransactionStatus
 
 from blb_migration.errors import TargetError
 from blb_migration.model import TableName
 from blb_migration.postgres.fingerprint import read_definitions, schema_fingerprint
-from blb_migration.postgres.indexes import drop_keys, drop_secondary_indexes, recreate_indexes
+from blb_migration.postgres.indexes import (
+    build_indexes,
+    drop_keys,
+    drop_secondary_indexes,
+    finish_index,
+    recreate_indexes,
+)
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.triggers import disable_triggers, enable_triggers
 from blb_migration_tests.postgres.tables import column, execute, read_table, scalar
@@ -69,6 +76,45 @@ def test_a_failure_brings_everything_back(orders: TargetConnection) -> None:
     assert "duplicated" in str(caught.value)
     assert schema_fingerprint(orders, [ORDERS]) == before
     assert scalar(orders, 'SELECT count(*) FROM "Orders"') == 0
+
+
+def test_indexes_built_side_by_side_come_back_as_they_were(
+    orders: TargetConnection, other_session: TargetConnection
+) -> None:
+    before = read_definitions(orders, [ORDERS])
+    with orders.transaction():
+        triggers = disable_triggers(orders, ORDERS)
+        dropped = (*drop_secondary_indexes(orders, ORDERS), *drop_keys(orders, ORDERS))
+        execute(orders, "INSERT INTO \"Orders\" (code, day) VALUES ('a', '2024-01-01'), ('b', NULL)")
+        enable_triggers(orders, triggers)
+    build_indexes([orders], dropped[:1])  # as far as a process came that was killed
+    build_indexes([other_session, orders], dropped)
+    with orders.transaction():
+        for index in dropped:
+            finish_index(orders, index)
+    assert read_definitions(orders, [ORDERS]) == before
+    assert scalar(orders, "SELECT bool_and(indisvalid) FROM pg_index WHERE indrelid = '\"Orders\"'::regclass")
+
+
+def test_an_index_that_cannot_be_built_is_named_and_ends_the_other_builds(
+    target: TargetConnection, other_session: TargetConnection
+) -> None:
+    execute(
+        target,
+        "CREATE FUNCTION slow(v int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS"
+        " 'BEGIN PERFORM pg_sleep(5); RETURN v; END'",
+        "CREATE TABLE t (v int)",
+        "CREATE INDEX by_slow ON t (slow(v))",
+        "CREATE UNIQUE INDEX once ON t (v)",
+    )
+    with target.transaction():
+        dropped = drop_secondary_indexes(target, TableName("public", "t"))
+        execute(target, "INSERT INTO t VALUES (7), (7)")
+    with pytest.raises(TargetError, match=r"index once of public\.t.*duplicated"):
+        build_indexes([target, other_session], dropped)
+    for session in (target, other_session):
+        assert session.info.transaction_status is TransactionStatus.IDLE
+        assert scalar(session, "SELECT to_regclass('by_slow') IS NULL AND to_regclass('once') IS NULL")
 
 
 def test_keys_that_others_depend_on_stay(target: TargetConnection) -> None:
