@@ -1,4 +1,8 @@
-"""Progress while a run goes on: a live table on a terminal, one line per finished table elsewhere."""
+"""Progress while a run goes on: a live table on a terminal, lines elsewhere.
+
+Lines: one per finished table, and for what lasts one every ten seconds at first, every minute later, so that
+the log of a load of hours stays readable.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
-from blb_migration.command.record import RunRecord, TableStanding, TableState
+from blb_migration.command.live_table import render_progress
+from blb_migration.command.record import RunRecord
+from blb_migration.migrate.context import PhaseBegun, ProgressEvent
+from blb_migration.migrate.progress_text import describe_run, describe_table, format_megabytes
+from blb_migration.migrate.rates import Clock, LogPace
 
 if TYPE_CHECKING:
     from blb_migration.migrate.preflight import PreflightResult
@@ -20,18 +26,12 @@ if TYPE_CHECKING:
     from blb_migration.plan.build import TablePlan
     from blb_migration.reconcile.checks import CheckResult
 
-REFRESHES_PER_SECOND = 5
-_LINES_BESIDE_TABLE = 6  # headline, column heads, and room for the prompt
-# What a person wants to see first where the window is too small for all tables.
-_URGENCY: dict[TableState, int] = {
-    "failed": 0,
-    "not equal": 0,
-    "loading": 1,
-    "checking": 1,
-    "equal": 2,
-    "waiting": 3,
-}
-_STYLES: dict[TableState, str] = {"failed": "red", "not equal": "red", "equal": "green", "waiting": "dim"}
+REFRESHES_PER_SECOND = 2  # each costs the load's process some milliseconds
+_ALL_TABLES = "all tables"
+# A line about a table comes ten seconds after the last, then ever later, but every minute at least.
+_PACE_SHARE = 0.02
+_LONGEST_PAUSE_SECONDS = 60.0
+_LEAST_SECONDS = 3.0  # of rows, before a phase gets a line of its own
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def shown_progress(console: Console, tables: Sequence[TablePlan]) -> Iterator[Ru
         return
     record = RunRecord(tables)
     with Live(
-        get_renderable=lambda: render_progress(record, console.height),
+        get_renderable=lambda: render_progress(record, console.height, console.width),
         console=console,
         refresh_per_second=REFRESHES_PER_SECOND,
         transient=True,
@@ -51,24 +51,45 @@ def shown_progress(console: Console, tables: Sequence[TablePlan]) -> Iterator[Ru
 
 
 class LineRecord(RunRecord):
-    """A record that writes a line for each table that is loaded, differs or fails."""
+    """A record that writes a line for each table that is loaded, differs or fails, and for what lasts."""
 
-    def __init__(self, console: Console, tables: Sequence[TablePlan]) -> None:
-        super().__init__(tables)
+    def __init__(self, console: Console, tables: Sequence[TablePlan], clock: Clock = time.monotonic) -> None:
+        super().__init__(tables, clock)
         self._console = console
-        self._width = max((len(table.label) for table in tables), default=0)
+        self._clock = clock
+        self._width = max(len(label) for label in (_ALL_TABLES, *self.tables))
+        self._paces: dict[str, LogPace] = {}
+        self._run_pace = self._build_pace()
 
     def preflight_finished(self, result: PreflightResult) -> None:
         """Say how many findings there are."""
         super().preflight_finished(result)
         self._say("preflight", f"{len(result.findings)} findings")
 
+    def table_started(self, label: str) -> None:
+        """Say nothing for a while: most tables are loaded before there is anything to say."""
+        self._paces[label] = self._build_pace()
+        super().table_started(label)
+
+    def table_progressed(self, event: ProgressEvent) -> None:
+        """Say how far a table is that lasts, and how far all of them are."""
+        super().table_progressed(event)
+        is_due = self._paces[event.label].is_due()
+        if not is_due and not isinstance(event, PhaseBegun):
+            return
+        reading = self.meter.read_table(event.label)
+        if is_due or reading.seconds >= _LEAST_SECONDS:
+            self._say(event.label, describe_table(reading))
+        if is_due and len(self.tables) > 1 and self._run_pace.is_due():
+            self._say(_ALL_TABLES, describe_run(self.meter.read_run()))
+
     def table_loaded(self, load: TableLoad) -> None:
         """Say how many rows were loaded, and how fast."""
         super().table_loaded(load)
-        rate = self.tables[load.label].rows_per_second
+        rate = load.rows_written / load.elapsed_seconds if load.elapsed_seconds else 0
         speed = f"  {rate:>12,.0f} rows/s" if rate else ""
-        self._say(load.label, f"{load.rows_written:>12,} rows  {load.elapsed_seconds:>8.2f} s{speed}")
+        size = f"{format_megabytes(load.source_bytes):>10} MB"
+        self._say(load.label, f"{load.rows_written:>12,} rows {size}  {load.elapsed_seconds:>8.2f} s{speed}")
 
     def check_finished(self, result: CheckResult) -> None:
         """Say what differs; equality needs no line."""
@@ -89,49 +110,5 @@ class LineRecord(RunRecord):
     def _say(self, subject: str, text: str) -> None:
         self._console.print(f"{subject:<{self._width}}  {text}", markup=False)
 
-
-def render_progress(record: RunRecord, height_lines: int) -> RenderableType:
-    """The headline and as many tables as fit, the most urgent ones, in load order."""
-    standings = list(record.tables.values())
-    room = max(height_lines - _LINES_BESIDE_TABLE, 1)
-    # Of the tables that are done, the latest are the ones to show.
-    urgent = sorted(
-        range(len(standings)),
-        key=lambda index: (
-            _URGENCY[standings[index].state],
-            -index if standings[index].state == "equal" else index,
-        ),
-    )
-    table = Table(box=None, pad_edge=False)
-    table.add_column("table", no_wrap=True)
-    table.add_column("rows", justify="right")
-    table.add_column("expected", justify="right")
-    table.add_column("rows/s", justify="right")
-    table.add_column("state")
-    for index in sorted(urgent[:room]):
-        table.add_row(*_render_cells(standings[index]))
-    return Group(_render_headline(record, standings), table)
-
-
-def _render_headline(record: RunRecord, standings: Sequence[TableStanding]) -> Text:
-    states = [standing.state for standing in standings]
-    done = states.count("equal") + states.count("not equal")
-    rows = sum(standing.rows for standing in standings)
-    errors = len(record.failures) + states.count("not equal")
-    elapsed_seconds = time.monotonic() - record.started_at
-    return Text(
-        f"{done} of {len(standings)} tables, {rows:,} rows, {errors} errors, {elapsed_seconds:.0f} s",
-        style="bold",
-    )
-
-
-def _render_cells(standing: TableStanding) -> tuple[Text, ...]:
-    expected = f"{standing.rows_expected:,}" if standing.rows_expected is not None else ""
-    rate = standing.rows_per_second
-    return (
-        Text(standing.label),
-        Text(f"{standing.rows:,}" if standing.state != "waiting" else ""),
-        Text(expected, style="dim"),
-        Text(f"{rate:,.0f}" if rate else ""),
-        Text(standing.state, style=_STYLES.get(standing.state, "")),
-    )
+    def _build_pace(self) -> LogPace:
+        return LogPace(share=_PACE_SHARE, longest_seconds=_LONGEST_PAUSE_SECONDS, clock=self._clock)

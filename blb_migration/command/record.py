@@ -12,61 +12,59 @@ from typing import TYPE_CHECKING, Literal
 
 from blb_migration.defs.observer import RunObserver
 from blb_migration.errors import ExitCode, MigrationError, SourceError, TargetError
+from blb_migration.migrate.context import LoadPhase, PhaseBegun, ProgressEvent
+from blb_migration.migrate.progress import RunMeter
+from blb_migration.migrate.rates import Clock
 
 if TYPE_CHECKING:
-    from blb_migration.migrate.context import TableProgress
     from blb_migration.migrate.preflight import PreflightResult
     from blb_migration.migrate.table import TableLoad
     from blb_migration.plan.build import TablePlan
     from blb_migration.reconcile.checks import CheckResult
 
-TableState = Literal["waiting", "loading", "checking", "equal", "not equal", "failed"]
+TableState = Literal[LoadPhase, "waiting", "checking", "equal", "not equal", "failed"]
 
 
 @dataclass
 class TableStanding:
-    """One table in the run. ``rows_expected`` is the source's estimate, None when unknown."""
+    """One table in the run; its figures are in the record's meter."""
 
     label: str
-    rows_expected: int | None
-    rows: int = 0
-    elapsed_seconds: float = 0.0
     state: TableState = "waiting"
-
-    @property
-    def rows_per_second(self) -> float | None:
-        """None while there is nothing to divide."""
-        return self.rows / self.elapsed_seconds if self.rows and self.elapsed_seconds else None
 
 
 class RunRecord(RunObserver):
     """Collects. ``tables`` are in load order."""
 
-    def __init__(self, tables: Sequence[TablePlan]) -> None:
-        self.tables = {table.label: TableStanding(table.label, table.source.row_estimate) for table in tables}
+    def __init__(self, tables: Sequence[TablePlan], clock: Clock = time.monotonic) -> None:
+        self.tables = {table.label: TableStanding(table.label) for table in tables}
+        self.meter = RunMeter(tables, clock)
         self.preflight: PreflightResult | None = None
         self.checks: list[CheckResult] = []
         self.failures: list[tuple[str, BaseException]] = []
-        self.started_at = time.monotonic()
+        self._clock = clock
+        self._started_at = clock()
 
     def preflight_finished(self, result: PreflightResult) -> None:
-        """Keep the findings."""
+        """Keep the findings, and what the source's statistics say now."""
         self.preflight = result
+        self.meter.expect(result.row_estimates)
 
     def table_started(self, label: str) -> None:
         """The table is being loaded."""
         self.tables[label].state = "loading"
+        self.meter.begin_table(label)
 
-    def table_progressed(self, progress: TableProgress) -> None:
+    def table_progressed(self, event: ProgressEvent) -> None:
         """The table has got further."""
-        standing = self.tables[progress.label]
-        standing.rows, standing.elapsed_seconds = progress.rows_read, progress.elapsed_seconds
+        self.meter.report(event)
+        if isinstance(event, PhaseBegun):
+            self.tables[event.label].state = event.phase
 
     def table_loaded(self, load: TableLoad) -> None:
         """The table is loaded; its checks come next."""
-        standing = self.tables[load.label]
-        standing.rows, standing.elapsed_seconds = load.rows_written, load.elapsed_seconds
-        standing.state = "checking"
+        self.meter.end_table(load.label, load.rows_written, load.source_bytes)
+        self.tables[load.label].state = "checking"
 
     def check_finished(self, result: CheckResult) -> None:
         """One of the table's checks is done; one that differs decides."""
@@ -74,14 +72,21 @@ class RunRecord(RunObserver):
         standing = self.tables[result.label]
         if not result.passed:
             standing.state = "not equal"
+            self.meter.give_up(result.label)
         elif standing.state != "not equal":
             standing.state = "equal"
 
     def step_failed(self, step: str, error: BaseException) -> None:
         """A table or a stage has failed."""
         self.failures.append((step, error))
+        self.meter.give_up(step)
         if step in self.tables:
             self.tables[step].state = "failed"
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Since the run began."""
+        return self._clock() - self._started_at
 
     @property
     def errors(self) -> tuple[BaseException, ...]:

@@ -126,6 +126,7 @@ def build_load_metadata(load: TableLoad) -> Metadata:
     }
     if load.elapsed_seconds > 0:
         metadata["rows_per_second"] = round(load.rows_written / load.elapsed_seconds)
+        metadata["source_bytes_per_second"] = round(load.source_bytes / load.elapsed_seconds)
     if load.next_sequence_value is not None:
         metadata["next_sequence_value"] = load.next_sequence_value
     return metadata

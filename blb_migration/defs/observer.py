@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from blb_migration.migrate.context import TableProgress
+    from blb_migration.migrate.context import ProgressEvent
     from blb_migration.migrate.finish import RestoredConstraints
     from blb_migration.migrate.preflight import PreflightResult
     from blb_migration.migrate.table import TableLoad
@@ -24,8 +24,8 @@ class RunObserver:
     def table_started(self, label: str) -> None:
         """A table's load begins."""
 
-    def table_progressed(self, progress: TableProgress) -> None:
-        """Another batch has arrived; called from the data path, up to many times a second."""
+    def table_progressed(self, event: ProgressEvent) -> None:
+        """Another batch has arrived or a phase begins; called from the data path, many times a second."""
 
     def table_loaded(self, load: TableLoad) -> None:
         """A table is loaded and committed."""
@@ -38,3 +38,6 @@ class RunObserver:
 
     def step_failed(self, step: str, error: BaseException) -> None:
         """A step ended in an error; ``step`` is a table's label or a stage's name."""
+
+    def step_interrupted(self, step: str) -> None:
+        """A step was broken off from outside."""
