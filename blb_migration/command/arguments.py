@@ -26,6 +26,9 @@ environment:
   DAGSTER_HOME                       record the run in this Dagster instance, so that its UI shows it
   BLB_DIFFERENCES                    where differing rows are written: beside --output, else .blb/differences
   BLB_REREAD=1                       the same as reconcile --reread, for every comparison
+  BLB_CONNECTIONS                    how many connections load one large table at once
+  BLB_SPLIT_FROM_ROWS                from how many rows on a table is split into key ranges (4000000)
+  BLB_RESUME=0                       begin split loads that were broken off again
   BLB_DEBUG=1                        the same as --debug
 
 exit codes:

@@ -95,10 +95,16 @@ def carry_out(order: Order, console: Console) -> ExitCode:
     Raises MigrationError for what ends it before the first step, and KeyboardInterrupt.
     """
     from blb_migration.defs.in_process import build_run_id, run_in_process
+    from blb_migration.defs.loading import read_loading
 
     run = RunInfo(build_run_id(), order.kind)
     migration = Migration(
-        order.project, order.databases.source, order.databases.target, run, _read_comparing(order)
+        order.project,
+        order.databases.source,
+        order.databases.target,
+        run,
+        _read_comparing(order),
+        read_loading(),
     )
     try:
         if order.creates_schema:

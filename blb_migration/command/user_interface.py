@@ -36,6 +36,8 @@ nux:
 concurrency:
   runs:
     max_concurrent_runs: 1
+run_queue:
+  dequeue_interval_seconds: 1
 run_monitoring:
   enabled: true
   poll_interval_seconds: 30

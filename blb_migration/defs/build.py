@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dagster import AssetSpec, DagsterInvalidDefinitionError, Definitions
 
 from blb_migration.defs.checks import build_checks
-from blb_migration.defs.executor import build_executor
+from blb_migration.defs.executor import ExecutorChoice, build_executor, read_choice
 from blb_migration.defs.jobs import build_nightly_schedule, build_reconcile_job, build_rehearsal_job
 from blb_migration.defs.keys import build_asset_keys
 from blb_migration.defs.resource import RESOURCE_KEY, MigrationResource
@@ -26,11 +26,13 @@ def build_defs(
     resource: MigrationResource | None = None,
     reconciled_labels: Collection[str] | None = None,
     reconciled_depths: Collection[str] | None = None,
+    executor: ExecutorChoice | None = None,
 ) -> Definitions:
     """The asset graph of ``project`` with its checks, jobs, schedule and resource.
 
-    ``resource`` replaces the one that reads the environment; ``reconciled_labels`` and
-    ``reconciled_depths`` narrow the job ``reconcile`` to these tables and depths. Raises
+    ``resource`` replaces the one that reads the environment, ``executor`` the one chosen by size and
+    environment; ``reconciled_labels`` and ``reconciled_depths`` narrow the job ``reconcile`` to these
+    tables and depths. Raises
     ConfigurationError for owners that Dagster does not take and for environment switches it does not
     know.
     """
@@ -43,7 +45,7 @@ def build_defs(
         jobs=[rehearsal, build_reconcile_job(keys, reconciled_labels, reconciled_depths)],
         schedules=[build_nightly_schedule(rehearsal)],
         resources={RESOURCE_KEY: (resource or MigrationResource(project)).as_definition()},
-        executor=build_executor(),
+        executor=build_executor(executor or read_choice(project.plan.tables_by_label)),
     )
 
 

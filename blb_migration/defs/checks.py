@@ -19,6 +19,7 @@ from dagster import (
 from blb_migration.defs.failures import reported_failures
 from blb_migration.defs.keys import CONSTRAINTS_RESTORED, build_checks_name, build_integrity_name
 from blb_migration.defs.metadata import build_check_metadata
+from blb_migration.defs.priorities import PRIORITY_TAG, rank_tables
 from blb_migration.defs.resource import RESOURCE_KEY, MigrationResource
 from blb_migration.depths import CHECK_NAMES, DEPTHS
 from blb_migration.plan.build import TablePlan
@@ -30,7 +31,10 @@ TABLE_CHECKS = tuple(name for name in CHECK_NAMES if name != INTEGRITY)
 
 def build_checks(project: Project, keys: Mapping[str, AssetKey]) -> list[AssetChecksDefinition]:
     """The checks of all planned tables in load order, and those of their integrity at the end."""
-    tables = [_build_table_checks(table, keys[table.label]) for table in project.plan.tables]
+    ranks = rank_tables(project.plan)
+    tables = [
+        _build_table_checks(table, keys[table.label], ranks[table.label]) for table in project.plan.tables
+    ]
     return [*tables, *_build_integrity_checks(project, keys)]
 
 
@@ -43,7 +47,7 @@ def select_checks(key: AssetKey, depths: Collection[str] | None = None) -> Itera
         yield AssetCheckKey(CONSTRAINTS_RESTORED, build_integrity_name(key))
 
 
-def _build_table_checks(table: TablePlan, key: AssetKey) -> AssetChecksDefinition:
+def _build_table_checks(table: TablePlan, key: AssetKey, rank: int) -> AssetChecksDefinition:
     specs = [
         AssetCheckSpec(name, asset=key, blocking=True, description=DEPTHS[name]) for name in TABLE_CHECKS
     ]
@@ -51,6 +55,7 @@ def _build_table_checks(table: TablePlan, key: AssetKey) -> AssetChecksDefinitio
     @multi_asset_check(
         name=build_checks_name(key),
         specs=specs,
+        op_tags={PRIORITY_TAG: rank},  # its children wait for them
         can_subset=True,
         required_resource_keys={RESOURCE_KEY},
     )

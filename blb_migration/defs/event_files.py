@@ -1,66 +1,102 @@
-"""Dagster's SQLite files, written without a wait for the disk per event while a run lasts.
+"""Dagster's event files, kept open while a run lasts, and written without a wait for the disk per event.
 
-Dagster opens and closes a connection for each of the thousand events of a run. Closing the last one to a
-file in WAL mode checkpoints it, and every commit is forced to disk: of a run of the ERP that was a
-third. So while a run lasts one more connection per file stays open, and commits are not forced
-(``synchronous=NORMAL``, which in WAL mode keeps the file consistent after a crash of the process and of
-the machine; the latter may cost the last events). Nothing that proves a migration is in these files:
-that is the ledger in the target.
+Dagster's SQLite storage builds an engine, opens a connection and closes it for every statement of the
+thousand events of a run: the statement is compiled anew, closing the last connection to a file in WAL mode
+checkpoints it, and every commit is forced to disk. Of a run of the ERP that was a third. So while a run
+lasts one connection per file stays open, and commits are not forced (``synchronous=NORMAL``, which in WAL
+mode keeps the file consistent after a crash of the process and of the machine; the latter may cost the last
+events). Nothing that proves a migration is in these files: that is the ledger in the target.
+
+It takes the place of a method of Dagster's that has no public name, on one object. Should a later Dagster
+call it otherwise, runs are slower and nothing else; a test would say so.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
+from contextlib import contextmanager
 
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
+import sqlalchemy
+from dagster import DagsterInstance
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.pool import StaticPool
+
+_CONNECT = "_connect"  # (shard) -> context manager of a connection within a transaction
+_BUSY_TIMEOUT_SECONDS = 30  # dagster's own: the web server reads the same files
 
 
 @contextmanager
-def kept_event_files() -> Iterator[None]:
-    """Within the block, SQLite files that SQLAlchemy opens in this process stay open, and commit cheaply."""
-    keeper = _FileKeeper()
-    event.listen(Engine, "connect", keeper.on_connect)
+def kept_event_files(instance: DagsterInstance) -> Iterator[None]:
+    """Within the block, the SQLite files of ``instance``'s events stay open, and commit cheaply.
+
+    Does nothing for an instance that stores its events elsewhere, or whose files are kept already.
+    """
+    storage = instance.event_log_storage
+    if (
+        not isinstance(storage, SqliteEventLogStorage)
+        or not hasattr(storage, _CONNECT)
+        or _CONNECT in vars(storage)
+    ):
+        yield
+        return
+    keeper = _FileKeeper(storage)
+    setattr(storage, _CONNECT, keeper.connect)
     try:
         yield
     finally:
-        event.remove(Engine, "connect", keeper.on_connect)
+        delattr(storage, _CONNECT)
         keeper.close()
 
 
 class _FileKeeper:
-    """One idle connection per file; SQLite shares the write-ahead log between them."""
+    """One connection per file, used by one thread at a time, as Dagster's own lock has it."""
 
-    def __init__(self) -> None:
+    def __init__(self, storage: SqliteEventLogStorage) -> None:
+        self._storage = storage
+        self._initialize = getattr(storage, _CONNECT)
         self._lock = threading.Lock()
-        self._kept: dict[str, sqlite3.Connection] = {}
+        self._engines: dict[str, Engine] = {}
 
-    def on_connect(self, connection: object, _record: object) -> None:
-        """SQLAlchemy's hook for a new driver connection."""
-        if not isinstance(connection, sqlite3.Connection):
-            return
-        with closing(connection.cursor()) as cursor:
-            cursor.execute("PRAGMA synchronous=NORMAL")
-            file = cursor.execute("PRAGMA database_list").fetchone()[2]
+    @contextmanager
+    def connect(self, shard: str) -> Iterator[Connection]:
+        """A connection to the file of ``shard``, a run's id or the index, in a transaction of its own."""
         with self._lock:
-            if file and file not in self._kept and Path(file).exists():
-                self._kept[file] = _open_idle(file)
+            if shard not in self._engines:
+                self._engines[shard] = self._open(shard)
+            with self._engines[shard].connect() as connection:
+                changes = _count_changes(connection)
+                with connection.begin():
+                    yield connection
+                is_changed = _count_changes(connection) != changes
+            if is_changed:
+                # The web server watches the file itself for new events, which are in the log beside it.
+                os.utime(self._storage.path_for_shard(shard))
 
     def close(self) -> None:
         """Let go of all files."""
         with self._lock:
-            for connection in self._kept.values():
-                connection.close()
-            self._kept.clear()
+            for engine in self._engines.values():
+                engine.dispose()
+            self._engines.clear()
+
+    def _open(self, shard: str) -> Engine:
+        with self._initialize(shard):
+            pass  # makes the file and its tables
+        engine = sqlalchemy.create_engine(
+            self._storage.conn_string_for_shard(shard),
+            poolclass=StaticPool,
+            connect_args={"timeout": _BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+        )
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text("PRAGMA synchronous=NORMAL"))
+        return engine
 
 
-def _open_idle(file: str) -> sqlite3.Connection:
-    kept = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
-    # SQLite opens the file and its log only when something is read.
-    kept.execute("PRAGMA user_version").close()
-    kept.execute("SELECT count(*) FROM sqlite_master").close()
-    return kept
+def _count_changes(connection: Connection) -> int:
+    driver_connection = connection.connection.driver_connection
+    assert isinstance(driver_connection, sqlite3.Connection)
+    return driver_connection.total_changes

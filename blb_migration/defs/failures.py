@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dagster import Failure, RetryRequested
+from dagster import DagsterExecutionInterruptedError, Failure, RetryRequested
 
 from blb_migration.defs.observer import RunObserver
+from blb_migration.defs.step_threads import interruptible
 from blb_migration.errors import ExitCode, MigrationError
 
 MAX_RETRIES = 2
@@ -27,7 +28,8 @@ def reported_failures(step: str, observer: RunObserver, retry_number: int) -> It
     when there is no further try. Raises ``Failure``, or ``RetryRequested`` with the failure as cause.
     """
     try:
-        yield
+        with interruptible():
+            yield
     except MigrationError as error:
         failure = _build_failure(error, error.exit_code, str(error), error.is_transient)
         if error.is_transient and retry_number < MAX_RETRIES:
@@ -36,6 +38,9 @@ def reported_failures(step: str, observer: RunObserver, retry_number: int) -> It
         observer.step_failed(step, error)
         # Not chained: the message says it all, and a driver's own text may hold what ours masks.
         raise failure from None
+    except (KeyboardInterrupt, DagsterExecutionInterruptedError):
+        observer.step_interrupted(step)
+        raise
     except Exception as error:
         observer.step_failed(step, error)
         description = f"{type(error).__name__}: {error}. This is a bug in blb_migration, please report it."

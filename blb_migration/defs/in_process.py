@@ -11,14 +11,17 @@ import os
 import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import yaml
 from dagster import DagsterError, DagsterInstance
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
 
 from blb_migration.defs.build import build_defs
 from blb_migration.defs.event_files import kept_event_files
+from blb_migration.defs.executor import MULTIPROCESS, THREADS, read_choice
 from blb_migration.defs.jobs import RECONCILE, REHEARSAL
 from blb_migration.defs.keys import PREFLIGHT
 from blb_migration.defs.resource import KIND_TAG, Connectors, MigrationResource
@@ -63,20 +66,31 @@ def run_in_process(
     """
     kind: RunKind = migration.run.kind
     connectors = Connectors(migration.source, migration.target)
-    resource = MigrationResource(migration.project, lambda _role: connectors, observer, migration.comparing)
+    resource = MigrationResource(
+        migration.project, lambda _role: connectors, observer, migration.comparing, migration.loading
+    )
+    choice = read_choice(migration.project.plan.tables_by_label)
+    if choice.name == MULTIPROCESS:  # other processes would know neither this plan nor this observer
+        choice = replace(choice, name=THREADS)
     definitions = build_defs(
-        migration.project, resource=resource, reconciled_labels=labels, reconciled_depths=depths
+        migration.project,
+        resource=resource,
+        reconciled_labels=labels,
+        reconciled_depths=depths,
+        executor=choice,
     )
     job = definitions.resolve_job_def(RECONCILE if kind == "reconcile" else REHEARSAL)
-    with _quiet_dagster(), _open_instance() as instance, kept_event_files():
-        result = job.execute_in_process(
-            run_config=_QUIET,
-            instance=instance,
-            raise_on_error=False,
+    with _quiet_dagster(), _open_instance() as instance, kept_event_files(instance):
+        selection = frozenset({PREFLIGHT}) if kind == "preflight" else None
+        # As job.execute_in_process does it, but with the job's own executor.
+        run = instance.create_run_for_job(
+            job.get_subset(asset_selection=selection),
             run_id=migration.run.run_id,
-            tags={KIND_TAG: kind},
-            asset_selection=[PREFLIGHT] if kind == "preflight" else None,
+            run_config=_QUIET,
+            tags={**job.run_tags, KIND_TAG: kind},
+            asset_selection=selection,
         )
+        result = execute_run(InMemoryJob(job), run, instance)
         endings = [event.job_failure_data for event in result.all_events if event.is_job_failure]
     reasons = [ending.failure_reason for ending in endings if ending and ending.failure_reason]
     is_interrupted = any(reason.value == _INTERRUPTED for reason in reasons)

@@ -10,10 +10,13 @@ BLB_REHEARSAL_SOURCE_CONN, BLB_REHEARSAL_TARGET_CONN the two of a run tagged ``b
 BLB_DIFFERENCES                                      where differing rows are written, else .blb/differences
 BLB_REREAD                                           1: compare contents with the source read again
 ===================================================  ==================================================
+
+How tables are loaded is set by the variables of ``loading``.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -25,17 +28,22 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 from dagster import (
     AssetCheckExecutionContext,
     AssetExecutionContext,
+    DagsterRunStatus,
     InitResourceContext,
     ResourceDefinition,
 )
 
 from blb_migration.defs.event_files import kept_event_files
+from blb_migration.defs.executor import is_one_process
+from blb_migration.defs.keys import build_asset_keys
 from blb_migration.defs.observer import RunObserver
+from blb_migration.defs.run_notes import RunNotes
+from blb_migration.defs.step_threads import cancel_on_interrupt
 from blb_migration.errors import ConfigurationError
 from blb_migration.plan.project import Project
 
 if TYPE_CHECKING:
-    from blb_migration.migrate.context import Comparing, Migration
+    from blb_migration.migrate.context import Comparing, Loading, Migration
     from blb_migration.postgres.connect import TargetConnector
     from blb_migration.postgres.ledger_records import RunKind
     from blb_migration.sqlserver.connect import SourceConnector
@@ -55,6 +63,9 @@ VARIABLES: Mapping[ConnectionRole, tuple[str, str]] = {
     "main": ("BLB_SOURCE_CONN", "BLB_TARGET_CONN"),
     "rehearsal": ("BLB_REHEARSAL_SOURCE_CONN", "BLB_REHEARSAL_TARGET_CONN"),
 }
+
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -107,29 +118,74 @@ class MigrationResource:
     connect: Callable[[ConnectionRole], Connectors] = connect_from_environment
     observer: RunObserver = field(default_factory=RunObserver)
     comparing: Comparing | None = None
+    loading: Loading | None = None
+    handed_out: RunNotes | None = None
+
+    @property
+    def notes(self) -> RunNotes:
+        """What this process sees of the run. Only a resource that Dagster has handed to a step has any."""
+        assert self.handed_out is not None
+        return self.handed_out
 
     def open(self, context: StepContext) -> Migration:
         """The migration of the run that ``context`` belongs to; connects to nothing yet.
 
         Raises ConfigurationError when the run's databases are not configured.
         """
+        from blb_migration.defs.loading import read_loading
         from blb_migration.migrate.context import Migration, RunInfo
 
         tags = context.run.tags
         connectors = self.connect(_read_role(tags.get(CONNECTIONS_TAG, "main")))
+        cancel_on_interrupt(connectors.target.cancel_running)
         kind = cast("RunKind", tags.get(KIND_TAG, "migration"))
         run = RunInfo(context.run.run_id, kind)
         comparing = self.comparing or read_comparing()
-        return Migration(self.project, connectors.source, connectors.target, run, comparing)
+        loading = self.loading or read_loading()
+        migration = Migration(self.project, connectors.source, connectors.target, run, comparing, loading)
+        self.notes.step_opened(migration, is_one_process(context.job_def.executor_def))
+        return migration
 
     def as_definition(self) -> ResourceDefinition:
-        """This object as a Dagster resource: within one run in one process, its sessions are kept."""
+        """This object as a Dagster resource: within one run in one process, its sessions are kept.
 
-        def keep_sessions(_context: InitResourceContext) -> Iterator[MigrationResource]:
-            with kept_event_files(), ExitStack() as stack:
-                yield replace(self, connect=_build_keeping_connect(self.connect, stack))
+        When Dagster lets go of it, the run's end is recorded as far as that process has seen it.
+        """
 
-        return ResourceDefinition(keep_sessions, description=_DESCRIPTION)
+        def hand_out(context: InitResourceContext) -> Iterator[MigrationResource]:
+            notes = RunNotes(self.project.plan.tables, self.observer)
+            notes.meter.leave_out(_find_tables_left_out(self.project, context))
+            with ExitStack() as stack:
+                if context.instance is not None:
+                    stack.enter_context(kept_event_files(context.instance))
+                connect = _build_keeping_connect(self.connect, stack)
+                try:
+                    yield replace(self, connect=connect, observer=notes, handed_out=notes)
+                finally:
+                    notes.record_end(context.log or _LOG, lambda: _is_canceled(context))
+
+        return ResourceDefinition(hand_out, description=_DESCRIPTION)
+
+
+def _find_tables_left_out(project: Project, context: InitResourceContext) -> set[str]:
+    """Labels of the tables that the run does not load: others were selected, or are done already."""
+    if context.run is None:
+        return set()
+    selected, steps = context.run.asset_selection, context.run.step_keys_to_execute
+    return {
+        label
+        for label, key in build_asset_keys(project.plan).items()
+        if (selected is not None and key not in selected)
+        or (steps is not None and key.to_python_identifier() not in steps)
+    }
+
+
+def _is_canceled(context: InitResourceContext) -> bool:
+    """Whether someone has asked for the run's end; a step that is not asked itself does not hear of it."""
+    if context.instance is None or context.run is None:
+        return False
+    run = context.instance.get_run_by_id(context.run.run_id)
+    return run is not None and run.status in (DagsterRunStatus.CANCELING, DagsterRunStatus.CANCELED)
 
 
 def _build_keeping_connect(

@@ -21,6 +21,7 @@ from blb_migration.postgres.names import TargetConnection
 from blb_migration.settings import TargetSettings
 
 OLDEST_SERVER_VERSION = 130000  # 12 and older get no more fixes, and are untested here
+CANCEL_TIMEOUT_SECONDS = 5
 RETRY_PAUSES_SECONDS = (0.5, 2.0)  # between three attempts: a restart or a full pool passes in these
 
 # Sessions must not depend on what a role or a database sets for its own clients.
@@ -53,6 +54,10 @@ class TargetConnector:
     def __init__(self, settings: TargetSettings) -> None:
         self.settings = settings
         self._keeper: SessionKeeper[TargetConnection] = SessionKeeper(_close)
+        self._in_use: set[TargetConnection] = set()
+
+    def __reduce__(self) -> tuple[type[TargetConnector], tuple[TargetSettings]]:
+        return type(self), (self.settings,)  # a pickled one arrives with no sessions
 
     def __repr__(self) -> str:
         return f"TargetConnector({self.settings.masked_url})"
@@ -66,11 +71,14 @@ class TargetConnector:
         help, and TargetError for a server that is too old, read-only, or not in UTF-8.
         """
         connection = self._take_kept(lock_timeout_seconds) or self._open_checked(lock_timeout_seconds)
+        self._in_use.add(connection)
         try:
             yield connection
         except BaseException:
             _close(connection)
             raise
+        finally:
+            self._in_use.discard(connection)
         if connection.info.transaction_status is TransactionStatus.IDLE:
             self._keeper.give_back(connection)
         else:
@@ -79,6 +87,12 @@ class TargetConnector:
     def keeping_sessions(self) -> AbstractContextManager[None]:
         """Within the block, sessions are kept for the next ``connect`` instead of being closed."""
         return self._keeper.keeping()
+
+    def cancel_running(self) -> None:
+        """Ask the server to break off what any session of this connector is busy with; from any thread."""
+        for connection in list(self._in_use):
+            with suppress(psycopg.Error):  # it is broken off anyhow, or the server is gone
+                connection.cancel_safe(timeout=CANCEL_TIMEOUT_SECONDS)
 
     def _take_kept(self, lock_timeout_seconds: float | None) -> TargetConnection | None:
         while (connection := self._keeper.take()) is not None:

@@ -84,7 +84,7 @@ def job_in_process(source_url: str, target_url: str, home: str | None = None) ->
 
 
 def job_as_launched(source_url: str, target_url: str, home: str, executor: str) -> Outcome:
-    """The job as the UI's run worker executes it, with ``BLB_EXECUTOR`` naming the executor.
+    """The job as the UI's run worker executes it, with ``BLB_EXECUTOR`` naming the executor, if any.
 
     The run worker's own start is in it: the UI's user waits for that as well.
     """

@@ -33,6 +33,7 @@ def no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
         "BLB_REHEARSAL_TARGET_CONN",
         "BLB_PROJECT",
         "BLB_EXECUTOR",
+        "BLB_MAX_CONCURRENT",
         "BLB_TIMEZONE",
         "DAGSTER_HOME",
     ):

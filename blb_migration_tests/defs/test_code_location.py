@@ -12,8 +12,10 @@ import pytest
 import yaml
 from dagster import DagsterInstance, DefaultScheduleStatus, ScheduleDefinition
 from dagster._core.instance import InstanceRef
+from dagster._core.run_coordinator import QueuedRunCoordinator
 
 import blb_migration
+from blb_migration.command.user_interface import INSTANCE_SETTINGS
 from blb_migration.defs.build import build_defs
 from blb_migration.defs.jobs import read_time_zone
 from blb_migration.defs.resource import CONNECTIONS_TAG, connect_from_environment
@@ -69,6 +71,15 @@ def test_the_code_location_loads_without_a_database_and_without_the_data_path() 
     assert answer["assets"] == len(load_project(DEFAULT_PROJECT).plan.tables) + 4
 
 
+def test_steps_are_forked_from_a_process_that_has_loaded_what_they_need_and_runs_no_thread() -> None:
+    answer = load_in_subprocess(
+        "import threading\nimport blb_migration.defs.preload\n"
+        "loaded = sorted({'psycopg', 'pyarrow', 'pgpq', 'mssql_python', 'duckdb'} & sys.modules.keys())\n"
+        "answer = dict(loaded=loaded, threads=threading.active_count())"
+    )
+    assert answer == {"loaded": ["mssql_python", "pgpq", "psycopg", "pyarrow"], "threads": 1}
+
+
 def test_help_needs_no_dagster() -> None:
     answer = load_in_subprocess(
         "import contextlib, io\nfrom blb_migration.cli import main\n"
@@ -118,18 +129,6 @@ def test_an_unknown_time_zone_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         read_time_zone()
 
 
-def test_the_executor_is_chosen_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    def executor_name() -> str:
-        return build_defs(build_shop()).resolve_job_def("rehearsal").executor_def.name
-
-    assert executor_name() == "in_process"
-    monkeypatch.setenv("BLB_EXECUTOR", "multiprocess")
-    assert executor_name() == "multiprocess"
-    monkeypatch.setenv("BLB_EXECUTOR", "threads")
-    with pytest.raises(ConfigurationError, match="expected in_process or multiprocess".capitalize()):
-        executor_name()
-
-
 def test_the_workspace_serves_the_code_location() -> None:
     workspace = yaml.safe_load((TOP / "workspace.yaml").read_text(encoding="utf-8"))
     assert workspace == {"load_from": [{"python_module": "blb_migration.definitions"}]}
@@ -141,4 +140,11 @@ def test_dagster_takes_the_instance_settings(tmp_path: Path) -> None:
         queue = instance.get_concurrency_config().run_queue_config
         assert queue is not None
         assert queue.max_concurrent_runs == 1
+        assert isinstance(instance.run_coordinator, QueuedRunCoordinator)
+        assert instance.run_coordinator.dequeue_interval_seconds == 1
         assert instance.run_monitoring_enabled
+
+
+def test_the_demos_instance_is_set_up_alike() -> None:
+    settings = yaml.safe_load((TOP / "dagster.yaml").read_text(encoding="utf-8"))
+    assert yaml.safe_load(INSTANCE_SETTINGS) == settings

@@ -2,70 +2,129 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
-import sqlalchemy
-from sqlalchemy.pool import NullPool
+import pytest
+from dagster import DagsterInstance, instance_for_test
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from blb_migration.defs.event_files import kept_event_files
+from blb_migration_tests.defs.stages import Stages
+from blb_migration_tests.defs.test_runs import build_rehearsal, run
+
+RUN_ID = "5f3a7c1e-0000-4000-8000-000000000001"
 
 
-def write(file: Path, value: int) -> None:
-    """As Dagster does it: a new connection for every event."""
-    engine = sqlalchemy.create_engine(f"sqlite:///{file}", poolclass=NullPool)
-    with engine.begin() as connection:
-        connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
-        connection.execute(sqlalchemy.text("CREATE TABLE IF NOT EXISTS events (value integer)"))
-        connection.execute(sqlalchemy.text(f"INSERT INTO events VALUES ({value})"))
+@pytest.fixture
+def stored(tmp_path: Path) -> Iterator[DagsterInstance]:
+    with instance_for_test(temp_dir=str(tmp_path)) as instance:
+        yield instance
 
 
-def read(file: Path) -> list[int]:
-    with closing(sqlite3.connect(file)) as connection:
-        return [row[0] for row in connection.execute("SELECT value FROM events ORDER BY 1")]
+def write(instance: DagsterInstance, message: str) -> None:
+    instance.report_engine_event(message, job_name="job", run_id=RUN_ID)
 
 
-def test_another_reader_sees_every_event_at_once(tmp_path: Path) -> None:
-    file = tmp_path / "events.db"
-    with kept_event_files():
-        for value in range(3):
-            write(file, value)
-            assert read(file) == list(range(value + 1))
+def write_ten(instance: DagsterInstance) -> None:
+    for number in range(10):
+        write(instance, str(number))
 
 
-def test_the_log_is_merged_and_gone_when_the_run_is_over(tmp_path: Path) -> None:
-    file = tmp_path / "events.db"
-    write(file, 0)
-    with kept_event_files():
-        write(file, 1)
-        write(file, 2)
-        assert Path(f"{file}-wal").exists()
-    assert not Path(f"{file}-wal").exists()
-    assert read(file) == [0, 1, 2]
+def read(folder: Path) -> list[str]:
+    """As the web server does it: in an instance of its own."""
+    with DagsterInstance.local_temp(str(folder)) as other:
+        return [entry.message for entry in other.all_logs(RUN_ID)]
 
 
-def test_after_the_run_files_are_opened_as_before(tmp_path: Path) -> None:
-    with kept_event_files():
-        pass
-    file = tmp_path / "events.db"
-    write(file, 1)
-    assert not Path(f"{file}-wal").exists()
+def find_file(instance: DagsterInstance) -> Path:
+    [file] = Path(instance.root_directory).rglob(f"{RUN_ID}.db")
+    return file
 
 
-def test_nested_runs_do_not_disturb_each_other(tmp_path: Path) -> None:
-    file = tmp_path / "events.db"
-    with kept_event_files():
-        write(file, 1)
-        with kept_event_files():
-            write(file, 2)
-        write(file, 3)
-    assert read(file) == [1, 2, 3]
+class Connections:
+    """How many times SQLAlchemy opens a connection."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __enter__(self) -> Connections:
+        event.listen(Engine, "connect", self._on_connect)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        event.remove(Engine, "connect", self._on_connect)
+
+    def _on_connect(self, _connection: object, _record: object) -> None:
+        self.count += 1
 
 
-def test_other_databases_are_not_touched() -> None:
-    with kept_event_files():
-        engine = sqlalchemy.create_engine("sqlite://")
-        with engine.connect() as connection:
-            assert connection.execute(sqlalchemy.text("SELECT 1")).scalar() == 1
-        engine.dispose()
+def test_events_cost_no_connection_each(stored: DagsterInstance) -> None:
+    with kept_event_files(stored):
+        write(stored, "first")
+        with Connections() as opened:
+            for number in range(20):
+                write(stored, str(number))
+    assert opened.count == 0, "dagster reaches its files by another way than the one that is kept"
+
+
+def test_a_run_opens_few_connections(stages: Stages, stored: DagsterInstance) -> None:
+    with Connections() as opened:
+        result = run(build_rehearsal(), stored)
+    assert result.success
+    # Dagster writes what is planned before the run has its resources; what comes after costs nothing.
+    planned = [entry for entry in stored.all_logs(result.run_id) if "intends to" in entry.message]
+    assert opened.count < 10 * len(planned)
+
+
+def test_another_reader_sees_every_event_at_once(stored: DagsterInstance, tmp_path: Path) -> None:
+    with kept_event_files(stored):
+        for number in range(3):
+            write(stored, str(number))
+            assert len(read(tmp_path)) == number + 1
+
+
+def test_the_web_server_is_told_of_every_event(stored: DagsterInstance, tmp_path: Path) -> None:
+    told = threading.Semaphore(0)
+    with DagsterInstance.local_temp(str(tmp_path)) as web_server, kept_event_files(stored):
+        write(stored, "first")
+        web_server.watch_event_logs(RUN_ID, None, lambda *_: told.release())
+        for number in range(3):
+            write(stored, str(number))
+            assert told.acquire(timeout=30)
+
+
+def test_the_log_is_merged_and_gone_when_the_run_is_over(stored: DagsterInstance, tmp_path: Path) -> None:
+    with kept_event_files(stored):
+        write(stored, "first")
+        log = Path(f"{find_file(stored)}-wal")
+        assert log.exists()
+    assert not log.exists()
+    assert len(read(tmp_path)) == 1
+
+
+def test_after_the_run_files_are_opened_as_before(stored: DagsterInstance, tmp_path: Path) -> None:
+    with kept_event_files(stored), kept_event_files(stored):
+        write(stored, "within")
+    with Connections() as opened:
+        write(stored, "after")
+    assert opened.count > 0
+    assert len(read(tmp_path)) == 2
+
+
+def test_threads_take_turns(stored: DagsterInstance, tmp_path: Path) -> None:
+    with kept_event_files(stored):
+        threads = [threading.Thread(target=write_ten, args=(stored,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(read(tmp_path)) == 40
+
+
+def test_an_instance_that_keeps_its_events_elsewhere_is_left_alone(instance: DagsterInstance) -> None:
+    with kept_event_files(instance):
+        write(instance, "first")
+    assert len(instance.all_logs(RUN_ID)) == 1

@@ -260,6 +260,7 @@ def test_an_interrupt_ends_the_run_and_is_not_tried_again(
         time.sleep(30)
         raise AssertionError("the interrupt did not arrive")
 
+    monkeypatch.setenv("BLB_EXECUTOR", "in_process")  # the others: test_threads_executor
     monkeypatch.setattr("blb_migration.migrate.table.load_table", wait)
     outcome = run_in_process(build_migration("migration"), RunObserver())
     assert outcome.is_interrupted
