@@ -21,6 +21,8 @@ from blb_migration.postgres.copy import CopyEncoder, EncodedRows
 from blb_migration.postgres.digest import TableDigest
 from blb_migration.postgres.ledger_records import DecisionRecord
 from blb_migration.questions import Question
+from blb_migration.sqlserver.batch_sizes import TARGET_BATCH_BYTES
+from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.identities import read_last_identity
 from blb_migration.sqlserver.probes import build_condition
 from blb_migration.sqlserver.read import KeyRange, read_batches
@@ -38,14 +40,17 @@ class SourceFeed:
         migration: Migration,
         table: TablePlan,
         on_progress: ProgressListener | None = None,
+        *,
         key_range: KeyRange | None = None,
         part: int = 0,
+        batch_bytes: int = TARGET_BATCH_BYTES,
     ) -> None:
         self._migration = migration
         self._table = table
         self._on_progress = on_progress
         self._key_range = key_range
         self._part = part
+        self._batch_bytes = batch_bytes
         self._started_at = time.monotonic()
         self._converter = BatchConverter(table.columns)
         self._encoder = CopyEncoder(
@@ -64,17 +69,21 @@ class SourceFeed:
         """
         for rows in read_ahead(self._open_encoded):
             yield rows
-            if self._on_progress is not None:
-                self._on_progress(
-                    TableProgress(
-                        self._table.label,
-                        self.rows_read,
-                        self._table.source.row_estimate,
-                        self.source_bytes,
-                        time.monotonic() - self._started_at,
-                        self._part,
-                    )
+            self.report_progress()
+
+    def report_progress(self) -> None:
+        """Say how far it is."""
+        if self._on_progress is not None:
+            self._on_progress(
+                TableProgress(
+                    self._table.label,
+                    self.rows_read,
+                    self._table.source.row_estimate,
+                    self.source_bytes,
+                    time.monotonic() - self._started_at,
+                    self._part,
                 )
+            )
 
     def begin_phase(self, phase: LoadPhase) -> None:
         """Say that the load goes on with something else than rows."""
@@ -101,9 +110,10 @@ class SourceFeed:
     @contextmanager
     def _open_encoded(self) -> Iterator[Iterator[EncodedRows]]:
         with closing(read_ahead(self._open_source)) as batches:
-            yield map(self._encode, batches)
+            yield map(self.encode, batches)
 
-    def _encode(self, batch: pa.RecordBatch) -> EncodedRows:
+    def encode(self, batch: pa.RecordBatch) -> EncodedRows:
+        """One batch as it goes to COPY, counted and digested; for whoever has threads of his own."""
         self.rows_read += batch.num_rows
         self.source_bytes += batch.nbytes
         converted = self._converter.convert(batch)
@@ -111,22 +121,26 @@ class SourceFeed:
         self._digester.add(converted, encoded.buffer)
         return encoded
 
-    @contextmanager
-    def _open_source(self) -> Iterator[Iterator[pa.RecordBatch]]:
-        columns = [column.source for column in self._table.columns]
-        with self._migration.source.connect() as session:
-            marks = [
+    def read(self, session: SourceSession) -> Generator[pa.RecordBatch, None, None]:
+        """The source's batches, for ``encode``. Raises SourceError."""
+        return read_batches(
+            session,
+            self._table.source.name,
+            [column.source for column in self._table.columns],
+            key_range=self._key_range,
+            order_by=find_order(self._table),
+            marks=[
                 build_condition(self._table.source, Question(column.source.name, "lone_surrogate"))
                 for column in self._converter.marked_columns
-            ]
-            yield read_batches(
-                session,
-                self._table.source.name,
-                columns,
-                key_range=self._key_range,
-                order_by=find_order(self._table),
-                marks=marks,
-            )
+            ],
+            row_estimate=self._table.source.row_estimate,
+            target_batch_bytes=self._batch_bytes,
+        )
+
+    @contextmanager
+    def _open_source(self) -> Iterator[Iterator[pa.RecordBatch]]:
+        with self._migration.source.connect() as session:
+            yield self.read(session)
             if self._key_range is None:
                 # After the rows, so that it is not behind them.
                 self.last_identity = read_last_identity(session, self._table.source.name)

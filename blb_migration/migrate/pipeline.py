@@ -10,9 +10,9 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-import pyarrow as pa
+Item = TypeVar("Item")
 
 DEPTH = 2
 _POLL_SECONDS = 0.1
@@ -24,8 +24,8 @@ class _End:
 
 
 def read_ahead(
-    open_batches: Callable[[], AbstractContextManager[Iterator[pa.RecordBatch]]],
-) -> Generator[pa.RecordBatch, None, None]:
+    open_batches: Callable[[], AbstractContextManager[Iterator[Item]]],
+) -> Generator[Item, None, None]:
     """The batches of ``open_batches``, which is entered, drained and left in a thread of its own.
 
     An error of the reading thread is raised here, after the batches before it. Closing this iterator

@@ -38,12 +38,16 @@ from blb_migration.postgres.set_aside import read_set_aside
 
 _SUBJECT = "the target's ledger"
 INTERRUPTED = "interrupted: the process ended before the load did; nothing of it stayed"
+INTERRUPTED_SPLIT = "interrupted: the process ended before the load did; its finished key ranges stayed"
 
+# The last two columns came with the ledger's version 2; whoever only reads cannot bring an older one up to
+# date, and need not.
 _LOADS = """
 SELECT load_id, run_id, table_schema, table_name, source_schema, source_table, status, started_at,
        finished_at, rows_read, rows_written, bytes_written, elapsed_seconds, sequence_column,
-       next_sequence_value, digest, load_xid, error
-FROM blb_migration.table_loads
+       next_sequence_value, digest, load_xid, error,
+       (to_jsonb(load) ->> 'range_count')::integer, (to_jsonb(load) ->> 'resumed_from')::bigint
+FROM blb_migration.table_loads AS load
 """
 _LATEST_CHECKS = """
 SELECT DISTINCT ON (table_schema, table_name, check_name)
@@ -94,6 +98,16 @@ class Ledger:
             run_id,
         )
 
+    def add_run_errors(self, run_id: str, outcome: str, errors: Sequence[str]) -> None:
+        """Record that a run has failed so far, with what failed now beside what failed before."""
+        self._write(
+            "UPDATE blb_migration.runs SET finished_at = clock_timestamp(), outcome = %s,"
+            " errors = errors || %s::text[] WHERE run_id = %s",
+            outcome,
+            list(errors),
+            run_id,
+        )
+
     def read_run(self, run_id: str) -> Run | None:
         """One run, or None."""
         rows = self._read(
@@ -112,8 +126,10 @@ class Ledger:
         with target_errors(_SUBJECT), self.connection.transaction():
             self._write(
                 "UPDATE blb_migration.table_loads SET status = 'failed', finished_at = clock_timestamp(),"
-                " error = %s WHERE table_schema = %s AND table_name = %s AND status = 'running'",
+                " error = CASE WHEN range_count IS NULL THEN %s ELSE %s END"
+                " WHERE table_schema = %s AND table_name = %s AND status = 'running'",
                 INTERRUPTED,
+                INTERRUPTED_SPLIT,
                 table.schema,
                 table.name,
             )
@@ -168,9 +184,15 @@ class Ledger:
         )
 
     def latest_finished_load(self, table: TableName) -> TableLoad | None:
-        """The load whose rows the table should hold, or None."""
+        """The load whose rows the table should hold, or None; also None once a split load has emptied it."""
+        load = self.latest_effective_load(table)
+        return load if load is not None and load.status == "finished" else None
+
+    def latest_effective_load(self, table: TableName) -> TableLoad | None:
+        """The latest load that has changed the table: a finished one, or a split one wherever it is."""
         rows = self._read(
-            f"{_LOADS} WHERE table_schema = %s AND table_name = %s AND status = 'finished'"
+            f"{_LOADS} WHERE table_schema = %s AND table_name = %s"
+            " AND (status = 'finished' OR to_jsonb(load) ->> 'range_count' IS NOT NULL)"
             " ORDER BY load_id DESC LIMIT 1",
             table.schema,
             table.name,
@@ -270,23 +292,33 @@ class Ledger:
 
 
 def lock_table_load(connection: TargetConnection, table: TableName) -> bool:
-    """Take the right to load ``table`` until the transaction ends; False when another has it.
+    """Take the right to load ``table`` until ``unlock_table_load``; False when another session has it.
 
     An advisory lock of the whole database: it stops this tool's other processes, not the
-    application. Raises TargetError for a table that does not exist.
+    application. It ends with its session, so a process that was killed leaves none behind. Raises TargetError
+    for a table that does not exist.
     """
     with target_errors(f"table {table}"):
         row = connection.execute(
-            "SELECT pg_try_advisory_xact_lock(%s::int, %s::regclass::oid::int)",
+            "SELECT pg_try_advisory_lock(%s::int, %s::regclass::oid::int)",
             (LEDGER_LOCK_KEY, qualified_text(table)),
         ).fetchone()
     return bool(row and row[0])
 
 
+def unlock_table_load(connection: TargetConnection, table: TableName) -> None:
+    """Give back what ``lock_table_load`` took."""
+    with target_errors(f"table {table}"):
+        connection.execute(
+            "SELECT pg_advisory_unlock(%s::int, %s::regclass::oid::int)",
+            (LEDGER_LOCK_KEY, qualified_text(table)),
+        )
+
+
 def _build_load(row: tuple[Any, ...]) -> TableLoad:
     (load_id, run_id, schema, table, source_schema, source_table, status, started_at, finished_at) = row[:9]
     (rows_read, rows_written, bytes_written, elapsed_seconds, sequence_column, next_value, digest) = row[9:16]
-    load_xid, error = row[16:]
+    load_xid, error, range_count, resumed_from = row[16:]
     loaded = (
         LoadedTable(
             rows_read, rows_written, bytes_written, elapsed_seconds, sequence_column, next_value, digest
@@ -305,4 +337,6 @@ def _build_load(row: tuple[Any, ...]) -> TableLoad:
         loaded,
         load_xid,
         error,
+        range_count,
+        resumed_from,
     )

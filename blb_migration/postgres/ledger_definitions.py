@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from blb_migration.model import TableName
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.fingerprint import read_definitions
+from blb_migration.postgres.ledger_splits import read_unfinished_tables
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.set_aside import read_set_aside
 
@@ -26,9 +27,11 @@ SET run_id = excluded.run_id, definitions = excluded.definitions, recorded_at = 
 def record_definitions(connection: TargetConnection, run_id: str, tables: Sequence[TableName]) -> None:
     """Record the tables as they are defined now, before anything of them is set aside.
 
-    Keys that an earlier run set aside and that are not back yet are recorded as they were then. Raises
-    TargetError.
+    Keys that an earlier run set aside and that are not back yet are recorded as they were then. What was
+    recorded of a table whose split load is not finished stands: its indexes are off. Raises TargetError.
     """
+    unfinished = read_unfinished_tables(connection)
+    tables = [table for table in tables if table not in unfinished]
     set_aside: dict[TableName, set[str]] = {}
     for _, key in read_set_aside(connection):
         set_aside.setdefault(key.table, set()).add(key.name)

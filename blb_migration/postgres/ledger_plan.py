@@ -72,3 +72,15 @@ def record_preparation(
             ],
         )
     return True
+
+
+def is_prepared(connection: TargetConnection, run_id: str) -> bool:
+    """Whether the run has prepared the whole target, so that its end brings foreign keys back.
+
+    Raises TargetError.
+    """
+    with target_errors(_SUBJECT):
+        row = connection.execute(
+            "SELECT prepared_at IS NOT NULL FROM blb_migration.runs WHERE run_id = %s", (run_id,)
+        ).fetchone()
+    return bool(row and row[0])

@@ -101,7 +101,8 @@ class TableLoad:
     """One attempt to load one table.
 
     ``load_xid`` is the transaction id its rows carry in ``xmin`` (32 bits), None for no rows. What
-    ``loaded`` says exists only for finished loads, ``error`` only for failed ones.
+    ``loaded`` says exists only for finished loads, ``error`` only for failed ones. A load whose table was
+    split has a ``range_count``, and a transaction per range; ``resumed_from`` is the load it went on with.
     """
 
     load_id: int
@@ -114,6 +115,8 @@ class TableLoad:
     loaded: LoadedTable | None
     load_xid: int | None
     error: str | None
+    range_count: int | None = None
+    resumed_from: int | None = None
 
 
 @dataclass(frozen=True)

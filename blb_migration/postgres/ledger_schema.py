@@ -159,8 +159,52 @@ CREATE UNIQUE INDEX cutover_in_force ON blb_migration.cutover ((true)) WHERE wit
 COMMENT ON SCHEMA blb_migration IS 'What blb-migrate did to this database; safe to read, not to change';
 """
 
-# Statements that lead from one version to the next; the last one's number is the version.
-_UPGRADES = (_VERSION_1 + LEDGER_VIEWS,)
+# A split load: the attempt that holds the ranges now is ``load_id``; a later attempt that goes on takes
+# them over. While a table has a row in ``split_loads``, its load did not come to its end.
+_VERSION_2 = """
+ALTER TABLE blb_migration.table_loads
+    ADD COLUMN range_count integer,
+    ADD COLUMN resumed_from bigint REFERENCES blb_migration.table_loads;
+COMMENT ON COLUMN blb_migration.table_loads.range_count IS
+    'Into how many key ranges the table was split; such a load is not all or nothing, but each range is';
+COMMENT ON COLUMN blb_migration.table_loads.resumed_from IS
+    'The load that was broken off and that this one goes on with';
+CREATE TABLE blb_migration.split_loads (
+    load_id bigint PRIMARY KEY REFERENCES blb_migration.table_loads,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    basis jsonb NOT NULL,
+    set_aside jsonb NOT NULL,
+    is_resumable boolean NOT NULL DEFAULT true,
+    begun_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    UNIQUE (table_schema, table_name)
+);
+COMMENT ON TABLE blb_migration.split_loads IS
+    'Split loads that are not finished: what must be unchanged to go on, and what must come back at the end';
+CREATE TABLE blb_migration.table_ranges (
+    load_id bigint NOT NULL REFERENCES blb_migration.table_loads,
+    range_no integer NOT NULL,
+    first_key text,
+    before_key text,
+    status text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'finished')),
+    loaded_by bigint REFERENCES blb_migration.table_loads,
+    rows_written bigint,
+    bytes_read bigint,
+    bytes_written bigint,
+    rows_decided jsonb,
+    digest bytea,
+    load_xid bigint,
+    elapsed_seconds double precision,
+    finished_at timestamptz,
+    PRIMARY KEY (load_id, range_no)
+);
+COMMENT ON TABLE blb_migration.table_ranges IS
+    'The key ranges of each table''s latest split load: from first_key up to but without before_key';
+"""
+
+# Statements that lead from one version to the next; the last one's number is the version. The views are
+# made anew by the last of them alone.
+_UPGRADES = (_VERSION_1, _VERSION_2 + LEDGER_VIEWS)
 LEDGER_VERSION = len(_UPGRADES)
 
 
@@ -187,7 +231,13 @@ def create_ledger_schema(connection: TargetConnection) -> None:
 def read_ledger_version(connection: TargetConnection) -> int | None:
     """The version of the target's ledger, or None when there is none. Needs only SELECT."""
     with target_errors(f"schema {LEDGER_SCHEMA} of the target"):
-        row = connection.execute("SELECT to_regclass('blb_migration.ledger_version') IS NOT NULL").fetchone()
+        # Not to_regclass: a session that has looked before remembers that there was none, and believes it
+        # even after it has waited for another that made it, until it reads from a table.
+        row = connection.execute(
+            "SELECT count(*) > 0 FROM pg_catalog.pg_class c"
+            " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = 'blb_migration' AND c.relname = 'ledger_version'"
+        ).fetchone()
         if not (row and row[0]):
             return None
         row = connection.execute("SELECT max(version) FROM blb_migration.ledger_version").fetchone()

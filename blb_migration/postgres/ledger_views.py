@@ -2,15 +2,16 @@
 
 Only DDL. The rule is the one of ``reconcile.verdict``, computed here by the database from the ledger
 alone: a planned table counts as equal if it has a finished load and, for each check required of it, the
-latest result is of that very load, under the plan in force, and passed. The plan in force is that of the
-latest run that was no dry run. docs/ledger.md explains both views to their readers; a test holds the rule
-here and the rule there together.
+latest result is of that very load, under the plan in force, and passed. A split load empties its table at
+its beginning, so from then on no earlier load counts. The plan in force is that of the latest run that was
+no dry run. docs/ledger.md explains both views to their readers; a test holds the rule here and the rule
+there together.
 """
 
 from __future__ import annotations
 
 LEDGER_VIEWS = """
-CREATE VIEW blb_migration.plan_in_force AS
+CREATE OR REPLACE VIEW blb_migration.plan_in_force AS
 SELECT run_id, kind, project, plan_hash, source_identity, started_at
 FROM blb_migration.runs AS run
 WHERE kind <> 'dry_run'
@@ -18,12 +19,12 @@ WHERE kind <> 'dry_run'
 ORDER BY started_at DESC, run_id DESC
 LIMIT 1;
 
-CREATE VIEW blb_migration.table_standing AS
+CREATE OR REPLACE VIEW blb_migration.table_standing AS
 WITH latest_load AS (
     SELECT DISTINCT ON (table_schema, table_name)
-           table_schema, table_name, load_id, finished_at, rows_written
+           table_schema, table_name, load_id, status, finished_at, rows_written
     FROM blb_migration.table_loads
-    WHERE status = 'finished'
+    WHERE status = 'finished' OR range_count IS NOT NULL
     ORDER BY table_schema, table_name, load_id DESC
 ), latest_check AS (
     SELECT DISTINCT ON (table_schema, table_name, check_name)
@@ -48,6 +49,7 @@ LEFT JOIN latest_load USING (table_schema, table_name)
 CROSS JOIN LATERAL (
     SELECT CASE
                WHEN latest_load.load_id IS NULL THEN ARRAY['never loaded']
+               WHEN latest_load.status <> 'finished' THEN ARRAY['loaded in part']
                ELSE coalesce(
                    array_agg(required.name || objection ORDER BY required.number)
                        FILTER (WHERE objection IS NOT NULL),
@@ -71,7 +73,7 @@ CROSS JOIN LATERAL (
 ) AS judged
 ORDER BY planned.position;
 
-CREATE VIEW blb_migration.may_we_cut_over AS
+CREATE OR REPLACE VIEW blb_migration.may_we_cut_over AS
 SELECT standing.is_equal AND live.cutover_at IS NULL AS answer,
        CASE WHEN live.cutover_at IS NULL THEN ARRAY[]::text[]
             ELSE ARRAY['the target is live since ' || to_char(live.cutover_at AT TIME ZONE 'UTC',

@@ -2,11 +2,12 @@
 
 Only judges; refusing is the caller's. The judgement rests on ``xmin``, the transaction that wrote a
 row version: COPY gives all rows the loading transaction's, also with FREEZE, and VACUUM (FREEZE, FULL)
-and CLUSTER keep it. Measured on PostgreSQL 18, and tested.
+and CLUSTER keep it. Measured on PostgreSQL 18, and tested. A split load has a transaction per key range.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg import sql
@@ -14,6 +15,7 @@ from psycopg import sql
 from blb_migration.model import Table, TableName
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.ledger import Ledger
+from blb_migration.postgres.ledger_ranges import read_range_xids
 from blb_migration.postgres.ledger_records import TableLoad
 from blb_migration.postgres.names import TargetConnection, qualified_name, quote_identifier
 
@@ -56,8 +58,9 @@ def read_load_xid(connection: TargetConnection, table: TableName) -> int | None:
 def find_foreign_rows(connection: TargetConnection, table: Table, ledger: Ledger) -> ForeignRows:
     """Which of the table's rows this tool did not put there, by this rule:
 
-    - No finished load of the table in the ledger: all of them.
-    - Otherwise the rows whose ``xmin`` is not that load's were inserted or updated since. Inserted are
+    - No finished load of the table in the ledger, and no split load that emptied it: all of them.
+    - Otherwise the rows whose ``xmin`` is not that load's (of an unfinished split load: not of a finished
+      range) were inserted or updated since. Inserted are
       those whose identity column has reached the number that the sequence was left at; if more
       rows are there than were loaded, at least the difference was inserted, whatever their
       numbers. The remaining ones are taken as updates.
@@ -67,29 +70,59 @@ def find_foreign_rows(connection: TargetConnection, table: Table, ledger: Ledger
     database restored from a dump, or a table rewritten by ALTER TABLE, shows all rows as
     updated. Raises TargetError.
     """
-    load = ledger.latest_finished_load(table.name) if ledger.exists() else None
-    condition = _build_changed_condition(load)
+    load = ledger.latest_effective_load(table.name) if ledger.exists() else None
+    xids, loaded_count = _read_written(connection, load)
     inserted = _build_inserted_condition(table, load)
     with target_errors(f"table {table.name}"):
         row = connection.execute(
             sql.SQL(
                 "SELECT count(*), count(*) FILTER (WHERE {}), count(*) FILTER (WHERE {} AND {}) FROM {}"
-            ).format(condition, condition, inserted, qualified_name(table.name))
+            ).format(_IS_CHANGED, _IS_CHANGED, inserted, _join_written(table.name, xids))
         ).fetchone()
         row_count, changed_count, numbered_count = row or (0, 0, 0)
-        loaded_count = load.loaded.rows_written if load is not None and load.loaded else 0
         inserted_count = changed_count if load is None else max(numbered_count, row_count - loaded_count)
         first_keys: tuple[str, ...] = ()
         if changed_count:
-            only_inserted = sql.SQL("{} AND {}").format(condition, inserted)
-            first_keys = _read_first_keys(connection, table, only_inserted if numbered_count else condition)
+            only_inserted = sql.SQL("{} AND {}").format(_IS_CHANGED, inserted)
+            condition = only_inserted if numbered_count else _IS_CHANGED
+            first_keys = _read_first_keys(connection, table, xids, condition)
     return ForeignRows(table.name, inserted_count, changed_count - inserted_count, first_keys)
 
 
-def _build_changed_condition(load: TableLoad | None) -> sql.Composable:
-    if load is None or load.load_xid is None:
-        return sql.SQL("true")
-    return sql.SQL("xmin <> {}::xid").format(str(load.load_xid))
+def count_written_rows(connection: TargetConnection, table: TableName, load_id: int) -> tuple[int, int]:
+    """The table's rows, and how many of them are as the load's finished ranges wrote them.
+
+    Raises TargetError.
+    """
+    xids, _ = read_range_xids(connection, load_id)
+    with target_errors(f"table {table}"):
+        row = connection.execute(
+            sql.SQL("SELECT count(*), count(written.xid) FROM {}").format(_join_written(table, xids))
+        ).fetchone()
+    row_count, written_count = row or (0, 0)
+    return row_count, written_count
+
+
+def _read_written(connection: TargetConnection, load: TableLoad | None) -> tuple[list[int], int]:
+    """The transactions that wrote the load's rows, and how many rows they wrote."""
+    if load is None:
+        return [], 0
+    if load.range_count is not None:
+        return read_range_xids(connection, load.load_id)
+    return [] if load.load_xid is None else [load.load_xid], load.loaded.rows_written if load.loaded else 0
+
+
+_IS_CHANGED = sql.SQL("written.xid IS NULL")
+
+
+def _join_written(table: TableName, xids: Sequence[int]) -> sql.Composable:
+    """FROM the table's rows, each beside the one of ``xids`` that wrote it, if any did.
+
+    A join, since PostgreSQL before 15 would look for each row's xmin through all of a long list.
+    """
+    return sql.SQL(
+        "{} AS own LEFT JOIN unnest({}::text[]::xid[]) AS written (xid) ON written.xid = own.xmin"
+    ).format(qualified_name(table), [str(xid) for xid in sorted(set(xids))])
 
 
 def _build_inserted_condition(table: Table, load: TableLoad | None) -> sql.Composable:
@@ -98,7 +131,7 @@ def _build_inserted_condition(table: Table, load: TableLoad | None) -> sql.Compo
         return sql.SQL("false")
     column = table.columns_by_name.get(loaded.sequence_column)
     counts_down = column is not None and column.identity is not None and column.identity.increment < 0
-    return sql.SQL("{} {} {}").format(
+    return sql.SQL("own.{} {} {}").format(
         quote_identifier(loaded.sequence_column),
         sql.SQL("<=" if counts_down else ">="),
         loaded.next_sequence_value,
@@ -106,13 +139,13 @@ def _build_inserted_condition(table: Table, load: TableLoad | None) -> sql.Compo
 
 
 def _read_first_keys(
-    connection: TargetConnection, table: Table, condition: sql.Composable
+    connection: TargetConnection, table: Table, xids: Sequence[int], condition: sql.Composable
 ) -> tuple[str, ...]:
     names = table.primary_key.columns if table.primary_key else ("ctid",)
-    columns = sql.SQL(", ").join(quote_identifier(name) for name in names)
+    columns = sql.SQL(", ").join(sql.SQL("own.{}").format(quote_identifier(name)) for name in names)
     rows = connection.execute(
         sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT {}").format(
-            columns, qualified_name(table.name), condition, columns, FIRST_KEYS
+            columns, _join_written(table.name, xids), condition, columns, FIRST_KEYS
         )
     )
     return tuple(", ".join(f"{name}={value}" for name, value in zip(names, row, strict=True)) for row in rows)

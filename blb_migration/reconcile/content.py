@@ -2,8 +2,9 @@
 
 What was read was digested by the load, in the form in which it was to arrive; that digest is in the
 ledger. What stands in the target is read back and digested now. Only where they differ are both sides
-read again, to name rows and cells. With ``rereads_source``, and where the ledger has no digest of this
-plan, the source is digested anew; then columns that the target computes are compared too.
+read again, to name rows and cells. With ``rereads_source``, where the ledger has no digest of this plan,
+and where a load was broken off and gone on with (so that its rows are of two moments), the source is
+digested anew; then columns that the target computes are compared too.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ def compare_content(
 
 
 def _is_digest_usable(migration: Migration, connection: TargetConnection, load: TableLoad) -> bool:
-    """Whether the load took a digest, of the columns and conversions of the plan in force."""
-    if load.loaded is None or load.loaded.digest is None:
+    """Whether the load took a digest at one go, of the columns and conversions of the plan in force."""
+    if load.loaded is None or load.loaded.digest is None or load.resumed_from is not None:
         return False
     run = Ledger(connection).read_run(load.run_id)
     return run is not None and run.start.plan_hash == migration.project.plan.hash

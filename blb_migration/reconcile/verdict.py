@@ -2,7 +2,8 @@
 
 A table counts only if it has a finished load and, for each check asked for, a passed result of that
 very load under this very plan. A result that is older than the load, missing, or of another plan
-counts as not compared; so does a foreign key that is still set aside.
+counts as not compared; so does a foreign key that is still set aside. A split load empties its table at its
+beginning, so until it has come to its end the table is loaded in part, whatever was before.
 """
 
 from __future__ import annotations
@@ -51,19 +52,22 @@ def read_verdict(ledger: Ledger, plan: Plan, check_names: Sequence[str] = CHECK_
     checks = {(check.table, check.check_name): check for check in ledger.latest_checks()}
     tables = []
     for table in plan.tables:
-        load = ledger.latest_finished_load(table.target.name)
+        effective = ledger.latest_effective_load(table.target.name)
+        load = effective if effective is not None and effective.status == "finished" else None
         found = {name: checks.get((table.target.name, name)) for name in check_names}
         objections = tuple(
             objection
             for name, check in found.items()
             if (objection := _object_to(load, name, check, plan.hash)) is not None
         )
+        if load is None:
+            objections = ("never loaded" if effective is None else "loaded in part",)
         tables.append(
             TableVerdict(
                 table,
                 load,
                 tuple(check for check in found.values() if check is not None),
-                ("never loaded",) if load is None else objections,
+                objections,
             )
         )
     pending = tuple(f"{key.table}.{key.name}" for _, key in ledger.pending_foreign_keys())

@@ -300,6 +300,8 @@ def _describe_attempt(load: TableLoad, tables: Iterable[TableFacts]) -> Document
         "finished_at": _as_utc(load.finished_at, "milliseconds"),
         "rows": load.loaded.rows_written if load.loaded else None,
         "bytes": load.loaded.bytes_written if load.loaded else None,
+        "key_ranges": load.range_count,
+        "is_resumed": load.resumed_from is not None,
         "error": load.error,
     }
 

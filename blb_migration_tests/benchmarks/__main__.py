@@ -54,7 +54,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one round of tiny tables")
     parser.add_argument("--only", type=_read_sections, default=list(SECTIONS), metavar="SECTION,...")
     parser.add_argument("--rounds", type=int)
-    parser.add_argument("--rows", type=_read_numbers, metavar="N,...", help="rows of section growth")
+    parser.add_argument("--rows", type=_read_numbers, metavar="N,...", help="rows of growth, split, killed")
     parser.add_argument("--tables", metavar="SHAPE=ROWS,...", help="shapes and rows of section tables")
     parser.add_argument("--scales", type=_read_numbers, metavar="N,...", help="scales of section erp")
     parser.add_argument("--forkserver", action="store_true", help="section erp with that executor as well")

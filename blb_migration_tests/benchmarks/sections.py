@@ -7,6 +7,7 @@ itself.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from psycopg import sql
 
 from blb_migration.model import Table
 from blb_migration.sandbox.erp import SOURCE_DATABASE, create_target
+from blb_migration.sandbox.tds.link import Link
 from blb_migration.settings import SOURCE_VARIABLE, parse_source_url
 from blb_migration.sqlserver.catalog import read_catalog
 from blb_migration.sqlserver.connect import SourceConnector
@@ -32,6 +34,7 @@ from blb_migration_tests.benchmarks.source_process import DATABASE
 from blb_migration_tests.benchmarks.worker import Cost, run_worker
 
 LOAD, DRAIN, COPY = "our load", "floor: drain the source", "floor: COPY prepared bytes"
+BOTH = "floor: both at once"
 TODAYS_TOOLS = {
     "pandas read_sql + to_sql": "pandas",
     "fetchmany + execute_values": "execute_values",
@@ -40,6 +43,8 @@ TODAYS_TOOLS = {
 }
 _PROGRAMS = ("pgloader", "sling")
 BARE, IN_PROCESS, WITH_HOME = "bare engine", "job in process", "job in process, events kept"
+SLOW_LINE = Link(latency_seconds=0.02, bytes_per_second=20e6)
+KILLS = 10
 LAUNCHED, FORKSERVER = "job as the UI launches it", "job as the UI launches it, forkserver"
 
 
@@ -57,9 +62,9 @@ class Size:
 
 FULL = Size(
     5,
-    {"inventory_transactions": 1_000_000, "wide": 150_000, "large_values": 1_000, "short_max": 300_000,
-     "narrow": 2_000_000},
-    100_000,
+    {"inventory_transactions": 1_000_000, "wide": 400_000, "large_values": 4_000, "short_max": 1_000_000,
+     "narrow": 3_000_000},
+    500_000,
     (100_000, 1_000_000, 10_000_000),
     (1, 20, 200),
 )  # fmt: skip
@@ -106,6 +111,46 @@ def measure_growth(size: Size) -> Iterator[Sequence[Measurement]]:
             contestants = {LOAD: partial(run_worker, "one_table.load", **arguments)}
             rounds = min(size.rounds, 3)
             yield measure_in_turn(table.name.name, row_count, contestants, (source, target), rounds)
+
+
+def measure_split(size: Size) -> Iterator[Sequence[Measurement]]:
+    """A large table whole, and in key ranges by one, two and four connections; then from a slow source."""
+    shape, row_count = SHAPES["inventory_transactions"], size.growth_rows[-1]
+    with running_source([(shape.name, row_count)]) as source, running_target() as target:
+        table = shape.table(row_count)
+        arguments = _prepare_target(source, target, table)
+        ways = {
+            "whole": {"split_from_rows": 2 * row_count},
+            **{f"ranges, {n} connections": {"split_from_rows": 1, "connections": n} for n in (1, 2, 4)},
+        }
+        contestants = {
+            name: partial(run_worker, "one_table.load", **arguments, loading=loading)
+            for name, loading in ways.items()
+        }
+        for warm_up in list(contestants.values())[:2]:
+            warm_up()
+        servers = (source, target)
+        yield measure_in_turn(table.name.name, row_count, contestants, servers, size.rounds)
+        source.put_behind(SLOW_LINE)
+        subject = (
+            f"{table.name.name} behind {SLOW_LINE.latency_seconds * 1000:.0f} ms and "
+            f"{(SLOW_LINE.bytes_per_second or 0) / 1e6:.0f} MB/s per connection"
+        )
+        yield measure_in_turn(subject, row_count, contestants, servers, min(size.rounds, 3))
+
+
+def measure_killed(size: Size) -> Iterator[Sequence[Measurement]]:
+    """A large table whose load is killed ten times at random moments, and run again each time."""
+    shape, row_count = SHAPES["inventory_transactions"], size.growth_rows[-1]
+    with running_source([(shape.name, row_count)]) as source, running_target() as target:
+        table = shape.table(row_count)
+        loading = {"split_from_rows": 1}
+        arguments = _prepare_target(source, target, table)
+        work = partial(run_worker, "killed.measure", **arguments, kills=KILLS, loading=loading)
+        (measured,) = measure_in_turn(table.name.name, row_count, {"killed": work}, (source, target), 1)
+        (only,) = measured.rounds
+        sys.stdout.write(f"{json.dumps(only.cost.details)}\n")
+        yield [measured]
 
 
 def measure_content(size: Size) -> Iterator[Sequence[Measurement]]:
@@ -162,7 +207,7 @@ def measure_erp(size: Size) -> Iterator[Sequence[Measurement]]:
                 BARE: partial(run, "bare_engine", keeps_events=False),
                 IN_PROCESS: partial(run, "job_in_process", keeps_events=False),
                 WITH_HOME: partial(run, "job_in_process", keeps_events=True),
-                LAUNCHED: partial(launched, executor="in_process"),
+                LAUNCHED: partial(launched, executor=""),  # the one that is chosen
             }
             if size.with_forkserver and sys.platform != "win32":
                 contestants[FORKSERVER] = partial(launched, executor="multiprocess")
@@ -177,6 +222,8 @@ SECTIONS: dict[str, Callable[[Size], Iterator[Sequence[Measurement]]]] = {
     "today": measure_todays_tools,
     "content": measure_content,
     "growth": measure_growth,
+    "split": measure_split,
+    "killed": measure_killed,
     "erp": measure_erp,
 }
 
@@ -187,11 +234,12 @@ def _measure_table(
     arguments = _prepare_target(source, target, table)
     with TemporaryDirectory(prefix="blb-copy-") as folder:
         path = str(Path(folder) / "rows.copy")
-        run_worker("one_table.write_copy_file", **arguments, path=path)
+        run_worker("floors.write_copy_file", **arguments, path=path)
         contestants = {
             LOAD: partial(run_worker, "one_table.load", **arguments),
-            DRAIN: partial(run_worker, "one_table.drain", **arguments),
-            COPY: partial(run_worker, "one_table.copy", **arguments, path=path),
+            DRAIN: partial(run_worker, "floors.drain", **arguments),
+            COPY: partial(run_worker, "floors.copy", **arguments, path=path),
+            BOTH: partial(run_worker, "floors.drain_beside_copy", **arguments, path=path),
         }
         return measure_in_turn(table.name.name, row_count, contestants, (source, target), round_count)
 

@@ -30,7 +30,7 @@ def main() -> None:
     order = json.loads(sys.stdin.readline())
     password = secrets.token_hex(12)  # pgloader does not take every character in a URL
     with TemporaryDirectory(prefix="blb-benchmark-") as folder:
-        engine = TsqlEngine(Path(folder), memory_limit="1GB")
+        engine = TsqlEngine(Path(folder), memory_limit="4GB")
         engine.add_login(_LOG_IN, password)
         database = engine.create_database(DATABASE)
         for name, row_count in order["tables"]:

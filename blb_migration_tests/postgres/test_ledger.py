@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
 
@@ -9,13 +12,14 @@ from blb_migration.errors import TargetError
 from blb_migration.model import TableName
 from blb_migration.postgres import ledger_schema
 from blb_migration.postgres.connect import TargetConnector
-from blb_migration.postgres.ledger import Ledger, lock_table_load
+from blb_migration.postgres.ledger import Ledger, lock_table_load, unlock_table_load
 from blb_migration.postgres.ledger_records import (
     CheckResult,
     DecisionRecord,
     FindingRecord,
     LoadedTable,
 )
+from blb_migration.postgres.ledger_splits import read_unfinished_split
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.ownership import is_cut_over
 from blb_migration_tests.postgres.conftest import RUN
@@ -23,6 +27,10 @@ from blb_migration_tests.postgres.tables import execute, scalar
 
 USERS = TableName("public", "users")
 SOURCE_USERS = TableName("dbo", "users")
+WAITING_FOR_LEDGER = (
+    "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+    " WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted"
+)
 LOADED = LoadedTable(3, 3, 120, 0.5, sequence_column="id", next_sequence_value=42)
 
 
@@ -40,6 +48,20 @@ def test_creating_it_twice_changes_nothing(target: TargetConnection) -> None:
     assert ledger_schema.read_ledger_version(target) == ledger_schema.LEDGER_VERSION
 
 
+def test_two_that_create_it_at_once_do_not_stand_in_each_others_way(
+    target: TargetConnection, other_session: TargetConnection
+) -> None:
+    assert not Ledger(other_session).exists()  # its session remembers that there is none
+    with ThreadPoolExecutor() as threads:
+        with target.transaction():
+            Ledger(target).create()
+            second = threads.submit(Ledger(other_session).create)
+            while not second.done() and not scalar(target, WAITING_FOR_LEDGER):
+                time.sleep(0.01)
+        second.result()
+    assert ledger_schema.read_ledger_version(other_session) == ledger_schema.LEDGER_VERSION
+
+
 def test_a_ledger_of_a_newer_version_is_refused(target: TargetConnection, ledger: Ledger) -> None:
     execute(target, "UPDATE blb_migration.ledger_version SET version = 99")
     with pytest.raises(TargetError, match="version 99"):
@@ -53,7 +75,7 @@ def test_an_older_ledger_is_brought_up_to_date(
     monkeypatch.setattr(ledger_schema, "_UPGRADES", upgrades)
     monkeypatch.setattr(ledger_schema, "LEDGER_VERSION", len(upgrades))
     ledger.create()
-    assert ledger_schema.read_ledger_version(target) == 2
+    assert ledger_schema.read_ledger_version(target) == len(upgrades)
     assert scalar(target, "SELECT mood FROM blb_migration.runs") is None
 
 
@@ -109,14 +131,12 @@ def test_two_loads_of_one_table_at_once_are_prevented(
     target: TargetConnection, other_session: TargetConnection
 ) -> None:
     execute(target, "CREATE TABLE users (id int)", "CREATE TABLE orders (id int)")
-    with target.transaction():
-        assert lock_table_load(target, USERS)
-        with other_session.transaction():
-            assert not lock_table_load(other_session, USERS)
-            assert lock_table_load(other_session, TableName("public", "orders"))
-    with other_session.transaction():
-        assert lock_table_load(other_session, USERS)
-    with pytest.raises(TargetError, match="table public"), target.transaction():
+    assert lock_table_load(target, USERS)
+    assert not lock_table_load(other_session, USERS)
+    assert lock_table_load(other_session, TableName("public", "orders"))
+    unlock_table_load(target, USERS)
+    assert lock_table_load(other_session, USERS)
+    with pytest.raises(TargetError, match="table public"):
         lock_table_load(target, TableName("public", "missing"))
 
 
@@ -174,3 +194,28 @@ def test_reading_needs_no_more_than_select(
         with pytest.raises(TargetError, match="permission denied"):
             reader.record_cutover(RUN.run_id)
     execute(target, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
+
+def test_a_ledger_of_version_1_can_be_read_and_is_brought_up_to_date(target: TargetConnection) -> None:
+    execute(
+        target,
+        "CREATE SCHEMA blb_migration",
+        "CREATE TABLE blb_migration.ledger_version (version integer NOT NULL)",
+        "INSERT INTO blb_migration.ledger_version VALUES (1)",
+        ledger_schema._UPGRADES[0],
+    )
+    ledger = Ledger(target)
+    ledger.start_run(RUN)
+    execute(
+        target,
+        "INSERT INTO blb_migration.table_loads (run_id, table_schema, table_name, source_schema,"
+        " source_table, status, rows_read, rows_written)"
+        f" VALUES ('{RUN.run_id}', 'public', 'users', 'dbo', 'users', 'finished', 3, 3)",
+    )
+    before = ledger.latest_finished_load(USERS)
+    assert before is not None and before.loaded is not None and before.loaded.rows_written == 3
+    ledger.create()
+    assert ledger_schema.read_ledger_version(target) == ledger_schema.LEDGER_VERSION
+    assert ledger.latest_finished_load(USERS) == before
+    assert read_unfinished_split(target, USERS) is None
+    assert scalar(target, "SELECT answer FROM blb_migration.may_we_cut_over") is False

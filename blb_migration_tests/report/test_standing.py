@@ -36,7 +36,7 @@ TABLES = [table.target.name for table in PROJECT.plan.tables]
 OTHER_PLAN = "another plan"
 
 tables = st.sampled_from(TABLES)
-loads = st.tuples(st.just("load"), tables, st.sampled_from(["finished", "finished", "failed"]))
+loads = st.tuples(st.just("load"), tables, st.sampled_from(["finished", "finished", "failed", "in part"]))
 checks = st.tuples(
     st.just("check"),
     tables,
@@ -84,7 +84,11 @@ def start_run(ledger: Ledger, kind: RunKind = "migration") -> str:
 
 def load(ledger: Ledger, run_id: str, table: TableName, status: str = "finished") -> None:
     load_id = ledger.begin_table_load(run_id, table, table)
-    if status == "finished":
+    if status == "in part":
+        ledger.connection.execute(
+            "UPDATE blb_migration.table_loads SET range_count = 5 WHERE load_id = %s", (load_id,)
+        )
+    elif status == "finished":
         ledger.finish_table_load(load_id, LoadedTable(1, 1, 1, 0.1), None)
     else:
         ledger.fail_table_load(load_id, "disk full")

@@ -31,6 +31,7 @@ tsql_date_ticks(d) AS CAST(d - DATE '0001-01-01' AS BIGINT) * {DAY_TICKS}
 tsql_local(o) AS o.ticks + CAST(o.offset_minutes AS BIGINT) * 600000000
 tsql_pad(s, n) AS rpad(s, CAST(greatest(length(s), n) AS INTEGER), ' ')
 tsql_units(s) AS CASE WHEN strlen(s) = length(s) THEN length(s)
+  WHEN NOT regexp_matches(s, '[\x{{10000}}-\x{{10EFFF}}\x{{10F800}}-\x{{10FFFF}}]') THEN length(s)
   ELSE length(s)
     + length(regexp_replace(s, '[^\x{{10000}}-\x{{10EFFF}}\x{{10F800}}-\x{{10FFFF}}]', '', 'g')) END
 tsql_pad_units(s, n) AS rpad(s, CAST(length(s) + greatest(n - tsql_units(s), 0) AS INTEGER), ' ')
