@@ -40,7 +40,7 @@ from blb_migration.sqlserver.key_ranges import (
 RANGE_ROWS = 100_000
 RANGE_BYTES = 256 * 1024 * 1024
 # From so few on a range is a small loss; with more the ledger's rows would weigh as much as the table's.
-FEWEST_RANGES, MOST_RANGES = 100, 2_000
+FEWEST_RANGES, MOST_RANGES = 20, 2_000
 LEAST_RANGE_ROWS = 1_000
 USUAL_ROW_BYTES = 256
 # How many numbers per row make an integer key too sparse to be cut without counting.
