@@ -245,13 +245,19 @@ def test_two_processes_do_not_load_one_table(chain: Chain, monkeypatch: pytest.M
         assert lock_table_load(other, name)  # given back, though sessions may be kept
 
 
-def test_phases_are_reported(chain: Chain) -> None:
-    phases = []
-    migration = begin_run(chain)
+@pytest.mark.parametrize(
+    ("is_prepared", "expected"),
+    [(True, ["building indexes"]), (False, ["building indexes", "analyzing"])],
+    ids=["a run analyzes at its end", "loaded alone"],
+)
+def test_phases_are_reported(chain: Chain, is_prepared: bool, expected: list[str]) -> None:
+    chain.execute("INSERT INTO makers SELECT generate_series(0, 6)")
+    phases: list[str] = []
+    migration = begin_run(chain, is_prepared=is_prepared)
     load(
         chain, migration, on_progress=lambda e: phases.append(e.phase) if isinstance(e, PhaseBegun) else None
     )
-    assert phases == ["building indexes", "analyzing"]
+    assert phases == expected
 
 
 def change_plan(chain: Chain) -> Migration:
