@@ -15,6 +15,7 @@ from dagster import ExecutorDefinition, in_process_executor, multiprocess_execut
 
 from blb_migration.defs.threads_executor import threads_executor
 from blb_migration.errors import ConfigurationError
+from blb_migration.processors import count_processors
 
 EXECUTOR_VARIABLE = "BLB_EXECUTOR"
 MAX_CONCURRENT_VARIABLE = "BLB_MAX_CONCURRENT"
@@ -92,13 +93,6 @@ def is_one_process(executor: ExecutorDefinition) -> bool:
     ``execute_in_process_executor`` is the name of the one behind ``JobDefinition.execute_in_process``.
     """
     return executor.name in (IN_PROCESS, THREADS, "execute_in_process_executor")
-
-
-def count_processors() -> int:
-    """Those that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _build_start_method() -> dict[str, dict[str, list[str]]]:

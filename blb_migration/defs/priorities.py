@@ -6,7 +6,9 @@ are the catalog's estimates, so this decides about speed and nothing else.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
+from graphlib import TopologicalSorter
 
 from blb_migration.migrate.row_widths import guess_row_bytes
 from blb_migration.plan.build import Plan, TablePlan
@@ -24,20 +26,11 @@ def measure_ways(sizes: Mapping[str, float], parents: Mapping[str, tuple[str, ..
 
     ``parents`` must have no cycle. Parents that ``sizes`` does not know are left out.
     """
+    known = {label: set(parents[label]) & sizes.keys() for label in sizes}
     ways = dict(sizes)
-    # Children before parents: nothing is visited again once all that wait for it have been.
-    waiting_children = dict.fromkeys(sizes, 0)
-    for label in sizes:
-        for parent in set(parents[label]) & sizes.keys():
-            waiting_children[parent] += 1
-    ready = [label for label, count in waiting_children.items() if count == 0]
-    while ready:
-        label = ready.pop()
-        for parent in set(parents[label]) & sizes.keys():
+    for label in reversed([*TopologicalSorter(known).static_order()]):  # children before parents
+        for parent in known[label]:
             ways[parent] = max(ways[parent], sizes[parent] + ways[label])
-            waiting_children[parent] -= 1
-            if waiting_children[parent] == 0:
-                ready.append(parent)
     return ways
 
 
@@ -46,7 +39,7 @@ def rank_tables(plan: Plan) -> dict[str, int]:
     parents = {table.label: table.upstream for table in plan.tables}
     ways = measure_ways(estimate_bytes(plan), parents)
     ordered = sorted(ways.values())
-    return {label: ordered.index(way) for label, way in ways.items()}
+    return {label: bisect_left(ordered, way) for label, way in ways.items()}
 
 
 def _estimate_table_bytes(table: TablePlan) -> float:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 from blb_migration.migrate.context import Loading
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.session_limits import read_free_sessions
+from blb_migration.processors import count_processors
 
 # Each reads, converts and digests with a core of its own; beyond these the servers are the limit.
 MOST_CONNECTIONS = 4
@@ -14,11 +13,5 @@ MOST_CONNECTIONS = 4
 
 def choose_connections(loading: Loading, target: TargetConnection) -> int:
     """At least 1. Raises TargetError."""
-    wanted = loading.connections or min(MOST_CONNECTIONS, _count_processors())
+    wanted = loading.connections or min(MOST_CONNECTIONS, count_processors())
     return max(1, min(wanted, read_free_sessions(target)))
-
-
-def _count_processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -19,8 +19,8 @@ class ReadDigester:
 
     def __init__(self, table: TablePlan, schema: pa.Schema, sent: RowEncoder) -> None:
         columns = [column.target for column in table.columns]
-        self._sent = sent if is_sent_canonical(columns) else None
-        self._canonical = RowEncoder(columns, schema)
+        self._sent = sent
+        self._canonical = None if is_sent_canonical(columns) else RowEncoder(columns, schema)
         self._digester = Digester(find_content_key(table))
 
     def add(self, batch: pa.RecordBatch, sent: bytes) -> None:
@@ -28,8 +28,10 @@ class ReadDigester:
 
         Raises ValueError when they do not come in the order of ``find_order``.
         """
-        block = self._canonical.encode(batch) if self._sent is None else self._sent.locate(sent, batch)
-        self._digester.add(block)
+        if self._canonical is None:
+            self._digester.add(self._sent.locate(sent, batch))
+        else:
+            self._digester.add(self._canonical.encode(batch))
 
     def finish(self) -> TableDigest:
         """The digest of all batches."""

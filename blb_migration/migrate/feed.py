@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -17,6 +18,7 @@ from blb_migration.migrate.convert import BatchConverter
 from blb_migration.migrate.digesting import ReadDigester, find_order
 from blb_migration.migrate.pipeline import read_ahead
 from blb_migration.plan.build import TablePlan
+from blb_migration.plan.columns import ColumnPlan
 from blb_migration.postgres.copy import CopyEncoder, EncodedRows
 from blb_migration.postgres.digest import TableDigest
 from blb_migration.postgres.ledger_records import DecisionRecord
@@ -26,6 +28,7 @@ from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.identities import read_last_identity
 from blb_migration.sqlserver.probes import build_condition
 from blb_migration.sqlserver.read import KeyRange, read_batches
+from blb_migration.value_decisions import ValueDecision
 
 
 class SourceFeed:
@@ -97,14 +100,8 @@ class SourceFeed:
     def describe_decisions(self) -> list[DecisionRecord]:
         """What was decided about values, and how many rows it has changed."""
         return [
-            DecisionRecord(
-                f"{self._table.label}.{column.source.name}",
-                str(decision),
-                decision.reason,
-                self._converter.rows_changed[column, decision],
-            )
-            for column in self._table.columns
-            for decision in column.decisions
+            replace(record, row_count=self._converter.rows_changed[column, decision])
+            for record, column, decision in list_decisions(self._table)
         ]
 
     @contextmanager
@@ -144,3 +141,16 @@ class SourceFeed:
             if self._key_range is None:
                 # After the rows, so that it is not behind them.
                 self.last_identity = read_last_identity(session, self._table.source.name)
+
+
+def list_decisions(table: TablePlan) -> list[tuple[DecisionRecord, ColumnPlan, ValueDecision]]:
+    """What was decided about values, as the ledger has it, with no count of rows yet."""
+    return [
+        (
+            DecisionRecord(f"{table.label}.{column.source.name}", str(decision), decision.reason),
+            column,
+            decision,
+        )
+        for column in table.columns
+        for decision in column.decisions
+    ]

@@ -31,7 +31,6 @@ from blb_migration.postgres.ledger_splits import (
     begin_split,
     end_split,
     read_table_oid,
-    read_unfinished_split,
     resume_split,
 )
 from blb_migration.postgres.names import TargetConnection
@@ -63,14 +62,14 @@ def begin_or_resume(
     session: SourceSession,
     connection: TargetConnection,
     load_id: int,
+    unfinished: UnfinishedSplit | None,
 ) -> BegunSplit | None:
     """Ready the table for its open ranges; None, and nothing done, when no ranges can be made.
 
-    Raises TargetNotOurs, SourceError, TargetError.
+    ``unfinished`` is what an earlier load left. Raises TargetNotOurs, SourceError, TargetError.
     """
     name = table.target.name
     with target_errors(f"table {name}"), connection.transaction():
-        unfinished = read_unfinished_split(connection, name)
         if unfinished is not None:
             ranges = read_ranges(connection, unfinished.load_id, locks=True)
         refuse_what_is_not_ours(connection, table)

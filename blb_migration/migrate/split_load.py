@@ -27,7 +27,7 @@ from blb_migration.postgres.ledger_digests import record_digest
 from blb_migration.postgres.ledger_plan import is_prepared
 from blb_migration.postgres.ledger_ranges import TableRange, forget_digests, read_merged_digest, read_ranges
 from blb_migration.postgres.ledger_records import LoadedTable
-from blb_migration.postgres.ledger_splits import end_split, forbid_resuming
+from blb_migration.postgres.ledger_splits import UnfinishedSplit, end_split, forbid_resuming
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.statistics import vacuum_table
 from blb_migration.postgres.triggers import enable_triggers
@@ -36,9 +36,13 @@ from blb_migration.sqlserver.totals import count_rows
 
 
 def begin_split_load(
-    migration: Migration, table: TablePlan, connection: TargetConnection, load_id: int
+    migration: Migration,
+    table: TablePlan,
+    connection: TargetConnection,
+    load_id: int,
+    unfinished: UnfinishedSplit | None,
 ) -> SplitLoad | None:
-    """Begin a split load, or go on with one; None for a table that is to be loaded whole.
+    """Begin a split load, or go on with the unfinished one; None for a table that is to be loaded whole.
 
     Raises what ``begin_or_resume`` raises.
     """
@@ -47,7 +51,13 @@ def begin_split_load(
         if split is None:
             return None
         begun = begin_or_resume(
-            migration, table, split, session=session, connection=connection, load_id=load_id
+            migration,
+            table,
+            split,
+            session=session,
+            connection=connection,
+            load_id=load_id,
+            unfinished=unfinished,
         )
     return None if begun is None else SplitLoad(migration, table, split, begun, connection)
 

@@ -15,14 +15,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import pyarrow as pa
 
 from blb_migration.errors import SourceUnreachable, TargetUnreachable
 from blb_migration.migrate.context import Migration, ProgressListener, TableProgress
-from blb_migration.migrate.feed import SourceFeed
+from blb_migration.migrate.feed import SourceFeed, list_decisions
 from blb_migration.migrate.pipeline import read_ahead
 from blb_migration.migrate.ranges import SplitColumn
 from blb_migration.migrate.split_begin import BegunSplit
@@ -212,14 +212,8 @@ def add_up_decisions(table: TablePlan, ranges: Iterable[TableRange]) -> list[Dec
     counts: Counter[str] = Counter()
     for each in ranges:
         counts.update(each.rows_decided)
-    decisions = [
-        DecisionRecord(f"{table.label}.{column.source.name}", str(decision), decision.reason)
-        for column in table.columns
-        for decision in column.decisions
-    ]
     return [
-        DecisionRecord(decision.subject, decision.decision, decision.reason, counts[_name_decision(decision)])
-        for decision in decisions
+        replace(record, row_count=counts[_name_decision(record)]) for record, _, _ in list_decisions(table)
     ]
 
 

@@ -6,6 +6,7 @@ columns of 150,000 rows). A table that is loaded alone gets its own at the end o
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -40,14 +41,14 @@ def _for_each(
     tables: Sequence[TableName],
     work: Callable[[TargetConnection, TableName], bool],
 ) -> None:
-    waiting = list(reversed(tables))
+    waiting = deque(tables)
 
     def take_turns() -> None:
         with migration.target.connect() as connection:
-            while waiting:
+            while True:
                 try:
-                    table = waiting.pop()
-                except IndexError:  # another thread has taken the last one
+                    table = waiting.popleft()
+                except IndexError:
                     return
                 work(connection, table)
 

@@ -96,11 +96,13 @@ def load_table(
             load_id = ledger.begin_table_load(migration.run.run_id, table.target.name, table.source.name)
             with _noting_failure(ledger, load_id, table):
                 unfinished = read_unfinished_split(connection, table.target.name)
-                split = begin_split_load(migration, table, connection, load_id)
+                split = begin_split_load(migration, table, connection, load_id, unfinished)
             with _noting_failure(ledger, load_id, table, split):
                 if split is None:
                     parts = unfinished.parts if unfinished is not None else None
-                    loaded, source_bytes = _load_whole(migration, table, connection, load_id, on_progress)
+                    loaded, source_bytes = _load_whole(
+                        migration, table, connection, load_id, unfinished=unfinished, on_progress=on_progress
+                    )
                 else:
                     parts = split.begun.parts
                     loaded, source_bytes = split.finish(on_progress)
@@ -123,12 +125,13 @@ def _load_whole(
     table: TablePlan,
     connection: TargetConnection,
     load_id: int,
+    *,
+    unfinished: UnfinishedSplit | None,
     on_progress: ProgressListener | None,
 ) -> tuple[LoadedTable, int]:
     """Load the table in one transaction; returns what that did, and the bytes read of the source."""
     started_at = time.monotonic()
     with target_errors(f"table {table.target.name}"), connection.transaction():
-        unfinished = read_unfinished_split(connection, table.target.name)
         if unfinished is not None:
             read_ranges(connection, unfinished.load_id, locks=True)
         refuse_what_is_not_ours(connection, table)
@@ -209,8 +212,9 @@ def _replace_rows(
         )
         if unfinished is not None:
             end_split(connection, unfinished.load_id)
-            parts = SetAsideParts(read_table_oid(connection, target), dropped, triggers)
-            dropped, triggers = (parts := parts.including(unfinished.parts)).indexes, parts.triggers
+            taken_off = SetAsideParts(read_table_oid(connection, target), dropped, triggers)
+            parts = taken_off.including(unfinished.parts)
+            dropped, triggers = parts.indexes, parts.triggers
         empty_table(connection, target)
         columns = [column.target for column in table.columns]
         writer = BinaryCopyWriter(connection, target, columns, freeze=not traits.is_partitioned)

@@ -32,7 +32,7 @@ def test_what_is_set_counts_and_else_the_processors(
 ) -> None:
     assert choose_connections(Loading(connections=7), target) == 7
     for processors, expected in ((1, 1), (2, 2), (64, MOST_CONNECTIONS)):
-        monkeypatch.setattr(connections, "_count_processors", lambda count=processors: count)
+        monkeypatch.setattr(connections, "count_processors", lambda count=processors: count)
         assert choose_connections(Loading(), target) == expected
 
 
