@@ -6,6 +6,6 @@ from blb_migration.bootstrap import ensure_installed
 
 if __name__ == "__main__":
     ensure_installed("blb_migration", sys.argv[1:])
-    from blb_migration.cli import main
+    from blb_migration.cli.main import main
 
     sys.exit(main())

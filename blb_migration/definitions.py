@@ -3,7 +3,7 @@
 ``BLB_PROJECT`` names a project folder other than the ERP's. All the wiring is in ``defs/``.
 """
 
-from blb_migration.defs.build import build_defs
+from blb_migration.defs.assemble import build_defs
 from blb_migration.plan.project import DEFAULT_PROJECT, load_project
 from blb_migration.settings import read_project_folder
 

@@ -1,7 +1,7 @@
 """What a person decided about single values: the vocabulary that plan, source and load share.
 
 The person writes it in decisions.yaml (``plan/decisions.py``), the plan makes it concrete for a pair of
-columns (``plan/decided_values.py``), the load carries it out on Arrow batches (``migrate/convert.py``),
+columns (``plan/decided_values.py``), the load carries it out on Arrow batches (``feed/convert.py``),
 and the source applies the same rule in SQL (``sqlserver/expressions.py``), so that both sides are compared
 after it. No behaviour lives here.
 

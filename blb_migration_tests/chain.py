@@ -13,17 +13,17 @@ from typing import Any
 
 import psycopg
 
-from blb_migration.migrate.context import Migration, RunInfo
-from blb_migration.migrate.finish import restore_constraints
-from blb_migration.migrate.preflight import PreflightResult, refuse_if_errors, run_preflight
-from blb_migration.migrate.prepare import prepare_target
-from blb_migration.migrate.table import TableLoad, load_table
+from blb_migration.compare.run_checks import CHECK_NAMES, CheckResult, run_check
+from blb_migration.load.finish import restore_constraints
+from blb_migration.load.prepare import prepare_target
+from blb_migration.load.table import TableLoad, load_table
+from blb_migration.migration import Migration, RunInfo
 from blb_migration.plan.decisions import parse_decisions, read_decisions
 from blb_migration.plan.project import DECISIONS_FILE, DEFAULT_PROJECT, Project
 from blb_migration.postgres import catalog as target_catalog
 from blb_migration.postgres.connect import TargetConnector
-from blb_migration.reconcile.checks import CHECK_NAMES, CheckResult, run_check
-from blb_migration.sandbox.tsql.databases import Database
+from blb_migration.preflight.stage import PreflightResult, refuse_if_errors, run_preflight
+from blb_migration.sandbox.emulator.tsql.databases import Database
 from blb_migration.settings import parse_source_url, parse_target_url
 from blb_migration.sqlserver import catalog as source_catalog
 from blb_migration.sqlserver.connect import SourceConnector

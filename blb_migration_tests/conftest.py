@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
+from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.erp import create_source, create_target
-from blb_migration.sandbox.server import SqlServerStandIn
-from blb_migration.sandbox.tsql import TsqlEngine
 from blb_migration_tests.chain import Chain
 
 LOG_IN, PASSWORD = "sa", "Sandbox#1"

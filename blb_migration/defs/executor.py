@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from dagster import ExecutorDefinition, in_process_executor, multiprocess_executor
 
-from blb_migration.defs.threads_executor import threads_executor
+from blb_migration.defs.internals.threads_executor import threads_executor
 from blb_migration.errors import ConfigurationError
-from blb_migration.processors import count_processors
+from blb_migration.settings.machine import count_processors
 
 EXECUTOR_VARIABLE = "BLB_EXECUTOR"
 MAX_CONCURRENT_VARIABLE = "BLB_MAX_CONCURRENT"
@@ -99,4 +99,4 @@ def _build_start_method() -> dict[str, dict[str, list[str]]]:
     if os.name == "nt":
         return {"spawn": {}}  # Windows has nothing else
     # One warm process to fork from: importing all of this anew in every step would cost seconds each.
-    return {"forkserver": {"preload_modules": ["blb_migration.defs.preload"]}}
+    return {"forkserver": {"preload_modules": ["blb_migration.defs.internals.preload"]}}

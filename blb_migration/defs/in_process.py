@@ -19,18 +19,18 @@ from dagster import DagsterError, DagsterInstance
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run
 
-from blb_migration.defs.build import build_defs
-from blb_migration.defs.event_files import kept_event_files
+from blb_migration.defs.assemble import build_defs
+from blb_migration.defs.asset_keys import PREFLIGHT
 from blb_migration.defs.executor import MULTIPROCESS, THREADS, read_choice
+from blb_migration.defs.internals.event_files import kept_event_files
 from blb_migration.defs.jobs import RECONCILE, REHEARSAL
-from blb_migration.defs.keys import PREFLIGHT
 from blb_migration.defs.resource import KIND_TAG, Connectors, MigrationResource
 from blb_migration.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from blb_migration.defs.observer import RunObserver
-    from blb_migration.migrate.context import Migration
-    from blb_migration.postgres.ledger_records import RunKind
+    from blb_migration.migration import Migration
+    from blb_migration.postgres.ledger.records import RunKind
 
 HOME_VARIABLE = "DAGSTER_HOME"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -9,7 +9,7 @@ from typing import Any
 
 from dagster import AssetKey, AssetSelection, DefaultScheduleStatus, ScheduleDefinition, define_asset_job
 
-from blb_migration.defs.checks import select_checks
+from blb_migration.defs.asset_checks import select_checks
 from blb_migration.defs.resource import CONNECTIONS_TAG, KIND_TAG, is_rehearsal_configured
 from blb_migration.errors import ConfigurationError
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 
 from blb_migration.errors import ConfigurationError
-from blb_migration.migrate.context import Loading
+from blb_migration.migration import Loading
 
 CONNECTIONS_VARIABLE = "BLB_CONNECTIONS"
 SPLIT_VARIABLE = "BLB_SPLIT_FROM_ROWS"

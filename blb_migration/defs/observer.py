@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from blb_migration.migrate.context import ProgressEvent
-    from blb_migration.migrate.finish import RestoredConstraints
-    from blb_migration.migrate.preflight import PreflightResult
-    from blb_migration.migrate.table import TableLoad
-    from blb_migration.reconcile.checks import CheckResult
+    from blb_migration.compare.run_checks import CheckResult
+    from blb_migration.load.finish import RestoredConstraints
+    from blb_migration.load.table import TableLoad
+    from blb_migration.migration import ProgressEvent
+    from blb_migration.preflight.stage import PreflightResult
 
 
 class RunObserver:

@@ -16,8 +16,8 @@ from blb_migration.errors import MigrationError
 
 if TYPE_CHECKING:
     from blb_migration.defs.run_notes import RunNotes
-    from blb_migration.migrate.context import Migration, ProgressEvent, ProgressListener
-    from blb_migration.migrate.rates import LogPace
+    from blb_migration.migration import Migration, ProgressEvent, ProgressListener
+    from blb_migration.progress.rates import LogPace
 
 # A phase gets a line of its own where the rows took so long.
 _LEAST_SECONDS = 3.0
@@ -28,8 +28,8 @@ def build_progress_listener(
     label: str, notes: RunNotes, pace: LogPace, log: Callable[[str], None]
 ) -> ProgressListener:
     """Passes every event on to ``notes``, and now and then a line about table ``label`` to ``log``."""
-    from blb_migration.migrate.context import PhaseBegun
-    from blb_migration.migrate.progress_text import describe_run, describe_table
+    from blb_migration.migration import PhaseBegun
+    from blb_migration.progress.wording import describe_run, describe_table
 
     def on_progress(event: ProgressEvent) -> None:
         notes.table_progressed(event)
@@ -49,7 +49,7 @@ def log_whole_run(
     migration: Migration, notes: RunNotes, elapsed_seconds: float, log: Callable[[str], None]
 ) -> None:
     """After a long load, say how far all tables are by the ledger, unless this process sees them all."""
-    from blb_migration.postgres.ledger import Ledger
+    from blb_migration.postgres.ledger.ledger import Ledger
 
     if notes.sees_whole_run or elapsed_seconds < _LONG_SECONDS:
         return

@@ -33,19 +33,19 @@ from dagster import (
     ResourceDefinition,
 )
 
-from blb_migration.defs.event_files import kept_event_files
+from blb_migration.defs.asset_keys import build_asset_keys
 from blb_migration.defs.executor import is_one_process
-from blb_migration.defs.keys import build_asset_keys
+from blb_migration.defs.internals.event_files import kept_event_files
+from blb_migration.defs.internals.step_threads import cancel_on_interrupt
 from blb_migration.defs.observer import RunObserver
 from blb_migration.defs.run_notes import RunNotes
-from blb_migration.defs.step_threads import cancel_on_interrupt
 from blb_migration.errors import ConfigurationError
 from blb_migration.plan.project import Project
 
 if TYPE_CHECKING:
-    from blb_migration.migrate.context import Comparing, Loading, Migration
+    from blb_migration.migration import Comparing, Loading, Migration
     from blb_migration.postgres.connect import TargetConnector
-    from blb_migration.postgres.ledger_records import RunKind
+    from blb_migration.postgres.ledger.records import RunKind
     from blb_migration.sqlserver.connect import SourceConnector
 
 DIFFERENCES_VARIABLE = "BLB_DIFFERENCES"
@@ -133,7 +133,7 @@ class MigrationResource:
         Raises ConfigurationError when the run's databases are not configured.
         """
         from blb_migration.defs.loading import read_loading
-        from blb_migration.migrate.context import Migration, RunInfo
+        from blb_migration.migration import Migration, RunInfo
 
         tags = context.run.tags
         connectors = self.connect(_read_role(tags.get(CONNECTIONS_TAG, "main")))
@@ -205,7 +205,7 @@ def _build_keeping_connect(
 
 def read_comparing() -> Comparing:
     """How contents are compared, from the environment."""
-    from blb_migration.migrate.context import Comparing
+    from blb_migration.migration import Comparing
 
     folder = os.environ.get(DIFFERENCES_VARIABLE, "").strip()
     return Comparing(

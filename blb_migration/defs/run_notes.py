@@ -17,12 +17,12 @@ from blb_migration.defs.observer import RunObserver
 from blb_migration.errors import MigrationError, PreflightRefused
 
 if TYPE_CHECKING:
-    from blb_migration.migrate.context import Migration, ProgressEvent
-    from blb_migration.migrate.finish import RestoredConstraints
-    from blb_migration.migrate.preflight import PreflightResult
-    from blb_migration.migrate.table import TableLoad
+    from blb_migration.compare.run_checks import CheckResult
+    from blb_migration.load.finish import RestoredConstraints
+    from blb_migration.load.table import TableLoad
+    from blb_migration.migration import Migration, ProgressEvent
     from blb_migration.plan.build import TablePlan
-    from blb_migration.reconcile.checks import CheckResult
+    from blb_migration.preflight.stage import PreflightResult
     from blb_migration.report.sentences import Ending
 
 INTERRUPTED = "the run was interrupted"
@@ -34,8 +34,8 @@ class RunNotes(RunObserver):
     def __init__(
         self, tables: Sequence[TablePlan], listener: RunObserver, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        from blb_migration.migrate.progress import RunMeter
-        from blb_migration.migrate.rates import LogPace
+        from blb_migration.progress.rates import LogPace
+        from blb_migration.progress.run_meter import RunMeter
 
         self.meter = RunMeter(tables, clock)
         self.pace = LogPace(clock=clock)

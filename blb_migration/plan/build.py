@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
+from blb_migration.findings import Finding, Severity, sort_findings
 from blb_migration.model import Catalog, Table, TableName
 from blb_migration.plan.columns import (
     ColumnPlan,
@@ -20,12 +21,11 @@ from blb_migration.plan.columns import (
 )
 from blb_migration.plan.decisions import Decisions
 from blb_migration.plan.differences import find_column_differences
-from blb_migration.plan.findings import Finding, Severity, sort_findings
 from blb_migration.plan.key_differences import find_key_differences
 from blb_migration.plan.key_questions import find_key_questions
+from blb_migration.plan.key_totals import KeyTotal, build_key_totals
 from blb_migration.plan.match import TableMatch, match_tables
 from blb_migration.plan.order import Edge, LoadOrder, build_load_order
-from blb_migration.plan.totals import KeyTotal, build_key_totals
 from blb_migration.questions import KeyQuestion, Question
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from blb_migration.findings import Finding, Severity
 from blb_migration.model import Column, TableName
 from blb_migration.plan.decided_values import decide_values
 from blb_migration.plan.decisions import ColumnDecision
-from blb_migration.plan.findings import Finding, Severity
 from blb_migration.plan.match import TableMatch
 from blb_migration.plan.risks import build_questions
 from blb_migration.plan.target_names import build_cut_name, build_target_name
-from blb_migration.plan.types import Conversion, find_rule
 from blb_migration.questions import Question
+from blb_migration.types import Conversion, find_rule
 from blb_migration.value_decisions import DecidedColumn, ValueDecision
 
 

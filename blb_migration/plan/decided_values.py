@@ -12,12 +12,12 @@ import math
 import uuid
 from decimal import Decimal, InvalidOperation
 
+from blb_migration.findings import Finding, Severity
 from blb_migration.model import Column, ColumnType
 from blb_migration.plan.decisions import ColumnDecision, Replacement
-from blb_migration.plan.findings import Finding, Severity
 from blb_migration.plan.risks import build_questions, target_fraction_digits
-from blb_migration.plan.types import decimal_shape
 from blb_migration.questions import Question
+from blb_migration.types import decimal_shape
 from blb_migration.value_decisions import REPLACEMENT_CHARACTER, DecidedHazard, ValueDecision
 
 _KEYS: dict[str, str] = {

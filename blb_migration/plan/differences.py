@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from blb_migration.findings import Finding, Severity
 from blb_migration.plan.columns import ColumnPlan
-from blb_migration.plan.findings import Finding, Severity
 
 
 def find_column_differences(label: str, columns: Sequence[ColumnPlan]) -> Iterator[Finding]:

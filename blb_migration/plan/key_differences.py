@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from blb_migration.findings import Finding, Severity
 from blb_migration.model import ForeignKey, Index, Table, TableName
-from blb_migration.plan.findings import Finding, Severity
 from blb_migration.plan.match import TableMatch
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from blb_migration.findings import Finding, Severity
 from blb_migration.model import ForeignKey, Table, TableName
 from blb_migration.plan.columns import ColumnPlan
-from blb_migration.plan.findings import Finding, Severity
 from blb_migration.questions import KeyColumn, KeyQuestion, ReferenceQuestion, UniquenessQuestion
 from blb_migration.value_decisions import ValueDecision
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from blb_migration.findings import Finding, Severity
 from blb_migration.model import Catalog, Table, TableName
 from blb_migration.plan.decisions import Decisions, TableDecision
-from blb_migration.plan.findings import Finding, Severity
 from blb_migration.plan.target_names import NameStyle, build_cut_name, build_target_name
 
 

@@ -1,7 +1,7 @@
 """What the target could not hold of what the source's type allows: the questions preflight must ask.
 
 Pure functions over a pair of columns. No question is asked that the two types answer by themselves. The
-questions' SQL is in ``sqlserver/probes.py``, what their answers mean in ``migrate/value_findings.py``.
+questions' SQL is in ``sqlserver/probes.py``, what their answers mean in ``preflight/values.py``.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from blb_migration.model import Column, ColumnType
-from blb_migration.plan.types import NARROW_TYPES, UNICODE_TYPES, Conversion, decimal_shape, find_rule
 from blb_migration.questions import Question
+from blb_migration.types import NARROW_TYPES, UNICODE_TYPES, Conversion, decimal_shape, find_rule
 from blb_migration.value_decisions import ValueDecision
 
 # PostgreSQL's timestamp and time keep microseconds; SQL Server's go to 100 ns.

@@ -16,7 +16,7 @@ from blb_migration.model import Catalog, Table, TableName
 from blb_migration.postgres.catalog_columns import read_columns
 from blb_migration.postgres.catalog_constraints import TableConstraints, read_constraints, read_indexes
 from blb_migration.postgres.failures import target_errors
-from blb_migration.postgres.ledger_schema import LEDGER_SCHEMA
+from blb_migration.postgres.ledger.versions import LEDGER_SCHEMA
 from blb_migration.postgres.names import TargetConnection, qualified_definitions
 
 # reltuples is -1 for "never analysed" since PostgreSQL 14; before, 0 with no pages meant that.

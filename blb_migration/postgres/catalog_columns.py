@@ -9,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from blb_migration.model import Column, Computed, Identity, TableName
-from blb_migration.postgres.column_types import build_column_type
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.names import TargetConnection
+from blb_migration.postgres.type_modifiers import build_column_type
 
 # A domain may be declared over a domain: the chain is followed to the base type, whose modifier is
 # the innermost domain's (an outer one cannot have its own), and NOT NULL anywhere in it counts.

@@ -18,11 +18,11 @@ from psycopg import sql
 
 from blb_migration.errors import TargetError
 from blb_migration.model import Column, TableName
+from blb_migration.postgres.binary.blocks import COPY_HEADER, COPY_TRAILER
+from blb_migration.postgres.binary.rows import RowEncoder
 from blb_migration.postgres.failures import build_target_error, target_errors
 from blb_migration.postgres.names import TargetConnection, comma_separated, qualified_name
-from blb_migration.postgres.narrowing import build_guards
-from blb_migration.postgres.row_blocks import COPY_HEADER, COPY_TRAILER
-from blb_migration.postgres.row_encoding import RowEncoder
+from blb_migration.postgres.value_limits import build_guards
 
 # The end of the server's CONTEXT: "COPY users, line 1234, column email", its words in any language.
 # For binary input the "line" is the number of the row within the COPY, from 1.

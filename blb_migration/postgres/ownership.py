@@ -14,9 +14,9 @@ from psycopg import sql
 
 from blb_migration.model import Table, TableName
 from blb_migration.postgres.failures import target_errors
-from blb_migration.postgres.ledger import Ledger
-from blb_migration.postgres.ledger_ranges import read_range_xids
-from blb_migration.postgres.ledger_records import TableLoad
+from blb_migration.postgres.ledger.chunks import read_range_xids
+from blb_migration.postgres.ledger.ledger import Ledger
+from blb_migration.postgres.ledger.records import TableLoad
 from blb_migration.postgres.names import TargetConnection, qualified_name, quote_identifier
 
 FIRST_KEYS = 10

@@ -13,10 +13,16 @@ from psycopg import Copy, pq, sql
 from psycopg.abc import Buffer
 
 from blb_migration.model import Column, TableName
-from blb_migration.postgres.canonical import canonical_expression, canonical_json, needs_rewriting
+from blb_migration.postgres.binary.blocks import (
+    COPY_HEADER,
+    COPY_TRAILER,
+    RowBlock,
+    join_fields,
+    split_fields,
+)
+from blb_migration.postgres.binary.canonical import canonical_expression, canonical_json, needs_rewriting
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.names import TargetConnection, comma_separated, qualified_name
-from blb_migration.postgres.row_blocks import COPY_HEADER, COPY_TRAILER, RowBlock, join_fields, split_fields
 
 BLOCK_ROWS = 8192
 BLOCK_BYTES = 8 * 1024 * 1024

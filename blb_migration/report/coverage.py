@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from blb_migration.depths import DEPTHS
-from blb_migration.postgres.ledger_records import CheckResult
+from blb_migration.checks import DEPTHS
+from blb_migration.postgres.ledger.records import CheckResult
 from blb_migration.report.facts import TableFacts
 
 CONTENT = "content"

@@ -12,13 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 from blb_migration import __version__
-from blb_migration.depths import CHECK_NAMES
-from blb_migration.migrate.context import Migration
-from blb_migration.plan.findings import Finding, Severity, sort_findings
+from blb_migration.checks import CHECK_NAMES
+from blb_migration.compare.verdict import Verdict
+from blb_migration.findings import Finding, Severity, sort_findings
+from blb_migration.migration import Migration
 from blb_migration.postgres.connect import TargetConnector
-from blb_migration.postgres.ledger_history import RunSummary
-from blb_migration.postgres.ledger_records import FindingRecord, LeftBehindRecord, TableLoad
-from blb_migration.reconcile.verdict import Verdict
+from blb_migration.postgres.ledger.history import RunSummary
+from blb_migration.postgres.ledger.records import FindingRecord, LeftBehindRecord, TableLoad
 from blb_migration.report.coverage import describe_coverage, find_differences, iterate_comparisons
 from blb_migration.report.facts import (
     ReportFacts,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from blb_migration.migrate.context import Migration
-from blb_migration.postgres.ledger import Ledger
-from blb_migration.reconcile.verdict import read_verdict
+from blb_migration.compare.verdict import read_verdict
+from blb_migration.migration import Migration
+from blb_migration.postgres.ledger.ledger import Ledger
 from blb_migration.report.sentences import Ending
 
 

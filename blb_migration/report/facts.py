@@ -10,21 +10,21 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass, replace
 
+from blb_migration.compare.verdict import Verdict, read_verdict
 from blb_migration.errors import TargetError
-from blb_migration.migrate.context import Migration
+from blb_migration.migration import Migration
 from blb_migration.model import TableName
-from blb_migration.postgres import ledger_history
 from blb_migration.postgres.connect import TargetConnector
-from blb_migration.postgres.ledger import Ledger
-from blb_migration.postgres.ledger_history import RecordedRun, RunSummary
-from blb_migration.postgres.ledger_records import (
+from blb_migration.postgres.ledger import history as ledger_history
+from blb_migration.postgres.ledger.history import RecordedRun, RunSummary
+from blb_migration.postgres.ledger.ledger import Ledger
+from blb_migration.postgres.ledger.records import (
     CheckResult,
     DecisionRecord,
     FindingRecord,
     LeftBehindRecord,
     TableLoad,
 )
-from blb_migration.reconcile.verdict import Verdict, read_verdict
 
 HISTORY_LENGTH = 20
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from blb_migration.depths import DEPTHS
+from blb_migration.checks import DEPTHS
 from blb_migration.report import pictures
 from blb_migration.report.sentences import TABLE_STATUSES
 

@@ -1,6 +1,6 @@
 """The verdict in one sentence, and what to do next: words for people who do not know the tool.
 
-Pure functions of what was counted. Whether the target is equal is decided in ``reconcile.verdict``.
+Pure functions of what was counted. Whether the target is equal is decided in ``compare.verdict``.
 """
 
 from __future__ import annotations

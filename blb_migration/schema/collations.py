@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from blb_migration.findings import Severity
 from blb_migration.model import TableName
 from blb_migration.plan.decisions import Decisions
-from blb_migration.plan.findings import Severity
 from blb_migration.schema.drafts import DesignContext, NewCollation, TableDraft
 
 # ICU's comparison strength: level 2 ignores case, level 1 accents as well (Unicode TS 35, "ks").

@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from blb_migration.postgres.names import quote_text
 from blb_migration.schema.translation import NUMBERS, Translator, Untranslatable, Value
-from blb_migration.schema.values import as_boolean
+from blb_migration.schema.value_expressions import as_boolean
 
 ConditionTranslation = Callable[[Translator, Any], str]
 

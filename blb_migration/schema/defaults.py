@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from blb_migration.model import Column, ColumnType
 from blb_migration.postgres.names import quote_text
-from blb_migration.schema.expressions import parse_expression
+from blb_migration.schema.translate_expression import parse_expression
 from blb_migration.schema.translation import Untranslatable
 
 _LOCAL, _UTC, _INSTANT = "local clock", "UTC clock", "clock with its offset"

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from blb_migration.findings import Finding, Severity, sort_findings
 from blb_migration.model import Catalog, Column, Table, TableName, UniqueKey
 from blb_migration.plan.decisions import Decisions
-from blb_migration.plan.findings import Finding, Severity, sort_findings
 from blb_migration.plan.match import build_label, choose_target_table, find_table_decision
-from blb_migration.postgres.ledger_schema import LEDGER_SCHEMA
+from blb_migration.postgres.ledger.versions import LEDGER_SCHEMA
 from blb_migration.postgres.server_features import USUAL_SERVER, ServerFeatures
 from blb_migration.schema.collations import needed_collations, report_case
-from blb_migration.schema.columns import design_columns
+from blb_migration.schema.column_design import design_columns
 from blb_migration.schema.drafts import DesignContext, NewCollation, TableDraft
-from blb_migration.schema.foreign_keys import design_foreign_keys, find_unique_columns
-from blb_migration.schema.keys import design_checks, design_indexes, design_primary_key, design_unique_keys
-from blb_migration.schema.names import NameRegistry
+from blb_migration.schema.foreign_key_design import design_foreign_keys, find_unique_columns
+from blb_migration.schema.key_design import (
+    design_checks,
+    design_indexes,
+    design_primary_key,
+    design_unique_keys,
+)
+from blb_migration.schema.naming import NameRegistry
 
 
 @dataclass(frozen=True)

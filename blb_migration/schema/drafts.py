@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from blb_migration.findings import Finding, Severity
 from blb_migration.model import Column, Table, TableName
 from blb_migration.plan.decisions import Decisions, TableDecision
-from blb_migration.plan.findings import Finding, Severity
 from blb_migration.postgres.server_features import ServerFeatures
-from blb_migration.schema.names import NameRegistry
+from blb_migration.schema.naming import NameRegistry
 from blb_migration.schema.translation import ColumnPair, Scope, find_pair
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from blb_migration.schema.ddl import build_statements
 from blb_migration.schema.design import SchemaDesign
-from blb_migration.sqlserver.left_behind import SourceModule
+from blb_migration.sqlserver.other_objects import SourceModule
 
 SCHEMA_FILE = "schema.sql"
 LEFT_BEHIND_FILE = "left-behind.sql"

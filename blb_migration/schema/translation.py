@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from blb_migration.model import Column, ColumnType
-from blb_migration.plan.types import decimal_shape
+from blb_migration.types import decimal_shape
 
 Kind = Literal[
     "integer", "decimal", "money", "real", "float", "text", "boolean", "date", "timestamp", "uuid", "null",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from unittest.mock import patch
 
-from blb_migration.migrate.digesting import ReadDigester
-from blb_migration.postgres.ledger import Ledger
-from blb_migration.reconcile.content import compare_content
-from blb_migration.reconcile.sides import ComparedTable
+from blb_migration.compare.content import compare_content
+from blb_migration.compare.sides import ComparedTable
+from blb_migration.feed.digesting import ReadDigester
+from blb_migration.postgres.ledger.ledger import Ledger
 from blb_migration_tests.benchmarks.one_table import Outcome, load, open_pair
 
 

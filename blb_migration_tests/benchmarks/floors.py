@@ -16,8 +16,8 @@ from pathlib import Path
 
 from psycopg import sql
 
-from blb_migration.migrate.context import Migration
-from blb_migration.migrate.digesting import find_order
+from blb_migration.feed.digesting import find_order
+from blb_migration.migration import Migration
 from blb_migration.postgres.bulk_settings import read_bulk_settings
 from blb_migration.postgres.indexes import IndexDefinition, drop_keys, drop_secondary_indexes
 from blb_migration.postgres.names import TargetConnection, qualified_name, quote_identifier, quote_text

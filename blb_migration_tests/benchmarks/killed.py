@@ -16,10 +16,10 @@ from typing import Any
 
 import psycopg
 
-from blb_migration.migrate.context import Loading
-from blb_migration.migrate.table import load_table
+from blb_migration.compare.run_checks import run_check
+from blb_migration.load.table import load_table
+from blb_migration.migration import Loading
 from blb_migration.postgres.names import qualified_name
-from blb_migration.reconcile.checks import run_check
 from blb_migration_tests.benchmarks.one_table import Outcome, open_pair
 
 _POLL_SECONDS = 0.005

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from blb_migration.migrate.context import Loading, Migration, RunInfo
-from blb_migration.migrate.prepare import prepare_target
-from blb_migration.migrate.table import load_table
+from blb_migration.load.prepare import prepare_target
+from blb_migration.load.table import load_table
+from blb_migration.migration import Loading, Migration, RunInfo
 from blb_migration.plan.build import TablePlan
 from blb_migration.plan.decisions import parse_decisions
 from blb_migration.plan.project import Project

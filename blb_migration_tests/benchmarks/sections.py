@@ -21,8 +21,8 @@ import psycopg
 from psycopg import sql
 
 from blb_migration.model import Table
+from blb_migration.sandbox.emulator.tds.link import Link
 from blb_migration.sandbox.erp import SOURCE_DATABASE, create_target
-from blb_migration.sandbox.tds.link import Link
 from blb_migration.settings import SOURCE_VARIABLE, parse_source_url
 from blb_migration.sqlserver.catalog import read_catalog
 from blb_migration.sqlserver.connect import SourceConnector
@@ -294,7 +294,7 @@ def _is_able(title: str, work: Callable[[], Cost], row_count: int) -> bool:
 
 
 def _make_home(home: Path) -> Path:
-    from blb_migration.command.user_interface import INSTANCE_SETTINGS
+    from blb_migration.cli.ui import INSTANCE_SETTINGS
 
     home.mkdir()
     (home / "dagster.yaml").write_text(INSTANCE_SETTINGS, encoding="utf-8")

@@ -18,7 +18,7 @@ import psutil  # type: ignore[import-untyped]
 import psycopg
 
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
-from blb_migration.sandbox.tds.link import Link
+from blb_migration.sandbox.emulator.tds.link import Link
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.tds.link import Link
+from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.erp import SOURCE_DATABASE, create_source
-from blb_migration.sandbox.server import SqlServerStandIn
-from blb_migration.sandbox.tds.link import Link
-from blb_migration.sandbox.tsql import TsqlEngine
 from blb_migration_tests.benchmarks.shapes import SHAPES
 
 DATABASE = "BENCHMARK"

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from blb_migration.depths import CHECK_NAMES
-from blb_migration.migrate.context import Migration, RunInfo
+from blb_migration.checks import CHECK_NAMES
+from blb_migration.migration import Migration, RunInfo
 from blb_migration.plan.project import DEFAULT_PROJECT, load_project
 from blb_migration.postgres.connect import TargetConnector
 from blb_migration.settings import parse_source_url, parse_target_url
@@ -40,11 +40,11 @@ def bare_engine(source_url: str, target_url: str) -> Outcome:
 
 
 def _run_stages(migration: Migration, parts: dict[str, Any]) -> bool:
-    from blb_migration.migrate.finish import restore_constraints
-    from blb_migration.migrate.preflight import refuse_if_errors, run_preflight
-    from blb_migration.migrate.prepare import prepare_target
-    from blb_migration.migrate.table import load_table
-    from blb_migration.reconcile.checks import run_check
+    from blb_migration.compare.run_checks import run_check
+    from blb_migration.load.finish import restore_constraints
+    from blb_migration.load.prepare import prepare_target
+    from blb_migration.load.table import load_table
+    from blb_migration.preflight.stage import refuse_if_errors, run_preflight
     from blb_migration.report.document import build_report
 
     tables = migration.project.plan.tables

@@ -7,22 +7,23 @@ from pathlib import Path
 
 import pytest
 
+from blb_migration.compare import run_checks as checks
+from blb_migration.compare.run_checks import CheckResult, Comparison
 from blb_migration.defs.resource import ConnectionRole, Connectors
-from blb_migration.migrate import finish, preflight, prepare, table
-from blb_migration.migrate.context import Migration, ProgressListener, TableProgress
-from blb_migration.migrate.finish import RestoredConstraints
-from blb_migration.migrate.preflight import PreflightResult
-from blb_migration.migrate.prepare import PreparedTarget
-from blb_migration.migrate.table import TableLoad
+from blb_migration.findings import Finding
+from blb_migration.load import finish, prepare, table
+from blb_migration.load.finish import RestoredConstraints
+from blb_migration.load.prepare import PreparedTarget
+from blb_migration.load.table import TableLoad
+from blb_migration.migration import Migration, ProgressListener, TableProgress
 from blb_migration.model import Table
 from blb_migration.plan.build import TablePlan
 from blb_migration.plan.decisions import parse_decisions
-from blb_migration.plan.findings import Finding
 from blb_migration.plan.project import Project
 from blb_migration.postgres.connect import TargetConnector
-from blb_migration.postgres.ledger_records import ServerFacts
-from blb_migration.reconcile import checks
-from blb_migration.reconcile.checks import CheckResult, Comparison
+from blb_migration.postgres.ledger.records import ServerFacts
+from blb_migration.preflight import stage as preflight
+from blb_migration.preflight.stage import PreflightResult
 from blb_migration.report import document, ending
 from blb_migration.report.facts import ReportFacts, RunFacts
 from blb_migration.report.sentences import Ending

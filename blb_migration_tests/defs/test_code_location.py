@@ -15,8 +15,8 @@ from dagster._core.instance import InstanceRef
 from dagster._core.run_coordinator import QueuedRunCoordinator
 
 import blb_migration
-from blb_migration.command.user_interface import INSTANCE_SETTINGS
-from blb_migration.defs.build import build_defs
+from blb_migration.cli.ui import INSTANCE_SETTINGS
+from blb_migration.defs.assemble import build_defs
 from blb_migration.defs.jobs import read_time_zone
 from blb_migration.defs.resource import CONNECTIONS_TAG, connect_from_environment
 from blb_migration.errors import ConfigurationError
@@ -73,7 +73,7 @@ def test_the_code_location_loads_without_a_database_and_without_the_data_path() 
 
 def test_steps_are_forked_from_a_process_that_has_loaded_what_they_need_and_runs_no_thread() -> None:
     answer = load_in_subprocess(
-        "import threading\nimport blb_migration.defs.preload\n"
+        "import threading\nimport blb_migration.defs.internals.preload\n"
         "loaded = sorted({'psycopg', 'pyarrow', 'pgpq', 'mssql_python', 'duckdb'} & sys.modules.keys())\n"
         "answer = dict(loaded=loaded, threads=threading.active_count())"
     )
@@ -82,7 +82,7 @@ def test_steps_are_forked_from_a_process_that_has_loaded_what_they_need_and_runs
 
 def test_help_needs_no_dagster() -> None:
     answer = load_in_subprocess(
-        "import contextlib, io\nfrom blb_migration.cli import main\n"
+        "import contextlib, io\nfrom blb_migration.cli.main import main\n"
         "with contextlib.redirect_stdout(io.StringIO()): code = main(['--help'])\n"
         "answer = dict(code=code, dagster='dagster' in sys.modules)"
     )

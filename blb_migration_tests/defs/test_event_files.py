@@ -11,7 +11,7 @@ from dagster import DagsterInstance, instance_for_test
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from blb_migration.defs.event_files import kept_event_files
+from blb_migration.defs.internals.event_files import kept_event_files
 from blb_migration_tests.defs.stages import Stages
 from blb_migration_tests.defs.test_runs import build_rehearsal, run
 

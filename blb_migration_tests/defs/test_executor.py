@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blb_migration.defs import executor
-from blb_migration.defs.build import build_defs
+from blb_migration.defs.assemble import build_defs
 from blb_migration.defs.executor import (
     IN_PROCESS,
     MOST_AT_ONCE,

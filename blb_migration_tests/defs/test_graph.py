@@ -7,11 +7,11 @@ from dagster import AssetKey, Definitions, TableSchema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blb_migration.defs.build import build_defs
-from blb_migration.defs.keys import build_asset_keys
+from blb_migration.defs.assemble import build_defs
+from blb_migration.defs.asset_keys import build_asset_keys
 from blb_migration.errors import ConfigurationError
+from blb_migration.findings import Concern
 from blb_migration.model import ForeignKey, Table, TableName
-from blb_migration.plan.findings import Concern
 from blb_migration.plan.project import Project
 from blb_migration_tests.defs.stages import build_project, build_shop
 from blb_migration_tests.plan.catalogs import table

@@ -6,7 +6,7 @@ import pytest
 
 from blb_migration.defs.loading import read_loading
 from blb_migration.errors import ConfigurationError
-from blb_migration.migrate.context import Loading
+from blb_migration.migration import Loading
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from dagster import AssetKey, DagsterInstance
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blb_migration.defs.build import build_defs
+from blb_migration.defs.assemble import build_defs
 from blb_migration.defs.executor import IN_PROCESS, ExecutorChoice
 from blb_migration.defs.priorities import PRIORITY_TAG, measure_ways, rank_tables
 from blb_migration.defs.resource import MigrationResource

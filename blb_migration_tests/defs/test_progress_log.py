@@ -11,15 +11,15 @@ import pyarrow as pa
 import pytest
 from dagster import AssetKey, DagsterInstance, instance_for_test
 
-from blb_migration.defs.build import build_defs
+from blb_migration.defs.assemble import build_defs
 from blb_migration.defs.observer import RunObserver
 from blb_migration.defs.progress_log import build_progress_listener, log_whole_run
 from blb_migration.defs.resource import MigrationResource
 from blb_migration.defs.run_notes import RunNotes
-from blb_migration.migrate.context import Migration, PhaseBegun, ProgressListener, TableProgress
-from blb_migration.migrate.rates import LogPace
-from blb_migration.migrate.table import TableLoad
+from blb_migration.load.table import TableLoad
+from blb_migration.migration import Migration, PhaseBegun, ProgressListener, TableProgress
 from blb_migration.plan.build import TablePlan
+from blb_migration.progress.rates import LogPace
 from blb_migration_tests.chain import Chain
 from blb_migration_tests.defs.stages import Stages, build_shop, connect_to_nothing
 from blb_migration_tests.plan.catalogs import table as build_table
@@ -127,9 +127,9 @@ def test_progress_reported_by_the_threads_of_a_split_table_is_in_the_event_log(
             thread.join()
         return TableLoad(table.label, 1, 6, 6, 60, 50, 0.5, None)
 
-    monkeypatch.setattr("blb_migration.migrate.table.load_table", load_in_parts)
+    monkeypatch.setattr("blb_migration.load.table.load_table", load_in_parts)
     at_once = functools.partial(LogPace, shortest_seconds=0.0)
-    monkeypatch.setattr("blb_migration.migrate.rates.LogPace", at_once)
+    monkeypatch.setattr("blb_migration.progress.rates.LogPace", at_once)
     project = build_shop()
     definitions = build_defs(project, resource=MigrationResource(project, connect_to_nothing))
     result = definitions.resolve_job_def("rehearsal").execute_in_process(

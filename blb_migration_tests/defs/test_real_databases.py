@@ -17,10 +17,10 @@ from dagster import (
     define_asset_job,
 )
 
-from blb_migration.defs.build import build_defs
-from blb_migration.sandbox.results import SqlServerError
-from blb_migration.sandbox.server import SqlServerStandIn
-from blb_migration.sandbox.tds.faults import Fault
+from blb_migration.defs.assemble import build_defs
+from blb_migration.sandbox.emulator.results import SqlServerError
+from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration_tests.chain import Chain
 from blb_migration_tests.plan.catalogs import table
 

@@ -23,9 +23,9 @@ from dagster import (
     reconstructable,
 )
 
-from blb_migration.defs.build import build_defs
-from blb_migration.migrate.context import Migration
-from blb_migration.migrate.table import TableLoad, load_table
+from blb_migration.defs.assemble import build_defs
+from blb_migration.load.table import TableLoad, load_table
+from blb_migration.migration import Migration
 from blb_migration.plan.project import load_project, save_project
 from blb_migration_tests.chain import Chain
 from blb_migration_tests.plan.catalogs import table
@@ -107,7 +107,7 @@ def test_a_run_that_someone_stops_is_on_record_as_interrupted(
         threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
         time.sleep(30)
 
-    monkeypatch.setattr("blb_migration.migrate.table._replace_rows", wait)
+    monkeypatch.setattr("blb_migration.load.table._replace_rows", wait)
     assert not run(chain, instance, "articles")
     assert read_endings(chain) == [("interrupted", ["the run was interrupted"], True)]
 
@@ -121,7 +121,7 @@ def test_a_run_that_is_being_stopped_between_its_steps_is_on_record_as_interrupt
         instance.report_run_canceling(record)
         return load
 
-    monkeypatch.setattr("blb_migration.migrate.table.load_table", stop)
+    monkeypatch.setattr("blb_migration.load.table.load_table", stop)
     run(chain, instance, "articles")
     assert read_endings(chain) == [("interrupted", ["the run was interrupted"], True)]
 

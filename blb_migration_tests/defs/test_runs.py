@@ -25,15 +25,15 @@ from dagster import (
     reconstructable,
 )
 
-from blb_migration.defs import failures
-from blb_migration.defs.build import build_defs
+from blb_migration.checks import CHECK_NAMES
+from blb_migration.defs import step_failures
+from blb_migration.defs.assemble import build_defs
 from blb_migration.defs.in_process import build_run_id, run_in_process
 from blb_migration.defs.observer import RunObserver
 from blb_migration.defs.resource import MigrationResource
-from blb_migration.depths import CHECK_NAMES
 from blb_migration.errors import SourceUnreachable, TableFailed
-from blb_migration.migrate.context import Migration, RunInfo
-from blb_migration.plan.findings import Finding, Severity
+from blb_migration.findings import Finding, Severity
+from blb_migration.migration import Migration, RunInfo
 from blb_migration_tests.defs.stages import Stages, build_shop, connect_to_nothing
 
 PASSWORD = "hunter2"
@@ -182,7 +182,7 @@ def test_a_bug_is_not_tried_again_and_says_that_it_is_one(stages: Stages, instan
 def test_a_transient_error_is_tried_again(
     stages: Stages, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failures, "FIRST_RETRY_SECONDS", 0)
+    monkeypatch.setattr(step_failures, "FIRST_RETRY_SECONDS", 0)
     stages.load_errors = {"orders": [SourceUnreachable("mssql://h/db", found="refused") for _ in range(2)]}
     assert run(build_rehearsal(), instance).success
     assert stages.loads.count("orders") == 3
@@ -191,7 +191,7 @@ def test_a_transient_error_is_tried_again(
 def test_a_server_that_stays_away_fails_the_table_after_three_tries(
     stages: Stages, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failures, "FIRST_RETRY_SECONDS", 0)
+    monkeypatch.setattr(step_failures, "FIRST_RETRY_SECONDS", 0)
     stages.load_errors = {"orders": [SourceUnreachable("mssql://h/db", found="refused") for _ in range(9)]}
     heard = Heard()
     outcome = run_in_process(build_migration("migration"), heard)
@@ -261,7 +261,7 @@ def test_an_interrupt_ends_the_run_and_is_not_tried_again(
         raise AssertionError("the interrupt did not arrive")
 
     monkeypatch.setenv("BLB_EXECUTOR", "in_process")  # the others: test_threads_executor
-    monkeypatch.setattr("blb_migration.migrate.table.load_table", wait)
+    monkeypatch.setattr("blb_migration.load.table.load_table", wait)
     outcome = run_in_process(build_migration("migration"), RunObserver())
     assert outcome.is_interrupted
     assert not outcome.is_success

@@ -11,15 +11,15 @@ from collections.abc import Callable
 import pytest
 from dagster import DagsterInstance, JobDefinition, execute_job, instance_for_test, reconstructable
 
-from blb_migration.defs import failures
-from blb_migration.defs.build import build_defs
+from blb_migration.defs import step_failures
+from blb_migration.defs.assemble import build_defs
 from blb_migration.defs.executor import THREADS, ExecutorChoice
 from blb_migration.defs.in_process import run_in_process
 from blb_migration.defs.observer import RunObserver
 from blb_migration.defs.resource import MigrationResource
 from blb_migration.errors import SourceUnreachable, TableFailed
-from blb_migration.migrate.context import Migration
-from blb_migration.migrate.table import TableLoad
+from blb_migration.load.table import TableLoad
+from blb_migration.migration import Migration
 from blb_migration.plan.build import TablePlan
 from blb_migration.plan.project import Project
 from blb_migration_tests.defs.stages import Stages, build_project, build_shop, connect_to_nothing
@@ -72,7 +72,7 @@ def test_independent_tables_run_side_by_side_but_not_more_than_allowed(
             counts.append(counts[-1] - 1)
         return loaded
 
-    monkeypatch.setattr("blb_migration.migrate.table.load_table", load)
+    monkeypatch.setattr("blb_migration.load.table.load_table", load)
     with instance_for_test() as instance:
         is_success, steps = execute(build_wide_job, instance)
         [run] = instance.get_runs()
@@ -97,7 +97,7 @@ def test_a_table_that_fails_stops_its_descendants_alone(stages: Stages) -> None:
 def test_a_transient_error_is_tried_again_in_its_own_time(
     stages: Stages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failures, "FIRST_RETRY_SECONDS", 0.5)
+    monkeypatch.setattr(step_failures, "FIRST_RETRY_SECONDS", 0.5)
     unreachable = SourceUnreachable("mssql://h/db", found="refused")
     stages.load_errors = {"customers": [unreachable, unreachable]}
     with instance_for_test() as instance:
@@ -121,7 +121,7 @@ def test_an_interrupt_stops_every_running_step_and_is_not_tried_again(
 
     monkeypatch.setenv("BLB_EXECUTOR", THREADS)
     monkeypatch.setenv("BLB_MAX_CONCURRENT", "2")
-    monkeypatch.setattr("blb_migration.migrate.table.load_table", load)
+    monkeypatch.setattr("blb_migration.load.table.load_table", load)
     heard = Heard()
     outcome = run_in_process(build_migration("migration"), heard)
     assert outcome.is_interrupted

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from blb_migration.compare.run_checks import run_check
 from blb_migration.errors import PreflightRefused
-from blb_migration.migrate.finish import restore_constraints
-from blb_migration.migrate.prepare import prepare_target
-from blb_migration.migrate.scratch import on_scratch
-from blb_migration.migrate.table import load_table
+from blb_migration.load.finish import restore_constraints
+from blb_migration.load.prepare import prepare_target
+from blb_migration.load.scratch import on_scratch
+from blb_migration.load.table import load_table
 from blb_migration.postgres.fingerprint import schema_fingerprint
-from blb_migration.reconcile.checks import run_check
 from blb_migration_tests.chain import Chain
 
 # Closed under the target's foreign keys, so that all keys can come back.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from blb_migration.postgres.ledger import Ledger
-from blb_migration.reconcile.verdict import read_verdict
-from blb_migration.sandbox.server import SqlServerStandIn
+from blb_migration.compare.verdict import read_verdict
+from blb_migration.postgres.ledger.ledger import Ledger
+from blb_migration.sandbox.emulator.server import SqlServerStandIn
 from blb_migration_tests.chain import Chain
 
 READS = ("SELECT", "SET ", "WITH ", "DECLARE @")

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from blb_migration.migrate import source_findings
+from blb_migration.findings import Severity
 from blb_migration.model import Computed, Table, TableName
-from blb_migration.plan.findings import Severity
-from blb_migration.sandbox.tsql import TsqlEngine
+from blb_migration.preflight import source_access
+from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.zoo.declare import column, primary_key
 from blb_migration_tests.hazards.planting import NewChain, Row, columns, plant, table
 
@@ -140,7 +140,7 @@ def test_a_table_the_log_in_may_not_read_and_a_partial_view_are_found(
     secrets = table("secrets", *columns("id int not null"))
     planted = plant(new_chain(), ITEMS_TARGET + "CREATE TABLE secrets (id int)", (ITEMS, []), (secrets, []))
     engine.add_login("clerk", "Sandbox#1", denied_tables=["dbo.secrets"])
-    monkeypatch.setattr(source_findings, "may_read_everything", lambda _session: False)
+    monkeypatch.setattr(source_access, "may_read_everything", lambda _session: False)
     as_clerk = replace(
         planted, chain=replace(planted.chain, source_url=planted.chain.source_url.replace("sa:", "clerk:"))
     )

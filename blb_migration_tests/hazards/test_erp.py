@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from blb_migration.errors import ExitCode, PreflightRefused
-from blb_migration.plan.findings import Severity
+from blb_migration.findings import Severity
 from blb_migration.plan.project import DECISIONS_FILE, DEFAULT_PROJECT
 from blb_migration.report.document import build_report
 from blb_migration.sandbox.erp import create_target

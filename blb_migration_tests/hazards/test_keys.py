@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+from blb_migration.findings import Severity
 from blb_migration.model import Identity, Index, IndexColumn, UniqueKey
-from blb_migration.plan.findings import Severity
-from blb_migration.sandbox.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerStandIn
 from blb_migration.sandbox.zoo.declare import column
 from blb_migration_tests.chain import Chain
 from blb_migration_tests.hazards.planting import NewChain, Row, columns, plant, refers, table

@@ -7,10 +7,10 @@ import uuid
 import pytest
 
 from blb_migration.errors import SourceUnreachable, TableFailed
-from blb_migration.migrate.preflight import run_preflight
-from blb_migration.sandbox.results import SqlServerError
-from blb_migration.sandbox.server import SqlServerStandIn
-from blb_migration.sandbox.tds.faults import Fault
+from blb_migration.preflight.stage import run_preflight
+from blb_migration.sandbox.emulator.results import SqlServerError
+from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration.settings import parse_source_url
 from blb_migration.sqlserver.connect import SourceConnector
 from blb_migration_tests.hazards.planting import HEAD, NewChain, columns, plant, table

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from blb_migration.plan.findings import Severity
+from blb_migration.findings import Severity
 from blb_migration.sandbox.zoo.rows import Variant
 from blb_migration_tests.hazards.planting import NewChain, Row, columns, decide, plant, table
 

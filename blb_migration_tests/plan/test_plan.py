@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from blb_migration.findings import Severity
 from blb_migration.model import Catalog, Computed
 from blb_migration.plan.build import Plan, build_plan
 from blb_migration.plan.decisions import parse_decisions
-from blb_migration.plan.findings import Severity
 from blb_migration_tests.plan.catalogs import catalog, table
 
 

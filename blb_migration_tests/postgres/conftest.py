@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from blb_migration.postgres.connect import TargetConnector
-from blb_migration.postgres.ledger import Ledger
-from blb_migration.postgres.ledger_records import RunStart
+from blb_migration.postgres.ledger.ledger import Ledger
+from blb_migration.postgres.ledger.records import RunStart
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
 from blb_migration.settings import parse_target_url

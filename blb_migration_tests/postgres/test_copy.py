@@ -11,6 +11,7 @@ import pytest
 
 from blb_migration.errors import PreflightRefused, TargetError
 from blb_migration.model import TableName
+from blb_migration.postgres.binary.encoders import column_encoder, is_loadable_type
 from blb_migration.postgres.copy import (
     BinaryCopyWriter,
     CopyEncoder,
@@ -18,7 +19,6 @@ from blb_migration.postgres.copy import (
     empty_table,
     lock_table,
 )
-from blb_migration.postgres.encoders import column_encoder, is_loadable_type
 from blb_migration.postgres.names import TargetConnection
 from blb_migration_tests.postgres.tables import (
     column,

@@ -7,8 +7,8 @@ import pytest
 
 from blb_migration.model import Table
 from blb_migration.postgres.copy import empty_table
-from blb_migration.postgres.ledger import Ledger
-from blb_migration.postgres.ledger_records import LoadedTable
+from blb_migration.postgres.ledger.ledger import Ledger
+from blb_migration.postgres.ledger.records import LoadedTable
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.ownership import ForeignRows, find_foreign_rows, read_load_xid
 from blb_migration.postgres.sequences import set_sequence

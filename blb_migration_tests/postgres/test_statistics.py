@@ -6,9 +6,9 @@ import psycopg
 import pytest
 
 from blb_migration.errors import TableFailed
-from blb_migration.migrate.context import Migration
-from blb_migration.migrate.finish import restore_constraints
-from blb_migration.migrate.prepare import prepare_target
+from blb_migration.load.finish import restore_constraints
+from blb_migration.load.prepare import prepare_target
+from blb_migration.migration import Migration
 from blb_migration.model import Index, IndexColumn, TableName
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.statistics import analyze_table, find_invisible, vacuum_table
@@ -21,7 +21,7 @@ MOVES = table(
     *columns("id int not null", "place int not null", "note nvarchar(40)"),
     indexes=(Index("ix_place", (IndexColumn("place"),)),),
 )
-MANY = 21_000  # more than migrate.table.REBUILD_INDEXES_FROM_ROWS
+MANY = 21_000  # more than load.table.REBUILD_INDEXES_FROM_ROWS
 T = TableName("public", "t")
 MOVES_TARGET = TableName("public", "moves")
 CREATE_MOVES = """CREATE TABLE moves (id int PRIMARY KEY, place int NOT NULL, note varchar(40));

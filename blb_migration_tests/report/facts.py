@@ -6,10 +6,10 @@ import datetime
 from dataclasses import replace
 from typing import Any
 
-from blb_migration.depths import CHECK_NAMES
+from blb_migration.checks import CHECK_NAMES
 from blb_migration.model import TableName
-from blb_migration.postgres.ledger_history import RunSummary
-from blb_migration.postgres.ledger_records import CheckResult, FindingRecord, LoadedTable, TableLoad
+from blb_migration.postgres.ledger.history import RunSummary
+from blb_migration.postgres.ledger.records import CheckResult, FindingRecord, LoadedTable, TableLoad
 from blb_migration.report.document import compose
 from blb_migration.report.facts import ReportFacts, RunFacts, TableFacts
 from blb_migration.report.sentences import Ending

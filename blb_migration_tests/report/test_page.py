@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from blb_migration.postgres.ledger_records import DecisionRecord, LeftBehindRecord
+from blb_migration.postgres.ledger.records import DecisionRecord, LeftBehindRecord
 from blb_migration.report.facts import TableFacts
 from blb_migration.report.markdown import draw_text_timeline, summarise
 from blb_migration.report.page import make_visible, render_page

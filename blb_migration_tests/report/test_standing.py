@@ -11,17 +11,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from blb_migration.depths import CHECK_NAMES
+from blb_migration.checks import CHECK_NAMES
+from blb_migration.compare.verdict import read_verdict
 from blb_migration.errors import TargetError
-from blb_migration.migrate.context import Migration, RunInfo
-from blb_migration.migrate.prepare import ensure_run
+from blb_migration.load.prepare import ensure_run
+from blb_migration.migration import Migration, RunInfo
 from blb_migration.model import TableName
 from blb_migration.plan.build import Plan
 from blb_migration.postgres.connect import TargetConnector
-from blb_migration.postgres.ledger import Ledger
-from blb_migration.postgres.ledger_history import read_cutover_answer, read_table_standing
-from blb_migration.postgres.ledger_records import CheckResult, LoadedTable, RunKind
-from blb_migration.reconcile.verdict import read_verdict
+from blb_migration.postgres.ledger.history import read_cutover_answer, read_table_standing
+from blb_migration.postgres.ledger.ledger import Ledger
+from blb_migration.postgres.ledger.records import CheckResult, LoadedTable, RunKind
 from blb_migration.report.document import build_report, rebuild_report
 from blb_migration.report.ending import record_ending
 from blb_migration.report.sentences import Ending

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from blb_migration.sandbox.emulator.results import ResultSet, SqlSession
+from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.erp import ErpSample, create_source
-from blb_migration.sandbox.results import ResultSet, SqlSession
-from blb_migration.sandbox.tsql import TsqlEngine
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from blb_migration.cli import main
-from blb_migration.plan.findings import Severity
+from blb_migration.cli.main import main
+from blb_migration.findings import Severity
 from blb_migration.plan.project import load_project
 from blb_migration.postgres.catalog import read_catalog as read_target
 from blb_migration_tests.chain import Chain

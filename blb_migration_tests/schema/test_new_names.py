@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blb_migration.findings import Severity
 from blb_migration.model import Column, ColumnType, Index, IndexColumn, Table, TableName, UniqueKey
 from blb_migration.plan.build import build_plan
-from blb_migration.plan.findings import Severity
 from blb_migration.plan.target_names import MAX_NAME_BYTES, NameStyle, build_target_name
 from blb_migration.schema.ddl import build_statements
 from blb_migration.schema.design import build_design

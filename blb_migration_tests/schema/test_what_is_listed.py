@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from blb_migration.findings import Severity
 from blb_migration.model import (
     CheckConstraint,
     Column,
@@ -19,13 +20,12 @@ from blb_migration.model import (
     TableName,
     UniqueKey,
 )
-from blb_migration.plan.findings import Severity
 from blb_migration.postgres.server_features import USUAL_SERVER
 from blb_migration.schema.ddl import build_statements
 from blb_migration.schema.design import SchemaDesign, build_design
 from blb_migration.schema.script import render_left_behind, render_script
-from blb_migration.schema.types import render_created_types
-from blb_migration.sqlserver.left_behind import SourceModule
+from blb_migration.schema.type_design import render_created_types
+from blb_migration.sqlserver.other_objects import SourceModule
 from blb_migration_tests.schema.designs import COLLATION, codes, decisions, source_catalog
 
 INT = ColumnType("int")

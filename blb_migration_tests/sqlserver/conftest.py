@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from blb_migration.sandbox.server import SqlServerStandIn
-from blb_migration.sandbox.tsql import TsqlEngine
+from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.settings import SourceSettings, parse_source_url
 from blb_migration.sqlserver.connect import SourceConnector, SourceSession
 from blb_migration_tests.sqlserver.scripted import DATABASE, INT, PASSWORD, USER, Script, ScriptedEngine

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from blb_migration.model import ColumnType
-from blb_migration.sandbox.results import (
+from blb_migration.sandbox.emulator.results import (
     Message,
     Parameter,
     ResultColumn,

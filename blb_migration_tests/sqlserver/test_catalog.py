@@ -8,9 +8,9 @@ import pytest
 
 from blb_migration.errors import SourceError
 from blb_migration.model import ColumnType, Table
-from blb_migration.sandbox.results import SqlServerError
-from blb_migration.sandbox.server import SqlServerStandIn
-from blb_migration.sandbox.tds.faults import Fault
+from blb_migration.sandbox.emulator.results import SqlServerError
+from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration.settings import parse_source_url
 from blb_migration.sqlserver.catalog import (
     build_column_type,
@@ -19,8 +19,8 @@ from blb_migration.sqlserver.catalog import (
     read_unreadable_tables,
 )
 from blb_migration.sqlserver.connect import SourceConnector, SourceSession
-from blb_migration.sqlserver.left_behind import SourceModule, read_left_behind
-from blb_migration.sqlserver.totals import count_rows
+from blb_migration.sqlserver.other_objects import SourceModule, read_left_behind
+from blb_migration.sqlserver.table_metrics import count_rows
 from blb_migration_tests.sqlserver.conftest import CLERK
 from blb_migration_tests.sqlserver.scripted import BIT, INT, NAME, PASSWORD, Script
 from blb_migration_tests.sqlserver.workshop import COLLATION, MATERIALS, TABLES

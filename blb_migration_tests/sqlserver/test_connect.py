@@ -9,9 +9,9 @@ import traceback
 import pytest
 
 from blb_migration.errors import ExitCode, SourceError, SourceUnreachable
-from blb_migration.sandbox.results import SqlServerError
-from blb_migration.sandbox.server import SqlServerStandIn
-from blb_migration.sandbox.tds.faults import Fault
+from blb_migration.sandbox.emulator.results import SqlServerError
+from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration.settings import SourceSettings, parse_source_url
 from blb_migration.sqlserver.connect import SourceConnector, SourceSession
 from blb_migration_tests.sqlserver.conftest import ISOLATION_STATEMENT, SettingsMaker

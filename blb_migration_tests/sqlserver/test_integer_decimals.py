@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 
 from blb_migration.model import Column, ColumnType
-from blb_migration.sandbox.results import SqlServerError
-from blb_migration.sandbox.server import SqlServerStandIn
-from blb_migration.sandbox.tds.faults import Fault
+from blb_migration.sandbox.emulator.results import SqlServerError
+from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration.sandbox.zoo.rows import build_arrow
 from blb_migration.sqlserver.integer_decimals import build_integer_expressions, restore_decimals
 from blb_migration.sqlserver.read import read_batches

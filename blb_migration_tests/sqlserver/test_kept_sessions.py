@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from blb_migration.errors import SourceError
-from blb_migration.sandbox.server import SqlServerStandIn
-from blb_migration.sandbox.tds.faults import Fault
+from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration.sqlserver.connect import SourceConnector, SourceSession
 from blb_migration_tests.sqlserver.conftest import ISOLATION_STATEMENT, SettingsMaker
 from blb_migration_tests.sqlserver.scripted import INT, Script

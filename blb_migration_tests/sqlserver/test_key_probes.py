@@ -9,7 +9,7 @@ import pytest
 from blb_migration.errors import SourceError
 from blb_migration.model import Table, TableName
 from blb_migration.questions import KeyColumn, KeyQuestion, ReferenceQuestion, UniquenessQuestion
-from blb_migration.sandbox.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerStandIn
 from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.key_probes import answer_key_questions
 from blb_migration.value_decisions import ValueDecision

@@ -10,9 +10,9 @@ import pytest
 
 from blb_migration.errors import SourceError, TableFailed
 from blb_migration.model import Column, ColumnType
-from blb_migration.sandbox.results import SqlServerError
-from blb_migration.sandbox.server import SqlServerStandIn
-from blb_migration.sandbox.tds.faults import Fault
+from blb_migration.sandbox.emulator.results import SqlServerError
+from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration.sandbox.zoo.rows import build_arrow
 from blb_migration.sandbox.zoo.types import UTF8_COLLATION
 from blb_migration.sqlserver import read

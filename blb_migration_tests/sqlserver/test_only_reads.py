@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 
-from blb_migration.aggregates import Aggregate
+from blb_migration.metrics import Aggregate
 from blb_migration.questions import KeyColumn, Question, ReferenceQuestion, UniquenessQuestion
-from blb_migration.sandbox.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerStandIn
 from blb_migration.sqlserver.catalog import may_read_everything, read_catalog, read_unreadable_tables
-from blb_migration.sqlserver.connect import SourceSession
-from blb_migration.sqlserver.key_probes import answer_key_questions
-from blb_migration.sqlserver.key_ranges import (
+from blb_migration.sqlserver.chunk_keys import (
     are_ascending,
     build_key_range,
     read_clustered_column,
@@ -19,11 +17,13 @@ from blb_migration.sqlserver.key_ranges import (
     read_row_bounds,
     read_table_size,
 )
-from blb_migration.sqlserver.left_behind import read_left_behind
+from blb_migration.sqlserver.connect import SourceSession
+from blb_migration.sqlserver.key_probes import answer_key_questions
 from blb_migration.sqlserver.origin import read_origin
+from blb_migration.sqlserver.other_objects import read_left_behind
 from blb_migration.sqlserver.probes import answer_questions
 from blb_migration.sqlserver.read import KeyRange, read_batches
-from blb_migration.sqlserver.totals import count_rows, read_totals
+from blb_migration.sqlserver.table_metrics import count_rows, read_totals
 from blb_migration_tests.sqlserver.workshop import LOTS, MATERIALS
 
 READ = re.compile(r"\s*SELECT\b", re.IGNORECASE)

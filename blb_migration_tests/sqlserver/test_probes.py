@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from blb_migration.questions import Answer, Question
-from blb_migration.sandbox.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerStandIn
 from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.probes import answer_questions, build_condition
 from blb_migration.value_decisions import ValueDecision

@@ -9,9 +9,9 @@ import pytest
 
 from blb_migration.errors import SourceError
 from blb_migration.model import Column, ColumnType, TableName
-from blb_migration.sandbox.results import ResultColumn, SqlServerError
-from blb_migration.sandbox.server import SqlServerStandIn
-from blb_migration.sandbox.tds.faults import Fault
+from blb_migration.sandbox.emulator.results import ResultColumn, SqlServerError
+from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration.sqlserver.batch_sizes import (
     MAX_BATCH_ROWS,
     MAX_BUFFER_BYTES,

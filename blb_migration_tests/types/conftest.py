@@ -10,14 +10,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from blb_migration.migrate.context import Migration
-from blb_migration.migrate.prepare import prepare_target
+from blb_migration.compare.results import Comparison
+from blb_migration.compare.run_checks import run_check
+from blb_migration.load.prepare import prepare_target
+from blb_migration.migration import Migration
 from blb_migration.model import Table, TableName
-from blb_migration.reconcile.checks import run_check
-from blb_migration.reconcile.results import Comparison
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
-from blb_migration.sandbox.server import SqlServerStandIn
-from blb_migration.sandbox.tsql import TsqlEngine
+from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.zoo.declare import column, primary_key
 from blb_migration.sandbox.zoo.rows import build_arrow
 from blb_migration_tests.chain import Chain

@@ -77,7 +77,7 @@ CODE_PAGE_1252 = "".join(
     for code in range(1, 0x2123)
     if chr(code).encode("cp1252", "ignore") and chr(code).encode("cp1252").decode("cp1252") == chr(code)
 )
-# The stand-in keeps halves of surrogate pairs as these private characters (sandbox/tsql/surrogates.py).
+# The emulator keeps halves of surrogate pairs as these private characters (emulator/tsql/surrogates.py).
 _STAND_IN_S_OWN = "".join(map(chr, range(0x10F000, 0x10F800)))
 _UNICODE = st.characters(exclude_categories=["Cs"], exclude_characters="\0" + _STAND_IN_S_OWN)
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from blb_migration.sandbox.server import SqlServerStandIn
-from blb_migration.sandbox.tsql import TsqlEngine
+from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.zoo import Hazard, create_zoo, create_zoo_target
 from blb_migration_tests.chain import Chain
 from blb_migration_tests.conftest import LOG_IN, PASSWORD

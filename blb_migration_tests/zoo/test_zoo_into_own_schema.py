@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from blb_migration.cli import main
+from blb_migration.cli.main import main
 from blb_migration.plan.target_names import build_target_name
 from blb_migration_tests.chain import Chain
 from blb_migration_tests.zoo.cells import find_differences

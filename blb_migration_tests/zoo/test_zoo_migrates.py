@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
-from blb_migration.migrate.context import Migration
-from blb_migration.postgres.ledger import Ledger
-from blb_migration.reconcile.verdict import read_verdict
+from blb_migration.compare.verdict import read_verdict
+from blb_migration.migration import Migration
+from blb_migration.postgres.ledger.ledger import Ledger
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
-from blb_migration.sandbox.server import SqlServerStandIn
-from blb_migration.sandbox.tsql import TsqlEngine
+from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.zoo import create_zoo_target
 from blb_migration.sandbox.zoo.keys import BIGINT_LIMIT
 from blb_migration.sandbox.zoo.names import shorten

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from blb_migration.errors import PreflightRefused
-from blb_migration.migrate.preflight import PreflightResult, refuse_if_errors
-from blb_migration.plan.findings import Finding, Severity
+from blb_migration.findings import Finding, Severity
+from blb_migration.preflight.stage import PreflightResult, refuse_if_errors
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
-from blb_migration.sandbox.server import SqlServerStandIn
-from blb_migration.sandbox.tsql import TsqlEngine
+from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.zoo import Hazard, create_zoo_target
 from blb_migration.sandbox.zoo.names import LONGEST_NAME
 from blb_migration_tests.chain import Chain

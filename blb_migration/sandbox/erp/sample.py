@@ -2,7 +2,7 @@
 
 The order of making is the order in which later tables need earlier ones; the tables' own rooms are
 ``masters``, ``people``, ``products``, ``recipes``, ``purchasing``, ``quotes``, ``orders``,
-``production``, ``shop_floor`` and ``ledger``. Nothing is written anywhere from here.
+``production``, ``shop_floor`` and ``bookkeeping``. Nothing is written anywhere from here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from blb_migration.model import Table
 from blb_migration.sandbox.erp import (
-    ledger,
+    bookkeeping,
     masters,
     orders,
     people,
@@ -79,9 +79,9 @@ _MAKERS: tuple[Callable[[World], Rows], ...] = (
     purchasing.make_material_lots,
     shop_floor.make_production_lot_consumptions,
     purchasing.make_planned_orders,
-    ledger.make_accounts,
-    ledger.make_journal_entries,
-    ledger.make_journal_lines,
+    bookkeeping.make_accounts,
+    bookkeeping.make_journal_entries,
+    bookkeeping.make_journal_lines,
 )
 
 _REFERRED_TEXT = frozenset({"products", "routing_operations"})  # names that later tables repeat
@@ -119,7 +119,7 @@ class ErpSample:
             yield _finish(rows)
         a_few = int(world.generator("remaining").integers(5, 60))
         remaining = ROWS_PER_SCALE * self.scale - migrated_row_count + a_few
-        yield _finish(ledger.make_inventory_transactions(world, remaining))
+        yield _finish(bookkeeping.make_inventory_transactions(world, remaining))
 
 
 def _finish(rows: Rows) -> tuple[Table, pa.Table]:

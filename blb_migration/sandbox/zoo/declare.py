@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from blb_migration.model import Column, Computed, ForeignKey, Identity, Table, TableName, UniqueKey
-from blb_migration.sandbox.tsql.datatypes import is_text
-from blb_migration.sandbox.tsql.type_names import parse_type
+from blb_migration.sandbox.emulator.tsql.datatypes import is_text
+from blb_migration.sandbox.emulator.tsql.type_names import parse_type
 
 DATABASE_COLLATION = "SQL_Latin1_General_CP1_CI_AS"
 

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from blb_migration.model import Column, ColumnType, Table
-from blb_migration.sandbox.tsql.datatypes import family
+from blb_migration.sandbox.emulator.tsql.datatypes import family
 
 _SECOND_TICKS = 10_000_000
 _MINUTE_TICKS = 60 * _SECOND_TICKS

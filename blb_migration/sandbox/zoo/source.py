@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from blb_migration.model import Table, TableName
-from blb_migration.sandbox.tsql import TsqlEngine
-from blb_migration.sandbox.tsql.databases import Database
+from blb_migration.sandbox.emulator.tsql import TsqlEngine
+from blb_migration.sandbox.emulator.tsql.databases import Database
 from blb_migration.sandbox.zoo.declare import Exhibit
 from blb_migration.sandbox.zoo.hazards import PLANTINGS, Hazard
 from blb_migration.sandbox.zoo.keys import build_key_exhibits

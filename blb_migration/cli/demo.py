@@ -1,0 +1,91 @@
+"""``blb-migrate demo``: the sample ERP, migrated between two servers that live as long as the command.
+
+The one place outside ``sandbox/`` that knows the SQL Server stand-in. With ``--ui`` nothing is run:
+Dagster's web server opens on both databases, see ``user_interface.py``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from blb_migration.cli.discovery import Databases
+from blb_migration.cli.migrate import Order, carry_out
+from blb_migration.cli.outcome import refuse_unwritable
+from blb_migration.cli.terminal import build_console
+from blb_migration.cli.ui import refuse_used_port, serve_user_interface
+from blb_migration.errors import ConfigurationError, ExitCode
+from blb_migration.plan.project import DEFAULT_PROJECT, load_project
+from blb_migration.settings import parse_source_url, parse_target_url
+
+FOLDER = Path(".blb")  # below the current folder; in the clone, git ignores it
+REPORT_FILE = "demo-report.json"
+TARGET_DATABASE = "blb3d_erp"
+_LOG_IN = "sa"
+
+
+def demo(arguments: argparse.Namespace) -> ExitCode:
+    """Migrate the sample and print the outcome, or serve the UI until Ctrl-C."""
+    console = build_console()
+    if arguments.ui:
+        refuse_used_port(arguments.port)
+    else:
+        output = arguments.output or _make_folder() / REPORT_FILE
+        refuse_unwritable(output)
+    with running_sample(console, arguments.scale) as (source_url, target_url):
+        if arguments.ui:
+            folder = _make_folder().resolve() / "ui"
+            serve_user_interface(console, folder, arguments.port, source_url, target_url)
+        order = Order(
+            Databases(parse_source_url(source_url), parse_target_url(target_url)),
+            load_project(DEFAULT_PROJECT),
+            "migration",
+            output,
+            arguments.debug,
+        )
+        return carry_out(order, console)
+
+
+@contextmanager
+def running_sample(console: Console, scale: int) -> Iterator[tuple[str, str]]:
+    """Both servers with the ERP on both sides, as (source URL, target URL); gone after the block."""
+    try:
+        from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
+        from blb_migration.sandbox.emulator.server import SqlServerStandIn
+        from blb_migration.sandbox.emulator.tsql import TsqlEngine
+        from blb_migration.sandbox.erp import SOURCE_DATABASE, create_source, create_target
+    except ImportError as error:
+        raise ConfigurationError(
+            "the demo's servers",
+            found=f"{error.name} is not installed",
+            next_act="Run: pip install 'blb_migration[sandbox]'",
+        ) from None
+    console.print(f"Making a sample ERP at scale {scale}, for SQL Server's stand-in and PostgreSQL ...")
+    engine = TsqlEngine()
+    try:
+        password = secrets.token_urlsafe(18)
+        engine.add_login(_LOG_IN, password)
+        create_source(engine, scale)
+        with SqlServerStandIn(engine) as server, EmbeddedPostgres() as postgres:
+            target_url = postgres.create_database(TARGET_DATABASE)
+            create_target(target_url)
+            yield server.url(SOURCE_DATABASE, _LOG_IN, password), target_url
+    finally:
+        engine.close()
+
+
+def _make_folder() -> Path:
+    try:
+        FOLDER.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"folder {FOLDER.resolve()}",
+            found=f"it cannot be made ({error.strerror})",
+            next_act="Run the demo in a folder that may be written to",
+        ) from None
+    return FOLDER

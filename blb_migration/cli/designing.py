@@ -1,0 +1,61 @@
+"""What designing a target schema starts from: the source as it is now, the target where there is one."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass
+
+from blb_migration.model import Catalog
+from blb_migration.postgres import catalog as target_catalog
+from blb_migration.postgres.connect import TargetConnector
+from blb_migration.postgres.server_features import USUAL_SERVER, ServerFeatures, read_server_features
+from blb_migration.settings import TARGET_VARIABLE, read_source_settings, read_target_settings
+from blb_migration.sqlserver import catalog as source_catalog
+from blb_migration.sqlserver.connect import SourceConnector
+from blb_migration.sqlserver.other_objects import SourceModule, read_left_behind
+
+
+@dataclass(frozen=True)
+class SourceReading:
+    """The source's tables, what else it has, and what it did not tell."""
+
+    catalog: Catalog
+    modules: tuple[SourceModule, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TargetReading:
+    """The target's tables and abilities; no tables and a usual server where no target is named."""
+
+    catalog: Catalog
+    features: ServerFeatures
+
+
+def read_source(arguments: argparse.Namespace) -> SourceReading:
+    """Read the source of the command line or the environment.
+
+    Raises ConfigurationError, SourceUnreachable or SourceError.
+    """
+    return read_source_of(SourceConnector(read_source_settings(arguments.source_conn)))
+
+
+def read_source_of(source: SourceConnector) -> SourceReading:
+    """The same, of a source that is known already."""
+    with source.connect() as session:
+        catalog = source_catalog.read_catalog(session)
+        modules = read_left_behind(session)
+        return SourceReading(catalog, modules, tuple(session.notes))
+
+
+def read_target(arguments: argparse.Namespace) -> TargetReading:
+    """Read the target of the command line or the environment, if one is named there.
+
+    Raises ConfigurationError, TargetUnreachable or TargetError.
+    """
+    if not (arguments.target_conn or os.environ.get(TARGET_VARIABLE, "").strip()):
+        return TargetReading(Catalog("postgres", "", "", None, ()), USUAL_SERVER)
+    connector = TargetConnector(read_target_settings(arguments.target_conn))
+    with connector.connect() as connection:
+        return TargetReading(target_catalog.read_catalog(connection), read_server_features(connection))

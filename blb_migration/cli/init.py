@@ -1,0 +1,175 @@
+"""``blb-migrate init DIR``: a project for any database, with nothing decided and every question written down.
+
+Where the target has tables, the project is about those; where it has none, or no target is named,
+about the schema that ``blb-migrate schema`` would create.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from blb_migration.cli.designing import SourceReading, read_source, read_target
+from blb_migration.cli.terminal import build_console
+from blb_migration.errors import ConfigurationError, ExitCode
+from blb_migration.findings import Finding, Severity, sort_findings
+from blb_migration.model import Catalog, Table
+from blb_migration.plan.build import build_plan
+from blb_migration.plan.decisions import DecisionsFile, parse_decisions
+from blb_migration.plan.project import CATALOG_FILE, DECISIONS_FILE, Project, save_project
+from blb_migration.schema.design import SchemaDesign, build_design
+from blb_migration.schema.script import (
+    LEFT_BEHIND_FILE,
+    SCHEMA_FILE,
+    render_left_behind,
+    render_script,
+)
+
+_COMMENT_WIDTH = 110
+
+_OPTIONS = """
+# How the target's tables are made where it has none yet (docs/schema.md):
+# names: keep               # or lower, or snake (OrderLines becomes order_lines)
+# case_insensitive: report  # or citext, or icu: what becomes of columns that ignore letter case
+# xml: text                 # or xml, on a server that was built with libxml
+"""
+
+
+def init(arguments: argparse.Namespace) -> ExitCode:
+    """Write the project folder; refuses one that has decisions already."""
+    folder: Path = arguments.folder.expanduser()
+    if (folder / DECISIONS_FILE).exists():
+        raise ConfigurationError(
+            str(folder),
+            found=f"there is a project already: {DECISIONS_FILE}",
+            expected="a folder that is new, or has no project",
+            next_act="Name another folder, or run 'blb-migrate plan' to refresh the catalogs of this one",
+        )
+    write_new_project(arguments, folder, build_console())
+    return ExitCode.RECONCILED
+
+
+def write_new_project(arguments: argparse.Namespace, folder: Path, console: Console) -> Project:
+    """Read both databases and write a project about them into ``folder``; says what comes next.
+
+    Raises ConfigurationError when the folder cannot be written.
+    """
+    source = read_source(arguments)
+    target = read_target(arguments)
+    undecided = build_decisions(folder.resolve().name, source.catalog, target.catalog)
+    project = Project(folder, undecided, source.catalog, target.catalog)
+    design = None
+    if not _has_tables_of(source.catalog, target.catalog):
+        design = build_design(source.catalog, undecided.decisions, target.features)
+        planned = replace(target.catalog, tables=_merge(target.catalog, design.catalog))
+        decisions_file = build_decisions(folder.resolve().name, source.catalog, planned, design)
+        project = Project(folder, decisions_file, source.catalog, planned)
+    files = _write(project, source, design)
+    console.print(f"Wrote {', '.join(files)} in {folder.resolve()}", markup=False)
+    questions = sum(finding.severity is Severity.ERROR for finding in project.plan.findings)
+    console.print(f"{len(project.plan.tables)} tables, {questions} findings need a decision", markup=False)
+    for act in _next_acts(folder, is_designed=design is not None):
+        console.print(act, markup=False)
+    return project
+
+
+def build_decisions(
+    name: str, source: Catalog, target: Catalog, design: SchemaDesign | None = None
+) -> DecisionsFile:
+    """Decisions for two databases that nobody has decided on yet; ``name`` is what to call the project.
+
+    What is open stands in comments: the plan's errors, and with ``design`` what it could not carry over.
+    """
+    project = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "project"
+    default_schema, schemas = _guess_schemas(source, target, is_designed=design is not None)
+    head = (
+        f"# What a person decided about moving {_as_comment(source.database)} to PostgreSQL.\n"
+        "# Every key is explained in docs/decisions.md.\n"
+        f"project: {project}\n"
+        f"title: {_quote(f'{source.database}, SQL Server to PostgreSQL')}\n"
+        f"default_schema: {_quote(default_schema)}\n"
+        f"schemas: {json.dumps(schemas, ensure_ascii=False)}\n"
+    )
+    undecided = parse_decisions(head + "tables: {}\n", DECISIONS_FILE)
+    plan = build_plan(source, target, undecided.decisions)
+    findings = [finding for finding in plan.findings if finding.severity is Severity.ERROR]
+    if design is not None:
+        head += _OPTIONS
+        findings = [*findings, *(f for f in design.findings if f.severity is not Severity.NOTE)]
+    questions = _render_questions(sort_findings(findings))
+    if questions:
+        head += "\n# Open questions. Errors are to be answered under 'tables' before anything is loaded:\n"
+        head += "\n".join(questions) + "\n"
+    return parse_decisions(head + "\ntables: {}\n", DECISIONS_FILE)
+
+
+def _render_questions(findings: Sequence[Finding]) -> list[str]:
+    lines: list[str] = []
+    for finding in findings:
+        text = f"{finding.severity.value}: {_as_comment(str(finding))}"
+        wrapped = textwrap.wrap(text, _COMMENT_WIDTH, break_on_hyphens=False, break_long_words=False)
+        lines += [f"# {'  ' if number else '- '}{line}" for number, line in enumerate(wrapped)]
+    return lines
+
+
+def _has_tables_of(source: Catalog, target: Catalog) -> bool:
+    """Whether the target has a table of the same name as the source, in whatever schema."""
+    names = {table.name.name.lower() for table in source}
+    return any(table.name.name.lower() in names for table in target)
+
+
+def _merge(target: Catalog, design: Catalog) -> tuple[Table, ...]:
+    return tuple(sorted((*target.tables, *design.tables), key=lambda table: table.name))
+
+
+def _write(project: Project, source: SourceReading, design: SchemaDesign | None) -> list[str]:
+    files = {LEFT_BEHIND_FILE: render_left_behind(source.catalog.database, source.modules, source.notes)}
+    if design is not None:
+        files[SCHEMA_FILE] = render_script(design, source.modules, source.notes)
+    try:
+        save_project(project)
+        for name, text in files.items():
+            (project.folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(
+            f"project folder {project.folder}",
+            found=f"it cannot be written ({error.strerror})",
+            next_act="Name another folder",
+        ) from None
+    return [DECISIONS_FILE, CATALOG_FILE, *sorted(files)]
+
+
+def _next_acts(folder: Path, *, is_designed: bool) -> list[str]:
+    acts = [f"Read and answer the questions in {DECISIONS_FILE}. Then:"]
+    if is_designed:
+        acts.append(f"  blb-migrate schema --project {folder} --apply     creates the tables at the target")
+    acts.append(f"  blb-migrate --project {folder}                    migrates")
+    acts.append(f"  BLB_PROJECT={folder} dagster dev                  the same in the UI")
+    return acts
+
+
+def _guess_schemas(source: Catalog, target: Catalog, *, is_designed: bool) -> tuple[str, dict[str, str]]:
+    """dbo, or where it is empty the schema with most tables; and where it goes, if not there already."""
+    counts = Counter(table.name.schema for table in source)
+    default_schema = max(sorted(counts), key=lambda schema: (schema == "dbo", counts[schema]), default="dbo")
+    target_schemas = set() if is_designed else {table.name.schema.lower() for table in target}
+    missing = [schema for schema in sorted(counts) if schema.lower() not in target_schemas]
+    return default_schema, {schema: "public" for schema in missing if schema == default_schema}
+
+
+def _quote(text: str) -> str:
+    """A YAML scalar for any text: JSON's strings are YAML's."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _as_comment(text: str) -> str:
+    """One line of what YAML takes: names may hold control characters."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))

@@ -1,0 +1,160 @@
+"""``blb-migrate`` itself and ``blb-migrate reconcile``: a job of the graph, run in this process."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Collection
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+
+from rich.console import Console
+
+from blb_migration.cli.discovery import (
+    Databases,
+    describe_changes,
+    read_catalogs,
+    read_databases,
+    read_project,
+)
+from blb_migration.cli.outcome import (
+    build_failed_report,
+    build_run_report,
+    decide_exit_code,
+    describe_error,
+    print_report,
+    refuse_unwritable,
+    report_failures,
+)
+from blb_migration.cli.progress_lines import shown_progress
+from blb_migration.cli.terminal import build_console
+from blb_migration.errors import ConfigurationError, ExitCode, MigrationError
+from blb_migration.load.scratch import on_scratch
+from blb_migration.migration import Comparing, Migration, RunInfo
+from blb_migration.plan.build import Plan
+from blb_migration.plan.project import Project
+from blb_migration.postgres.ledger.records import RunKind
+from blb_migration.report.files import write_report
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for. ``labels`` and ``depths`` narrow a reconciliation to these.
+
+    ``creates_schema``: create the target's tables first, where it has none of them.
+    """
+
+    databases: Databases
+    project: Project
+    kind: RunKind
+    output: Path | None
+    is_debug: bool
+    labels: Collection[str] | None = None
+    depths: Collection[str] | None = None
+    rereads_source: bool = False
+    creates_schema: bool = False
+
+
+def migrate(arguments: argparse.Namespace) -> ExitCode:
+    """Run the whole graph, for a dry run onto scratch tables."""
+    order = _read_order(arguments, "dry_run" if arguments.dry_run else "migration")
+    if arguments.create_schema and arguments.dry_run:
+        raise ConfigurationError(
+            "--create-schema",
+            found="given together with --dry-run, which changes nothing",
+            expected="one of the two",
+            next_act="Run 'blb-migrate schema' to see what would be created",
+        )
+    return carry_out(replace(order, creates_schema=arguments.create_schema), build_console())
+
+
+def _create_schema(order: Order, console: Console) -> None:
+    from blb_migration.cli.schema import create_missing_schema
+
+    decisions = order.project.decisions_file.decisions
+    create_missing_schema(order.databases.source, order.databases.target, decisions, console)
+
+
+def reconcile(arguments: argparse.Namespace) -> ExitCode:
+    """Run the checks alone."""
+    order = _read_order(arguments, "reconcile")
+    order = replace(order, labels=arguments.tables, depths=arguments.depth, rereads_source=arguments.reread)
+    return carry_out(order, build_console())
+
+
+def _read_order(arguments: argparse.Namespace, kind: RunKind) -> Order:
+    refuse_unwritable(arguments.output)
+    return Order(read_databases(arguments), read_project(arguments), kind, arguments.output, arguments.debug)
+
+
+def carry_out(order: Order, console: Console) -> ExitCode:
+    """Run ``order``, print its outcome and write its report, whatever happens.
+
+    Raises MigrationError for what ends it before the first step, and KeyboardInterrupt.
+    """
+    from blb_migration.defs.in_process import build_run_id, run_in_process
+    from blb_migration.defs.loading import read_loading
+
+    run = RunInfo(build_run_id(), order.kind)
+    migration = Migration(
+        order.project,
+        order.databases.source,
+        order.databases.target,
+        run,
+        _read_comparing(order),
+        read_loading(),
+    )
+    try:
+        if order.creates_schema:
+            _create_schema(order, console)
+        live = order.project.with_catalogs(*read_catalogs(order.databases))
+        labels = None if order.labels is None else _find_labels(live.plan, order.labels)
+    except MigrationError as error:
+        if order.output is not None:
+            write_report(build_failed_report(migration, [describe_error(error)]), order.output)
+        raise
+    for change in describe_changes(order.project, live):
+        console.print(f"Not as in catalog.json, {change}; 'blb-migrate plan' refreshes it", markup=False)
+
+    migration = replace(migration, project=live)
+    with on_scratch(migration) if order.kind == "dry_run" else nullcontext(migration) as grounded:
+        with shown_progress(console, live.plan.tables) as record:
+            outcome = run_in_process(grounded, record, labels=labels, depths=order.depths)
+        report = build_run_report(grounded, record, is_interrupted=outcome.is_interrupted)
+    if outcome.is_interrupted:
+        if order.output is not None:
+            write_report(report, order.output)
+        raise KeyboardInterrupt
+    print_report(console, report, order.output)
+    report_failures(record, order.is_debug)
+    return decide_exit_code(record, report, needs_equality=labels is None and order.depths is None)
+
+
+def _read_comparing(order: Order) -> Comparing:
+    """The environment's, differences beside the report if they are to go nowhere else."""
+    from blb_migration.defs.resource import DIFFERENCES_VARIABLE, read_comparing
+
+    comparing = read_comparing()
+    if order.output is not None and not os.environ.get(DIFFERENCES_VARIABLE):
+        comparing = replace(comparing, differences_folder=order.output.resolve().parent / "differences")
+    return replace(comparing, rereads_source=comparing.rereads_source or order.rereads_source)
+
+
+def _find_labels(plan: Plan, wanted: Collection[str]) -> list[str]:
+    """The planned labels for names in any letter case, with or without the default schema."""
+    by_name = {label.lower(): label for label in plan.tables_by_label}
+    by_name |= {str(table.source.name).lower(): table.label for table in plan.tables}
+    labels = []
+    for name in wanted:
+        if name.lower() not in by_name:
+            nearest = get_close_matches(name.lower(), by_name, n=1)
+            raise ConfigurationError(
+                f"--tables {name}",
+                found="the plan has no such table",
+                expected=f"a table of the plan, such as {nearest[0]}" if nearest else "a table of the plan",
+                next_act="Correct the name; 'blb-migrate plan --check' lists the tables",
+            )
+        labels.append(by_name[name.lower()])
+    return labels

@@ -1,0 +1,106 @@
+"""``blb-migrate plan``: read both databases, show the plan, keep the catalogs in the project folder."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from blb_migration.cli.discovery import describe_changes, read_catalogs, read_databases
+from blb_migration.cli.init import write_new_project
+from blb_migration.cli.terminal import build_console
+from blb_migration.errors import ConfigurationError, ExitCode
+from blb_migration.findings import Severity, has_errors
+from blb_migration.plan.build import Plan
+from blb_migration.plan.decisions import read_decisions
+from blb_migration.plan.project import (
+    CATALOG_FILE,
+    DECISIONS_FILE,
+    DEFAULT_PROJECT,
+    Project,
+    load_project,
+    save_project,
+)
+from blb_migration.settings import read_project_folder
+
+_STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
+
+
+def plan(arguments: argparse.Namespace) -> ExitCode:
+    """Print the plan and write the project folder, a new one if it has no decisions; ``--check`` only prints.
+
+    ``--check`` ends with PREFLIGHT_REFUSED when something in the plan needs a decision.
+    """
+    console = build_console()
+    if arguments.project is not None and not arguments.check:
+        new_folder = Path(arguments.project).expanduser()
+        if not (new_folder / DECISIONS_FILE).exists():
+            print_plan(console, write_new_project(arguments, new_folder, console).plan)
+            return ExitCode.RECONCILED
+    databases = read_databases(arguments)
+    folder = read_project_folder(arguments.project) or DEFAULT_PROJECT
+    decisions_file = read_decisions(folder / DECISIONS_FILE)
+    source, target = read_catalogs(databases)
+    project = Project(folder, decisions_file, source, target)
+    print_plan(console, project.plan)
+    _print_changes(console, project)
+    if arguments.check:
+        return ExitCode.PREFLIGHT_REFUSED if has_errors(project.plan.findings) else ExitCode.RECONCILED
+    try:
+        save_project(project)
+    except OSError as error:
+        raise ConfigurationError(
+            f"project folder {folder}",
+            found=f"it cannot be written ({error.strerror})",
+            next_act="Name another folder with --project, or use --check to write nothing",
+        ) from None
+    console.print(f"Wrote {CATALOG_FILE} in {folder.resolve()}", markup=False)
+    return ExitCode.RECONCILED
+
+
+def print_plan(console: Console, plan: Plan) -> None:
+    """The tables in load order, what is left behind and why, and what needs a decision."""
+    tables = Table(title=f"Plan of {plan.project}", title_justify="left", box=None, pad_edge=False)
+    for heading in ("#", "level", "source", "target", "rows", "columns", "asks", "parents"):
+        tables.add_column(heading, justify="right" if heading in ("#", "level", "rows", "asks") else "left")
+    for number, table in enumerate(plan.tables, start=1):
+        rows = table.source.row_estimate
+        tables.add_row(
+            str(number),
+            str(table.level),
+            str(table.source.name),
+            str(table.target.name),
+            "" if rows is None else f"{rows:,}",
+            str(len(table.columns)),
+            str(len(table.questions)),
+            ", ".join(table.upstream),
+        )
+    console.print(tables)
+    if plan.left_behind:
+        left_behind = Table(title="\nLeft behind", title_justify="left", box=None, pad_edge=False)
+        left_behind.add_column("what")
+        left_behind.add_column("rows", justify="right")
+        left_behind.add_column("why")
+        for left in plan.left_behind:
+            rows = left.row_estimate
+            left_behind.add_row(left.subject, "" if rows is None else f"{rows:,}", left.reason)
+        console.print(left_behind)
+    if plan.findings:
+        console.print("\nFindings")
+        for finding in plan.findings:
+            console.print(
+                f"{finding.severity.value:<8}{finding}", style=_STYLES[finding.severity], markup=False
+            )
+    open_count = sum(finding.severity is Severity.ERROR for finding in plan.findings)
+    console.print(f"\n{len(plan.tables)} tables, {open_count} findings need a decision")
+
+
+def _print_changes(console: Console, project: Project) -> None:
+    known = None
+    with contextlib.suppress(ConfigurationError):  # no catalog.json yet, or one of another version
+        known = load_project(project.folder)
+    for change in describe_changes(known, project) if known is not None else ():
+        console.print(f"Since catalog.json was written, {change}", markup=False)

@@ -1,0 +1,107 @@
+"""What happened in a run, as its observer heard it: for the display and for the exit code.
+
+The report does not come from here: it reads the ledger in the target.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from blb_migration.defs.observer import RunObserver
+from blb_migration.errors import ExitCode, MigrationError, SourceError, TargetError
+from blb_migration.migration import LoadPhase, PhaseBegun, ProgressEvent
+from blb_migration.progress.rates import Clock
+from blb_migration.progress.run_meter import RunMeter
+
+if TYPE_CHECKING:
+    from blb_migration.compare.run_checks import CheckResult
+    from blb_migration.load.table import TableLoad
+    from blb_migration.plan.build import TablePlan
+    from blb_migration.preflight.stage import PreflightResult
+
+TableState = Literal[LoadPhase, "waiting", "checking", "equal", "not equal", "failed"]
+
+
+@dataclass
+class TableStanding:
+    """One table in the run; its figures are in the record's meter."""
+
+    label: str
+    state: TableState = "waiting"
+
+
+class RunRecord(RunObserver):
+    """Collects. ``tables`` are in load order."""
+
+    def __init__(self, tables: Sequence[TablePlan], clock: Clock = time.monotonic) -> None:
+        self.tables = {table.label: TableStanding(table.label) for table in tables}
+        self.meter = RunMeter(tables, clock)
+        self.preflight: PreflightResult | None = None
+        self.checks: list[CheckResult] = []
+        self.failures: list[tuple[str, BaseException]] = []
+        self._clock = clock
+        self._started_at = clock()
+
+    def preflight_finished(self, result: PreflightResult) -> None:
+        """Keep the findings, and what the source's statistics say now."""
+        self.preflight = result
+        self.meter.expect(result.row_estimates)
+
+    def table_started(self, label: str) -> None:
+        """The table is being loaded."""
+        self.tables[label].state = "loading"
+        self.meter.begin_table(label)
+
+    def table_progressed(self, event: ProgressEvent) -> None:
+        """The table has got further."""
+        self.meter.report(event)
+        if isinstance(event, PhaseBegun):
+            self.tables[event.label].state = event.phase
+
+    def table_loaded(self, load: TableLoad) -> None:
+        """The table is loaded; its checks come next."""
+        self.meter.end_table(load.label, load.rows_written, load.source_bytes)
+        self.tables[load.label].state = "checking"
+
+    def check_finished(self, result: CheckResult) -> None:
+        """One of the table's checks is done; one that differs decides."""
+        self.checks.append(result)
+        standing = self.tables[result.label]
+        if not result.passed:
+            standing.state = "not equal"
+            self.meter.give_up(result.label)
+        elif standing.state != "not equal":
+            standing.state = "equal"
+
+    def step_failed(self, step: str, error: BaseException) -> None:
+        """A table or a stage has failed."""
+        self.failures.append((step, error))
+        self.meter.give_up(step)
+        if step in self.tables:
+            self.tables[step].state = "failed"
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Since the run began."""
+        return self._clock() - self._started_at
+
+    @property
+    def errors(self) -> tuple[BaseException, ...]:
+        """What the steps failed with, in order."""
+        return tuple(error for _, error in self.failures)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the run's own events amount to; equality is decided by the ledger, not here."""
+        codes = [error.exit_code for error in self.errors if isinstance(error, MigrationError)]
+        for kind in (SourceError, TargetError):  # a side that fails explains whatever else failed
+            of_kind = [error.exit_code for error in self.errors if isinstance(error, kind)]
+            if of_kind:
+                return of_kind[0]
+        if codes:
+            return codes[0]
+        has_differences = any(not check.passed for check in self.checks)
+        return ExitCode.NOT_EQUAL if self.failures or has_differences else ExitCode.RECONCILED

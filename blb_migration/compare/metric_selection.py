@@ -1,0 +1,100 @@
+"""Which figures of a table are compared, and how each engine is asked for them.
+
+The project's own key totals, and for every column without being asked: the non-null count, and what
+its type allows exactly: sum, min and max of numbers, min and max of dates and times, total length of
+texts and binaries, true count of bits. Floats and keys without a common order are counted only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from blb_migration.metrics import Aggregate, AggregateKind
+from blb_migration.model import Column
+from blb_migration.plan.build import TablePlan
+from blb_migration.postgres import table_metrics as target_metrics
+from blb_migration.sqlserver import table_metrics as source_metrics
+from blb_migration.types import Conversion, find_rule
+from blb_migration.value_decisions import DecidedColumn, ValueDecision
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure, as either side is asked for it. ``is_key_total`` marks the project's own."""
+
+    name: str
+    source: Aggregate
+    target: Aggregate
+    is_key_total: bool = False
+
+
+def build_figures(table: TablePlan) -> tuple[Figure, ...]:
+    """All figures of a table: the count of rows first, the project's key totals next, then each column's.
+
+    A key total that is a column's plain sum stands once, as a key total.
+    """
+    figures = (
+        Figure("rows", Aggregate("count_rows"), Aggregate("count_rows")),
+        *_iterate_key_totals(table),
+        *(
+            figure
+            for column in table.columns
+            for figure in _iterate_column_figures(column.source, column.target, column.decisions)
+        ),
+        *(
+            figure
+            for pair in table.computed
+            for figure in _iterate_column_figures(pair.source, pair.target, inputs=pair.inputs)
+        ),
+    )
+    first_by_name: dict[str, Figure] = {}
+    for figure in figures:
+        first_by_name.setdefault(figure.name, figure)
+    return tuple(first_by_name.values())
+
+
+def _iterate_key_totals(table: TablePlan) -> Iterator[Figure]:
+    for total in table.key_totals:
+        kind: AggregateKind = "count_where" if total.source_column is None else "sum"
+        yield Figure(
+            total.name,
+            Aggregate(kind, total.source_column, total.source_where, total.decisions),
+            Aggregate(kind, total.target_column, total.target_where),
+            is_key_total=True,
+        )
+
+
+def _iterate_column_figures(
+    source: Column,
+    target: Column,
+    decisions: tuple[ValueDecision, ...] = (),
+    inputs: tuple[DecidedColumn, ...] = (),
+) -> Iterator[Figure]:
+    for kind in _comparable_kinds(source, target):
+        yield Figure(
+            f"{kind}({source.name})",
+            Aggregate(kind, source.name, decisions=decisions, inputs=inputs),
+            Aggregate(kind, target.name),
+        )
+
+
+def _comparable_kinds(source: Column, target: Column) -> Iterator[AggregateKind]:
+    """The kinds that mean the same on both sides of this pair of columns."""
+    yield "count_non_null"
+    rule = find_rule(source.type, target.type)
+    conversion = rule.conversion if rule is not None else None
+    if source_metrics.is_summable(source.type) and target_metrics.is_summable(target.type):
+        yield "sum"
+    keeps_order = conversion is not Conversion.DATE_TO_TIMESTAMP  # spelled differently on the two sides
+    if keeps_order and source_metrics.is_ordered(source.type) and target_metrics.is_ordered(target.type):
+        yield "min"
+        yield "max"
+    # XML is serialized anew and jsonb is stored in another form: their lengths mean nothing.
+    keeps_length = source.type.name not in ("xml", "sql_variant") and target.type.name not in ("jsonb", "xml")
+    if (
+        keeps_length
+        and source_metrics.is_measurable(source.type)
+        and target_metrics.is_measurable(target.type)
+    ):
+        yield "sum_length"

@@ -1,0 +1,63 @@
+"""Assembles the code location: one function, a fresh ``Definitions`` every time.
+
+Pure in the project and the environment's switches; no database is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from dagster import AssetSpec, DagsterInvalidDefinitionError, Definitions
+
+from blb_migration.defs.asset_checks import build_checks
+from blb_migration.defs.asset_keys import build_asset_keys
+from blb_migration.defs.executor import ExecutorChoice, build_executor, read_choice
+from blb_migration.defs.jobs import build_nightly_schedule, build_reconcile_job, build_rehearsal_job
+from blb_migration.defs.resource import RESOURCE_KEY, MigrationResource
+from blb_migration.defs.stage_assets import build_stage_assets
+from blb_migration.defs.table_assets import build_table_assets
+from blb_migration.errors import ConfigurationError
+from blb_migration.plan.project import DECISIONS_FILE, Project
+
+
+def build_defs(
+    project: Project,
+    *,
+    resource: MigrationResource | None = None,
+    reconciled_labels: Collection[str] | None = None,
+    reconciled_depths: Collection[str] | None = None,
+    executor: ExecutorChoice | None = None,
+) -> Definitions:
+    """The asset graph of ``project`` with its checks, jobs, schedule and resource.
+
+    ``resource`` replaces the one that reads the environment, ``executor`` the one chosen by size and
+    environment; ``reconciled_labels`` and ``reconciled_depths`` narrow the job ``reconcile`` to these
+    tables and depths. Raises
+    ConfigurationError for owners that Dagster does not take and for environment switches it does not
+    know.
+    """
+    keys = build_asset_keys(project.plan)
+    _refuse_bad_owners(project)
+    rehearsal = build_rehearsal_job()
+    return Definitions(
+        assets=[*build_stage_assets(keys.values()), *build_table_assets(project, keys)],
+        asset_checks=build_checks(project, keys),
+        jobs=[rehearsal, build_reconcile_job(keys, reconciled_labels, reconciled_depths)],
+        schedules=[build_nightly_schedule(rehearsal)],
+        resources={RESOURCE_KEY: (resource or MigrationResource(project)).as_definition()},
+        executor=build_executor(executor or read_choice(project.plan.tables_by_label)),
+    )
+
+
+def _refuse_bad_owners(project: Project) -> None:
+    for group, owners in project.decisions_file.decisions.owners.items():
+        for owner in owners:
+            try:
+                AssetSpec("owned", owners=[owner])
+            except DagsterInvalidDefinitionError:
+                raise ConfigurationError(
+                    f"{project.folder / DECISIONS_FILE}, owners.{group}",
+                    found=f"the owner {owner!r}",
+                    expected="an e-mail address, or team:name",
+                    next_act="Correct the owner",
+                ) from None

@@ -1,0 +1,256 @@
+"""The assets around the tables: preflight, target_prepared, constraints_restored, reconciliation_report.
+
+Each calls one stage. Preflight's findings travel to the others in Dagster's event log, so that they
+arrive whatever process runs a step, and in a re-execution too.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from dagster import (
+    AssetCheckResult,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetExecutionContext,
+    AssetKey,
+    AssetsDefinition,
+    JsonMetadataValue,
+    MaterializeResult,
+    MetadataValue,
+    asset,
+)
+
+from blb_migration.defs.asset_keys import (
+    CONSTRAINTS_RESTORED,
+    PREFLIGHT,
+    RECONCILIATION_REPORT,
+    TARGET_PREPARED,
+)
+from blb_migration.defs.asset_metadata import Metadata, build_finding_table, build_report_metadata
+from blb_migration.defs.resource import RESOURCE_KEY, MigrationResource
+from blb_migration.defs.step_failures import reported_failures
+from blb_migration.findings import Concern, Finding, Severity, has_errors
+
+if TYPE_CHECKING:
+    from blb_migration.migration import Migration
+    from blb_migration.postgres.ledger.records import ServerFacts
+    from blb_migration.preflight.stage import PreflightResult
+
+# Two groups, so that the graph of groups has no way back: the stages before the tables, and those after.
+GROUP_BEFORE = "prepare"
+GROUP_AFTER = "finish"
+_FINDINGS = "findings_json"
+_CONCERNS = {
+    Concern.READY: "Both databases can be read and loaded with the rights of the log-ins.",
+    Concern.CATALOGS: "Every table and column has its place in the target, or a decision.",
+    Concern.VALUES: "Every value fits the target's column, or a decision covers it.",
+    Concern.KEYS: "No row breaks a unique or a foreign key of the target.",
+}
+_FACTS = "servers_json"
+
+
+def build_stage_assets(table_keys: Iterable[AssetKey]) -> list[AssetsDefinition]:
+    """The four assets; ``constraints_restored`` waits for all tables."""
+    return [
+        _build_preflight(),
+        _build_target_prepared(),
+        _build_constraints_restored(table_keys),
+        _build_reconciliation_report(),
+    ]
+
+
+def _build_preflight() -> AssetsDefinition:
+    @asset(
+        key=PREFLIGHT,
+        kinds={"sqlserver", "postgres"},
+        description="Everything that can be found before a row is written: catalogs against the plan, "
+        "rights, values that would not fit. Errors refuse the migration.",
+        group_name=GROUP_BEFORE,
+        required_resource_keys={RESOURCE_KEY},
+        check_specs=[
+            AssetCheckSpec(concern.value, asset=PREFLIGHT, blocking=True, description=description)
+            for concern, description in _CONCERNS.items()
+        ],
+    )
+    def preflight(context: AssetExecutionContext) -> Iterator[MaterializeResult[None] | AssetCheckResult]:
+        from blb_migration.preflight.stage import refuse_if_errors
+
+        resource = _resource(context)
+        with reported_failures("preflight", resource.observer, context.retry_number):
+            result = _run_preflight(context, resource.open(context))
+        yield from _judge_concerns(result)
+        with reported_failures("preflight", resource.observer, context.retry_number):
+            refuse_if_errors(result)
+        yield MaterializeResult(metadata=_describe_preflight(result))
+
+    return preflight
+
+
+def _judge_concerns(result: "PreflightResult") -> Iterator[AssetCheckResult]:
+    """One check per concern, which fails if an error is among its findings."""
+    for concern in _CONCERNS:
+        findings = tuple(finding for finding in result.findings if finding.concern is concern)
+        yield AssetCheckResult(
+            check_name=concern.value,
+            asset_key=PREFLIGHT,
+            passed=not has_errors(findings),
+            severity=AssetCheckSeverity.ERROR,
+            metadata={"findings": build_finding_table(findings)},
+        )
+
+
+def _run_preflight(context: AssetExecutionContext, migration: "Migration") -> "PreflightResult":
+    """Run preflight and log its findings."""
+    from blb_migration.preflight.stage import run_preflight
+
+    result = run_preflight(migration)
+    _resource(context).observer.preflight_finished(result)
+    for finding in result.findings:
+        if finding.severity is Severity.ERROR:
+            context.log.error(str(finding))
+        elif finding.severity is Severity.WARNING:
+            context.log.warning(str(finding))
+    return result
+
+
+def _describe_preflight(result: "PreflightResult") -> Metadata:
+    severities = [finding.severity for finding in result.findings]
+    return {
+        "source_server": result.source_server,
+        "target_server": result.target_server,
+        "isolation": result.isolation,
+        "warnings": severities.count(Severity.WARNING),
+        "notes": severities.count(Severity.NOTE),
+        "rows_expected": sum(result.row_estimates.values()),
+        "findings": build_finding_table(result.findings),
+        _FINDINGS: MetadataValue.json([asdict(finding) for finding in result.findings]),
+        _FACTS: MetadataValue.json(asdict(result.facts)),
+    }
+
+
+def _build_target_prepared() -> AssetsDefinition:
+    @asset(
+        key=TARGET_PREPARED,
+        deps=[PREFLIGHT],
+        kinds={"postgres"},
+        description="The target is ready to be loaded: the load ledger is there, foreign keys between the "
+        "tables are recorded in it and set aside.",
+        group_name=GROUP_BEFORE,
+        required_resource_keys={RESOURCE_KEY},
+    )
+    def target_prepared(context: AssetExecutionContext) -> MaterializeResult[None]:
+        from blb_migration.load.prepare import prepare_target
+        from blb_migration.preflight.stage import refuse_if_errors
+
+        resource = _resource(context)
+        with reported_failures("target_prepared", resource.observer, context.retry_number):
+            migration = resource.open(context)
+            metadata = _read_preflight(context)
+            if metadata is None:  # this step alone was asked for; a target is never prepared unseen
+                result = _run_preflight(context, migration)
+                refuse_if_errors(result)
+                metadata = _describe_preflight(result)
+            facts = _parse_facts(metadata[_FACTS]) if _FACTS in metadata else None
+            prepared = prepare_target(migration, _parse_findings(metadata[_FINDINGS]), facts)
+        return MaterializeResult(
+            metadata={
+                "foreign_keys_set_aside": len(prepared.set_aside),
+                "set_aside": MetadataValue.md(
+                    "\n".join(f"- {name}" for name in prepared.set_aside) or "none"
+                ),
+            }
+        )
+
+    return target_prepared
+
+
+def _build_constraints_restored(table_keys: Iterable[AssetKey]) -> AssetsDefinition:
+    @asset(
+        key=CONSTRAINTS_RESTORED,
+        deps=list(table_keys),
+        kinds={"postgres"},
+        description="Every foreign key that was set aside is back, and proven by the target for every row.",
+        group_name=GROUP_AFTER,
+        required_resource_keys={RESOURCE_KEY},
+    )
+    def constraints_restored(context: AssetExecutionContext) -> MaterializeResult[None]:
+        from blb_migration.load.finish import restore_constraints
+
+        resource = _resource(context)
+        with reported_failures("constraints_restored", resource.observer, context.retry_number):
+            restored = restore_constraints(resource.open(context))
+        resource.observer.constraints_restored(restored)
+        return MaterializeResult(metadata={"brought_back": len(restored.brought_back)})
+
+    return constraints_restored
+
+
+def _build_reconciliation_report() -> AssetsDefinition:
+    @asset(
+        key=RECONCILIATION_REPORT,
+        deps=[CONSTRAINTS_RESTORED],
+        kinds={"postgres"},
+        description="What the load ledger in the target says of every table: rows, key totals, equal or not.",
+        group_name=GROUP_AFTER,
+        required_resource_keys={RESOURCE_KEY},
+    )
+    def reconciliation_report(context: AssetExecutionContext) -> MaterializeResult[None]:
+        from blb_migration.report.document import build_report
+        from blb_migration.report.ending import record_ending
+        from blb_migration.report.sentences import Ending
+
+        resource = _resource(context)
+        with reported_failures("reconciliation_report", resource.observer, context.retry_number):
+            migration = resource.open(context)
+            record_ending(migration, Ending.COMPLETED)
+            metadata = _read_preflight(context)
+            findings = _parse_findings(metadata[_FINDINGS]) if metadata is not None else ()
+            report = build_report(migration, findings)
+        return MaterializeResult(metadata=build_report_metadata(report))
+
+    return reconciliation_report
+
+
+def _resource(context: AssetExecutionContext) -> MigrationResource:
+    resource: MigrationResource = getattr(context.resources, RESOURCE_KEY)
+    return resource
+
+
+def _read_preflight(context: AssetExecutionContext) -> Metadata | None:
+    """What preflight said in this run or in the run it re-executes; None when it did not run there."""
+    event = context.instance.get_latest_materialization_event(PREFLIGHT)
+    run = context.run
+    if event is None or event.run_id not in (run.run_id, run.parent_run_id, run.root_run_id):
+        return None
+    materialization = event.asset_materialization
+    return materialization.metadata if materialization else None
+
+
+def _parse_findings(metadata: Any) -> tuple[Finding, ...]:
+    assert isinstance(metadata, JsonMetadataValue)
+    documents: Any = metadata.data
+    return tuple(
+        Finding(
+            **{
+                **document,
+                "severity": Severity(document["severity"]),
+                "first_keys": tuple(document["first_keys"]),
+            }
+        )
+        for document in documents
+    )
+
+
+def _parse_facts(metadata: Any) -> "ServerFacts":
+    from blb_migration.postgres.ledger.records import LeftBehindRecord, ServerFacts
+
+    assert isinstance(metadata, JsonMetadataValue)
+    document: Any = metadata.data
+    return ServerFacts(
+        source_server=document["source_server"],
+        target_server=document["target_server"],
+        isolation=document["isolation"],
+        notes=tuple(document["notes"]),
+        objects_left_behind=tuple(LeftBehindRecord(**item) for item in document["objects_left_behind"]),
+    )

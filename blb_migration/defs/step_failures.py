@@ -1,0 +1,59 @@
+"""From our errors to Dagster's: what a step's failure says, and whether it is worth another try.
+
+A transient error asks Dagster for another try, a permanent one fails the step at once. There is no
+``RetryPolicy`` on any step: Dagster applies one to interrupts too, so that a run that an operator
+terminates would start its step again. Errors that are nobody's fault but ours keep their traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dagster import DagsterExecutionInterruptedError, Failure, RetryRequested
+
+from blb_migration.defs.internals.step_threads import interruptible
+from blb_migration.defs.observer import RunObserver
+from blb_migration.errors import ExitCode, MigrationError
+
+MAX_RETRIES = 2
+FIRST_RETRY_SECONDS = 5  # and 10 for the second: a server that restarts is back within a minute
+
+
+@contextmanager
+def reported_failures(step: str, observer: RunObserver, retry_number: int) -> Iterator[None]:
+    """Turn what a step raises into a ``Failure`` that names cause, kind and exit code.
+
+    ``retry_number`` counts this step's tries before this one; the observer hears of a failure only
+    when there is no further try. Raises ``Failure``, or ``RetryRequested`` with the failure as cause.
+    """
+    try:
+        with interruptible():
+            yield
+    except MigrationError as error:
+        failure = _build_failure(error, error.exit_code, str(error), error.is_transient)
+        if error.is_transient and retry_number < MAX_RETRIES:
+            pause_seconds = FIRST_RETRY_SECONDS * 2**retry_number
+            raise RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=pause_seconds) from failure
+        observer.step_failed(step, error)
+        # Not chained: the message says it all, and a driver's own text may hold what ours masks.
+        raise failure from None
+    except (KeyboardInterrupt, DagsterExecutionInterruptedError):
+        observer.step_interrupted(step)
+        raise
+    except Exception as error:
+        observer.step_failed(step, error)
+        description = f"{type(error).__name__}: {error}. This is a bug in blb_migration, please report it."
+        raise _build_failure(error, ExitCode.NOT_EQUAL, description, is_transient=False) from error
+
+
+def _build_failure(error: Exception, exit_code: ExitCode, description: str, is_transient: bool) -> Failure:
+    return Failure(
+        description=description,
+        metadata={
+            "exit_code": int(exit_code),
+            "error_type": type(error).__name__,
+            "transient": is_transient,
+        },
+        allow_retries=False,
+    )

@@ -1,0 +1,161 @@
+"""Arrow batches as the source's driver delivers them become batches that the target's COPY takes.
+
+Every conversion is vectorised and either exact or an error: an Arrow cast that would lose a digit
+raises. The one declared loss, digits past the microsecond, happens in the reader and is counted by
+preflight. What may become what is decided in ``types.py``; this module only carries it out. What a
+person decided about values is applied on the way by ``decided.py``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from blb_migration.feed.decided import ArrayConverter, decide_after, decide_before
+from blb_migration.plan.columns import ColumnPlan
+from blb_migration.types import Conversion, decimal_shape
+from blb_migration.value_decisions import ValueDecision
+
+_INTEGER_TYPES = {"smallint": pa.int16(), "integer": pa.int32(), "bigint": pa.int64()}
+_FLOAT_TYPES = {"real": pa.float32(), "double precision": pa.float64()}
+# Conversions whose Arrow type does not depend on the columns' declarations.
+_FIXED_TYPES = {
+    Conversion.BOOLEAN: pa.bool_(),
+    Conversion.INTEGER_TO_BOOLEAN: pa.bool_(),
+    Conversion.TEXT: pa.large_string(),
+    Conversion.JSON: pa.large_string(),
+    Conversion.UUID_TO_TEXT: pa.large_string(),
+    Conversion.UUID: pa.binary(16),
+    Conversion.BINARY: pa.large_binary(),
+    Conversion.DATE: pa.date32(),
+    Conversion.TIME: pa.time64("us"),
+    Conversion.DATE_TO_TIMESTAMP: pa.timestamp("us"),
+    Conversion.TIMESTAMP: pa.timestamp("us"),
+    Conversion.INSTANT: pa.timestamp("us", tz="UTC"),
+}
+
+
+class BatchConverter:
+    """Converts the batches of one table; columns stay in the plan's order and take the target's names.
+
+    ``schema`` is the Arrow schema of what ``convert`` returns. ``rows_changed`` counts, by column and
+    decision, the rows that decisions have changed so far. What the driver itself changes (half a surrogate
+    pair) is marked by bool columns after the others, one for each of ``marked_columns``, where the reader
+    was asked for them; without them such rows are not counted.
+    """
+
+    def __init__(self, columns: Sequence[ColumnPlan]) -> None:
+        self._columns = tuple(columns)
+        self.marked_columns = tuple(column for column in columns if _replaced_by_driver(column) is not None)
+        self.rows_changed: Counter[tuple[ColumnPlan, ValueDecision]] = Counter()
+        self.schema = pa.schema([(column.target.name, build_arrow_type(column)) for column in columns])
+
+    def convert(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """One batch in the target's form, same rows in the same order.
+
+        Raises ValueError naming the source column when a value does not fit; preflight finds those
+        before the load, so that this is the last guard and not the first.
+        """
+        arrays = []
+        count = len(self._columns)
+        for column, mark in zip(self.marked_columns, batch.columns[count:], strict=False):
+            decision = _replaced_by_driver(column)
+            assert decision is not None
+            self.rows_changed[column, decision] += pc.sum(mark).as_py() or 0
+        for column, field, array in zip(self._columns, self.schema, batch.columns[:count], strict=True):
+            convert = _CONVERTERS.get(column.conversion, _cast)
+            try:
+                decided = decide_before(column, array, self.rows_changed)
+                converted = decide_after(column, convert(decided, field.type), self.rows_changed, convert)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                raise ValueError(
+                    f"column {column.source.name} ({column.source.type}) has a value that does not fit "
+                    f"{column.target.name} ({column.target.type}): {error}"
+                ) from None
+            arrays.append(converted)
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+
+def _replaced_by_driver(column: ColumnPlan) -> ValueDecision | None:
+    return next((decision for decision in column.decisions if decision.covers == "lone_surrogate"), None)
+
+
+def build_arrow_type(column: ColumnPlan) -> pa.DataType:
+    """The Arrow type in which a column's values reach the COPY encoder."""
+    if column.conversion in _FIXED_TYPES:
+        return _FIXED_TYPES[column.conversion]
+    target = column.target.type
+    if column.conversion in (Conversion.NUMERIC, Conversion.INTEGER_TO_NUMERIC):
+        # The target's own shape; an unconstrained numeric keeps the source's.
+        if target.precision is not None and target.precision <= 38:
+            return pa.decimal128(target.precision, target.scale or 0)
+        return pa.decimal128(*decimal_shape(column.source.type))
+    return _FLOAT_TYPES.get(target.name) or _INTEGER_TYPES[target.name]
+
+
+def _cast(array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
+    return array if array.type == arrow_type else array.cast(arrow_type, safe=True)
+
+
+def _integer_to_numeric(array: pa.Array, arrow_type: pa.Decimal128Type) -> pa.Array:
+    # Arrow casts an integer only to a decimal that has room for every value of the integer's type.
+    return array.cast(pa.decimal128(38, arrow_type.scale), safe=True).cast(arrow_type, safe=True)
+
+
+def _integer_to_boolean(array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
+    if array.null_count < len(array) and not 0 <= pc.min(array).as_py() <= pc.max(array).as_py() <= 1:
+        raise pa.ArrowInvalid("an integer other than 0 and 1 is neither false nor true")
+    return array.cast(arrow_type)
+
+
+def _truncate_to_microseconds(array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
+    """time64[ns] to time64[us], cutting off what is finer: the declared rule for time(7)."""
+    return array if array.type == arrow_type else array.cast(arrow_type, safe=False)
+
+
+# The value of each ASCII code as a hexadecimal digit; 255 where it is none.
+_HEX_VALUES = np.full(256, 255, dtype=np.uint8)
+for _digit, _characters in enumerate(zip("0123456789abcdef", "0123456789ABCDEF", strict=True)):
+    for _character in _characters:
+        _HEX_VALUES[ord(_character)] = _digit
+# Where the 16 bytes' high digits stand in 8-4-4-4-12 (RFC 9562, section 4); the low digit follows each.
+_UUID_HIGH_DIGITS = np.array([0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34])
+_UUID_TEXT_LENGTH = 36
+_UUID_TYPE = pa.binary(16)
+
+
+def uuid_text_to_bytes(array: pa.Array, arrow_type: pa.DataType = _UUID_TYPE) -> pa.Array:
+    """GUID texts (large_string) as 16-byte values in textual (RFC 9562) order; NULL stays NULL.
+
+    Raises pa.ArrowInvalid for anything that is not a GUID's text.
+    """
+    present = array.drop_null()
+    values = np.zeros((len(array), 16), dtype=np.uint8)
+    if len(present):
+        lengths = pc.unique(pc.binary_length(present)).to_pylist()
+        if lengths != [_UUID_TEXT_LENGTH]:
+            raise pa.ArrowInvalid(f"a GUID's text has {_UUID_TEXT_LENGTH} characters, found {lengths}")
+        offsets = np.frombuffer(present.buffers()[1], dtype=np.int64)
+        start = offsets[present.offset]
+        text = np.frombuffer(present.buffers()[2], dtype=np.uint8)[start:][: len(present) * _UUID_TEXT_LENGTH]
+        digits = _HEX_VALUES[text].reshape(-1, _UUID_TEXT_LENGTH)
+        high, low = digits[:, _UUID_HIGH_DIGITS], digits[:, _UUID_HIGH_DIGITS + 1]
+        if high.max() > 15 or low.max() > 15:
+            raise pa.ArrowInvalid("a GUID's text holds something else than hexadecimal digits")
+        values[np.asarray(array.is_valid())] = high << 4 | low
+    validity = pa.array(array.is_valid()).buffers()[1] if array.null_count else None
+    return pa.FixedSizeBinaryArray.from_buffers(
+        arrow_type, len(array), [validity, pa.py_buffer(values.tobytes())]
+    )
+
+
+_CONVERTERS: dict[Conversion, ArrayConverter] = {
+    Conversion.INTEGER_TO_NUMERIC: _integer_to_numeric,
+    Conversion.INTEGER_TO_BOOLEAN: _integer_to_boolean,
+    Conversion.TIME: _truncate_to_microseconds,
+    Conversion.UUID: uuid_text_to_bytes,
+}

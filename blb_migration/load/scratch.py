@@ -1,0 +1,62 @@
+"""A dry run's own ground: the whole migration onto scratch copies of the target's tables, then nothing.
+
+The copies have all the constraints of the originals, so what loads and reconciles here does so there.
+Nothing of a dry run stays in the target: its schemas go, and so do its lines in the ledger, or the
+ledger itself when the dry run was the first to need one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from blb_migration.errors import PreflightRefused
+from blb_migration.migration import Migration
+from blb_migration.plan.project import Project
+from blb_migration.postgres.ledger.forget import drop_ledger, forget_run
+from blb_migration.postgres.ledger.ledger import Ledger
+from blb_migration.postgres.names import TargetConnection
+from blb_migration.postgres.scratch_copies import SCRATCH_PREFIX, create_scratch_tables, drop_scratch_schemas
+
+
+@contextmanager
+def on_scratch(migration: Migration) -> Iterator[Migration]:
+    """The same migration onto scratch tables, which ``prepare_target`` makes and this block's end drops.
+
+    Read what is to be read from the ledger inside the block. Raises PreflightRefused when an unfinished
+    run has left the target without some of its foreign keys, and TargetError when the target cannot be
+    asked or cleaned.
+    """
+    with migration.target.connect() as connection:
+        ledger = Ledger(connection)
+        had_ledger = ledger.exists()
+        if had_ledger and (keys := ledger.pending_foreign_keys()):
+            raise PreflightRefused(
+                "dry run",
+                found=f"{len(keys)} foreign keys of the target are set aside by a run that did not finish",
+                expected="a target with all its foreign keys in place",
+                next_act="Finish that run (run blb-migrate again), then repeat the dry run",
+            )
+    scratch = replace(migration, project=replace(migration.project, scratch_prefix=SCRATCH_PREFIX))
+    try:
+        yield scratch
+    finally:
+        with migration.target.connect() as connection:
+            _discard(connection, scratch, had_ledger=had_ledger)
+
+
+def create_scratch(connection: TargetConnection, project: Project) -> None:
+    """Make the copies that ``project``'s plan loads into; leftovers of a killed dry run go first."""
+    originals = [table.target.name for table in project.plan_in_place.tables]
+    copies = [table.target for table in project.plan.tables]
+    create_scratch_tables(connection, list(zip(originals, copies, strict=True)))
+
+
+def _discard(connection: TargetConnection, scratch: Migration, *, had_ledger: bool) -> None:
+    with connection.transaction():
+        drop_scratch_schemas(connection, sorted({name.schema for name in scratch.project.plan.target_tables}))
+        if had_ledger:
+            forget_run(connection, scratch.run.run_id)
+        else:
+            drop_ledger(connection)

@@ -1,0 +1,1 @@
+"""PostgreSQL's binary row format: blocks of rows, encoders, canonical form, digest. Sends no statement."""

@@ -1,0 +1,177 @@
+"""The ledger's rows of key ranges: each is written, and set to finished, by one transaction. Loads nothing.
+
+A range's row is locked by the transaction that loads it, from before its first row is sent until it commits.
+So a process that is just dying cannot finish a range that another one loads.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from psycopg.types.json import Jsonb
+
+from blb_migration.errors import TargetError
+from blb_migration.postgres.binary.digest import TableDigest
+from blb_migration.postgres.failures import target_errors
+from blb_migration.postgres.names import TargetConnection
+
+_SUBJECT = "the target's ledger"
+_BUCKET = struct.Struct("<Hq16s")  # bucket, rows, sums
+
+
+@dataclass(frozen=True)
+class TableRange:
+    """One range of a split load; keys are the source's texts, None where it is open."""
+
+    range_no: int
+    first_key: str | None
+    before_key: str | None
+    is_finished: bool = False
+    loaded_by: int | None = None
+    rows_written: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+    rows_decided: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LoadedRange:
+    """What loading one range did. ``rows_decided`` counts the rows that each decision has changed."""
+
+    rows_written: int
+    bytes_read: int
+    bytes_written: int
+    rows_decided: Mapping[str, int]
+    digest: TableDigest
+    elapsed_seconds: float
+
+
+def record_ranges(
+    connection: TargetConnection, load_id: int, ends: Sequence[tuple[str | None, str | None]]
+) -> None:
+    """Record the ranges of a load as open, numbered from 1. Raises TargetError."""
+    with target_errors(_SUBJECT), connection.cursor() as cursor, cursor.copy(
+        "COPY blb_migration.table_ranges (load_id, range_no, first_key, before_key) FROM STDIN"
+    ) as copy:  # fmt: skip
+        for number, (first_key, before_key) in enumerate(ends, start=1):
+            copy.write_row((load_id, number, first_key, before_key))
+
+
+def read_ranges(connection: TargetConnection, load_id: int, *, locks: bool = False) -> tuple[TableRange, ...]:
+    """A load's ranges in their order; with ``locks``, after waiting for whoever is still loading one.
+
+    Raises TargetError, transient when that takes longer than the session's lock_timeout.
+    """
+    with target_errors(_SUBJECT):
+        rows = connection.execute(
+            (
+                "SELECT range_no, first_key, before_key, status = 'finished', loaded_by,"
+                " coalesce(rows_written, 0), coalesce(bytes_read, 0), coalesce(bytes_written, 0),"
+                " coalesce(rows_decided, '{}') FROM blb_migration.table_ranges WHERE load_id = %s"
+                f" ORDER BY range_no{' FOR UPDATE' if locks else ''}"
+            ).encode(),
+            (load_id,),
+        ).fetchall()
+    return tuple(TableRange(*row) for row in rows)
+
+
+def claim_range(connection: TargetConnection, load_id: int, range_no: int) -> bool:
+    """Lock a range for the open transaction, which will load it.
+
+    Its commit need not wait for the disk: rows and this record are lost together if the server crashes, and
+    the end of the load waits for all of them. False for a range that is finished. Raises TargetError when
+    the load was taken over by another.
+    """
+    with target_errors(_SUBJECT):
+        row = connection.execute(
+            "SELECT status, set_config('synchronous_commit', 'off', true) FROM blb_migration.table_ranges"
+            " WHERE load_id = %s AND range_no = %s FOR UPDATE",
+            (load_id, range_no),
+        ).fetchone()
+    if row is None:
+        raise TargetError(
+            f"range {range_no} of load {load_id}",
+            found="it is gone: another process took the table over",
+            next_act="Wait for the other run to end",
+        )
+    return bool(row[0] == "open")
+
+
+def finish_range(connection: TargetConnection, load_id: int, range_no: int, loaded: LoadedRange) -> None:
+    """Record a range as finished, in the transaction (and no savepoint) that wrote its rows.
+
+    Raises TargetError when it was not open any more.
+    """
+    with target_errors(_SUBJECT):
+        cursor = connection.execute(
+            "UPDATE blb_migration.table_ranges SET status = 'finished', finished_at = clock_timestamp(),"
+            " loaded_by = load_id, rows_written = %s, bytes_read = %s, bytes_written = %s,"
+            " rows_decided = %s, digest = %s, elapsed_seconds = %s,"
+            " load_xid = txid_current() %% 4294967296"
+            " WHERE load_id = %s AND range_no = %s AND status = 'open'",
+            (
+                loaded.rows_written,
+                loaded.bytes_read,
+                loaded.bytes_written,
+                Jsonb(dict(loaded.rows_decided)),
+                _pack(loaded.digest),
+                loaded.elapsed_seconds,
+                load_id,
+                range_no,
+            ),
+        )
+    if cursor.rowcount != 1:
+        raise TargetError(f"range {range_no} of load {load_id}", found="it was finished by another process")
+
+
+def read_merged_digest(connection: TargetConnection, load_id: int) -> TableDigest:
+    """The digest of all finished ranges together. Raises TargetError."""
+    merged = TableDigest()
+    with target_errors(_SUBJECT), connection.cursor(name="blb_range_digests") as cursor:
+        cursor.execute(
+            "SELECT digest FROM blb_migration.table_ranges WHERE load_id = %s AND digest IS NOT NULL",
+            (load_id,),
+        )
+        for (packed,) in cursor:
+            merged.merge(TableDigest.from_filled_buckets(list(_BUCKET.iter_unpack(packed))))
+    return merged
+
+
+def forget_digests(connection: TargetConnection, load_id: int) -> None:
+    """Drop the ranges' own digests, once that of the table is on record. Raises TargetError."""
+    with target_errors(_SUBJECT):
+        connection.execute(
+            "UPDATE blb_migration.table_ranges SET digest = NULL WHERE load_id = %s", (load_id,)
+        )
+
+
+def forget_ranges_before(connection: TargetConnection, load_id: int) -> None:
+    """Drop the ranges of the same table's earlier loads: none of their rows is left. Raises TargetError."""
+    with target_errors(_SUBJECT):
+        connection.execute(
+            "DELETE FROM blb_migration.table_ranges WHERE load_id IN ("
+            " SELECT older.load_id FROM blb_migration.table_loads AS this"
+            " JOIN blb_migration.table_loads AS older USING (table_schema, table_name)"
+            " WHERE this.load_id = %s AND older.load_id < this.load_id)",
+            (load_id,),
+        )
+
+
+def read_range_xids(connection: TargetConnection, load_id: int) -> tuple[list[int], int]:
+    """The transaction ids (32 bits) of a load's finished ranges, and how many rows they wrote.
+
+    Raises TargetError.
+    """
+    with target_errors(_SUBJECT):
+        rows = connection.execute(
+            "SELECT load_xid, rows_written FROM blb_migration.table_ranges"
+            " WHERE load_id = %s AND status = 'finished'",
+            (load_id,),
+        ).fetchall()
+    return [xid for xid, _ in rows], sum(row_count for _, row_count in rows)
+
+
+def _pack(digest: TableDigest) -> bytes:
+    return b"".join(_BUCKET.pack(*bucket) for bucket in digest.filled_buckets())

@@ -1,0 +1,157 @@
+"""What the ledger holds, as frozen values. No SQL: that is in ``ledger`` and ``versions``."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, field
+from typing import Literal
+
+from blb_migration.model import TableName
+
+RunKind = Literal["migration", "rehearsal", "reconcile", "cutover", "dry_run", "preflight"]
+LoadStatus = Literal["running", "finished", "failed"]
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """Who started what: known before anything is written.
+
+    ``source_identity`` says which database was read, without user or password; ``operator`` and
+    ``host`` are a person's log-in name and machine.
+    """
+
+    run_id: str
+    kind: RunKind
+    tool_version: str
+    plan_hash: str
+    project: str
+    source_identity: str
+    operator: str
+    host: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of this tool against the target; ``outcome`` None while it lasts or after a crash."""
+
+    start: RunStart
+    started_at: datetime.datetime
+    finished_at: datetime.datetime | None
+    outcome: str | None
+
+
+@dataclass(frozen=True)
+class PlannedTable:
+    """One table of a run's plan, in load order, and the checks it must pass to count as equal."""
+
+    label: str
+    table: TableName
+    source_table: TableName
+    group: str
+    column_count: int
+    required_checks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LeftBehindRecord:
+    """What the source has and the target does not get: a table, a column, a view, a trigger and so on.
+
+    ``row_count`` is the source's estimate for a table, None where there is nothing to count.
+    """
+
+    kind: str
+    subject: str
+    reason: str
+    row_count: int | None = None
+
+
+@dataclass(frozen=True)
+class ServerFacts:
+    """What preflight learned of both servers: versions, how the source is read, and what it would not say.
+
+    ``objects_left_behind`` are the source's views, procedures, triggers and the like.
+    """
+
+    source_server: str
+    target_server: str
+    isolation: str
+    notes: tuple[str, ...] = ()
+    objects_left_behind: tuple[LeftBehindRecord, ...] = ()
+
+
+@dataclass(frozen=True)
+class LoadedTable:
+    """What one table's load did, written in the transaction that did it.
+
+    ``next_sequence_value`` is the number that the sequence of ``sequence_column`` gives next;
+    None for tables without one. ``digest`` is of the rows' content, in hexadecimal, if taken.
+    """
+
+    rows_read: int
+    rows_written: int
+    bytes_written: int
+    elapsed_seconds: float
+    sequence_column: str | None = None
+    next_sequence_value: int | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True)
+class TableLoad:
+    """One attempt to load one table.
+
+    ``load_xid`` is the transaction id its rows carry in ``xmin`` (32 bits), None for no rows. What
+    ``loaded`` says exists only for finished loads, ``error`` only for failed ones. A load whose table was
+    split has a ``range_count``, and a transaction per range; ``resumed_from`` is the load it went on with.
+    """
+
+    load_id: int
+    run_id: str
+    table: TableName
+    source_table: TableName
+    status: LoadStatus
+    started_at: datetime.datetime
+    finished_at: datetime.datetime | None
+    loaded: LoadedTable | None
+    load_xid: int | None
+    error: str | None
+    range_count: int | None = None
+    resumed_from: int | None = None
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check of one table; ``load_id`` is the load whose rows were checked.
+
+    ``details`` must be JSON: expected, actual and the like.
+    """
+
+    run_id: str
+    load_id: int | None
+    table: TableName
+    check_name: str
+    passed: bool
+    plan_hash: str
+    details: dict[str, object] = field(default_factory=dict)
+    checked_at: datetime.datetime | None = None
+
+
+@dataclass(frozen=True)
+class FindingRecord:
+    """Something preflight found; ``details`` must be JSON: counts, keys, the decision that covers it."""
+
+    kind: str
+    severity: str
+    subject: str
+    message: str
+    details: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DecisionRecord:
+    """A decision that a person wrote down and that this run followed; it touches ``row_count`` rows."""
+
+    subject: str
+    decision: str
+    reason: str
+    row_count: int | None = None

@@ -1,0 +1,93 @@
+"""The ledger's record of how each table was defined before it was loaded; ``fingerprint`` reads the facts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from blb_migration.model import TableName
+from blb_migration.postgres.failures import target_errors
+from blb_migration.postgres.fingerprint import read_definitions
+from blb_migration.postgres.ledger.chunked_loads import read_unfinished_tables
+from blb_migration.postgres.ledger.dropped_keys import read_set_aside
+from blb_migration.postgres.names import TargetConnection
+
+_SUBJECT = "the target's ledger"
+# What our own load sets on purpose: a sequence takes over the source's step.
+_STEP_OF_SEQUENCE = 7
+
+_RECORD = """
+INSERT INTO blb_migration.table_definitions (table_schema, table_name, run_id, definitions)
+VALUES (%s, %s, %s, %s)
+ON CONFLICT (table_schema, table_name) DO UPDATE
+SET run_id = excluded.run_id, definitions = excluded.definitions, recorded_at = clock_timestamp()
+"""
+
+
+def record_definitions(connection: TargetConnection, run_id: str, tables: Sequence[TableName]) -> None:
+    """Record the tables as they are defined now, before anything of them is set aside.
+
+    Keys that an earlier run set aside and that are not back yet are recorded as they were then. What was
+    recorded of a table whose split load is not finished stands: its indexes are off. Raises TargetError.
+    """
+    unfinished = read_unfinished_tables(connection)
+    tables = [table for table in tables if table not in unfinished]
+    set_aside: dict[TableName, set[str]] = {}
+    for _, key in read_set_aside(connection):
+        set_aside.setdefault(key.table, set()).add(key.name)
+    rows = []
+    for table, definitions in read_table_definitions(connection, tables).items():
+        missing = _recall_constraints(connection, table, set_aside.get(table, set()))
+        rows.append((table.schema, table.name, run_id, sorted({*definitions, *missing})))
+    with target_errors(_SUBJECT), connection.cursor() as cursor:
+        cursor.executemany(_RECORD, rows)
+
+
+def _recall_constraints(connection: TargetConnection, table: TableName, names: set[str]) -> list[str]:
+    """The recorded facts of these constraints of a table."""
+    recorded = (read_recorded_definitions(connection, table) or ()) if names else ()
+    return [fact for fact in recorded if _names_constraint(json.loads(fact), names)]
+
+
+def _names_constraint(fact: Sequence[object], names: set[str]) -> bool:
+    return fact[0] == "constraint" and fact[2] in names
+
+
+def read_recorded_definitions(connection: TargetConnection, table: TableName) -> tuple[str, ...] | None:
+    """What was recorded of the table, or None. Raises TargetError."""
+    with target_errors(_SUBJECT):
+        row = connection.execute(
+            "SELECT definitions FROM blb_migration.table_definitions"
+            " WHERE table_schema = %s AND table_name = %s",
+            (table.schema, table.name),
+        ).fetchone()
+    return tuple(row[0]) if row else None
+
+
+def read_table_definitions(
+    connection: TargetConnection, tables: Sequence[TableName]
+) -> dict[TableName, tuple[str, ...]]:
+    """Each table's own definitions as they are now: a foreign key is its child's alone.
+
+    Raises TargetError.
+    """
+    by_printed_name: dict[str, list[str]] = {}
+    for definition in read_definitions(connection, tables):
+        fact = json.loads(definition)
+        if fact[0] == "sequence":
+            del fact[_STEP_OF_SEQUENCE]
+        by_printed_name.setdefault(fact[1], []).append(json.dumps(fact, ensure_ascii=False))
+    with target_errors("the target's catalog"):
+        printed = _print_names(connection, tables)
+    return {table: tuple(by_printed_name.get(printed[table], ())) for table in tables}
+
+
+def _print_names(connection: TargetConnection, tables: Sequence[TableName]) -> dict[TableName, str]:
+    """The tables' names as the server prints a regclass with no search path."""
+    names = [(table.schema, table.name) for table in tables]
+    rows = connection.execute(
+        "SELECT format('%%I.%%I', s, n) FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY t (s, n, i)"
+        " ORDER BY i",
+        ([schema for schema, _ in names], [name for _, name in names]),
+    ).fetchall()
+    return {table: row[0] for table, row in zip(tables, rows, strict=True)}

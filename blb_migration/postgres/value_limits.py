@@ -1,0 +1,88 @@
+"""Values that PostgreSQL would shorten without an error, found batch by batch before they are sent.
+
+Too many digits before a decimal point, a NULL in a NOT NULL column, a text too long: the server
+refuses those itself. It does not refuse, but cuts, in three cases: blanks beyond the length of a
+varchar(n) or char(n), fractional seconds beyond a timestamp(p) or time(p), and decimal digits beyond
+a numeric's scale. The first two depend on values and are found here, the third on types and is
+refused in ``encoders``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from blb_migration.errors import TargetError
+from blb_migration.model import Column, TableName
+from blb_migration.postgres.binary.buffers import read_numbers
+
+MICROSECOND_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class NarrowingGuard:
+    """The check of one column; ``offends`` gives a boolean array, true where a value would be cut.
+
+    Or None where a glance shows that none would be.
+    """
+
+    table: TableName
+    column: Column
+    offends: Callable[[Any], npt.NDArray[np.bool_] | None]
+
+    def check(self, values: Any, rows_before: int) -> None:
+        """Raise TargetError for the first value that does not fit; ``values`` is one Arrow array."""
+        is_cut = self.offends(values)
+        if is_cut is None or not is_cut.any():
+            return
+        position = int(is_cut.argmax())
+        raise TargetError(
+            f"column {self.table}.{self.column.name}",
+            found=f"row {rows_before + position + 1} of the load holds a value that {self.column.type} "
+            "would cut silently",
+            expected="values that fit the target's type",
+            next_act="Widen the target's column, or cover it by a decision in decisions.yaml",
+        )
+
+
+def build_guards(table: TableName, columns: tuple[Column, ...]) -> dict[int, NarrowingGuard]:
+    """The guards that ``columns`` need, by position; most columns need none."""
+    guards = {}
+    for position, column in enumerate(columns):
+        offends = _find_test(column)
+        if offends is not None:
+            guards[position] = NarrowingGuard(table, column, offends)
+    return guards
+
+
+def _find_test(column: Column) -> Callable[[Any], Any] | None:
+    target_type = column.type
+    if target_type.name in ("character varying", "character") and target_type.length is not None:
+        length = target_type.length
+        return lambda values: _is_longer(values, length)
+    if target_type.name.startswith(("timestamp ", "time ")) and target_type.scale is not None:
+        step_microseconds = 10 ** (MICROSECOND_DIGITS - target_type.scale)
+        if step_microseconds > 1:
+            return lambda values: _is_between_steps(values, step_microseconds)
+    return None
+
+
+def _is_longer(values: Any, length: int) -> npt.NDArray[np.bool_] | None:
+    # No text has more characters than bytes, and most columns hold nothing as long as they may.
+    longest = pc.max(pc.binary_length(values)).as_py()
+    if longest is None or longest <= length:
+        return None
+    is_longer: npt.NDArray[np.bool_] = read_numbers(pc.utf8_length(values)) > length
+    return is_longer
+
+
+def _is_between_steps(values: Any, step_microseconds: int) -> npt.NDArray[np.bool_]:
+    ticks = read_numbers(values.cast(pa.int64()))
+    is_between: npt.NDArray[np.bool_] = ticks % step_microseconds != 0
+    return is_between

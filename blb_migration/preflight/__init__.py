@@ -1,0 +1,1 @@
+"""Everything that would go wrong, found before a row is written: access, catalogs, values, keys."""

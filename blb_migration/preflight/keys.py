@@ -1,0 +1,49 @@
+"""Answers of the source about its keys become findings: duplicates and orphans in the target's eyes."""
+
+from __future__ import annotations
+
+from blb_migration.findings import Finding, Severity
+from blb_migration.plan.build import TablePlan
+from blb_migration.questions import KeyAnswer, ReferenceQuestion
+
+
+def describe_key_answer(table: TablePlan, answer: KeyAnswer) -> Finding | None:
+    """The finding an answer leads to; None when no row is concerned."""
+    if answer.row_count == 0:
+        return None
+    question = answer.question
+    columns = ", ".join(column.name for column in question.columns)
+    if isinstance(question, ReferenceQuestion):
+        return _describe_orphans(table, answer, question, columns)
+    return Finding(
+        "not_unique_at_target",
+        Severity.ERROR,
+        f"{table.label}.{columns}",
+        f"rows that are equal in what the target's unique {question.name} covers"
+        + (", letter case aside" if question.ignores_case else ""),
+        "make these values differ at the source, or give up the target's key",
+        row_count=answer.row_count,
+        first_keys=answer.first_keys,
+    )
+
+
+def _describe_orphans(
+    table: TablePlan, answer: KeyAnswer, question: ReferenceQuestion, columns: str
+) -> Finding:
+    parent = f"{question.referred_table.name} ({', '.join(c.name for c in question.referred_columns)})"
+    enforced = question.is_enforced
+    return Finding(
+        "orphans" if enforced else "orphans_carried",
+        Severity.ERROR if enforced else Severity.WARNING,
+        f"{table.label}.{columns}",
+        f"rows that refer to no row of {parent}, compared letter by letter and to the last space as "
+        + (
+            f"the target's foreign key {question.name} does"
+            if enforced
+            else f"PostgreSQL does; the source does not trust its foreign key {question.name}, the target "
+            "has none like it. They are carried as they are, nothing is deleted"
+        ),
+        "correct these rows at the source, or drop the target's foreign key" if enforced else None,
+        row_count=answer.row_count,
+        first_keys=answer.first_keys,
+    )

@@ -1,0 +1,99 @@
+"""What on the target stands in the way of a load, or will be set aside for it. Only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from blb_migration.findings import Finding, Severity
+from blb_migration.plan.build import TablePlan
+from blb_migration.plan.project import Project
+from blb_migration.postgres.ledger.ledger import Ledger
+from blb_migration.postgres.names import TargetConnection
+from blb_migration.postgres.ownership import ForeignRows, find_foreign_rows, is_cut_over
+from blb_migration.postgres.traits import TableTraits, read_table_traits
+
+
+def find_target_obstacles(connection: TargetConnection, project: Project) -> Iterator[Finding]:
+    """Everything about the target's tables that refuses a load or changes what it does."""
+    ledger = Ledger(connection)
+    if is_cut_over(ledger):
+        yield Finding(
+            "target_is_live",
+            Severity.ERROR,
+            "target",
+            "it was cut over and is live; a load would remove what its users have entered since",
+            "load into another database",
+        )
+        return
+    known = project.target.tables_by_name
+    tables = [table for table in project.plan_in_place.tables if table.target.name in known]
+    traits = read_table_traits(connection, [table.target.name for table in tables])
+    for table in tables:
+        own = traits.get(table.target.name)
+        if own is None:
+            continue
+        yield from _judge_rights(table, own)
+        if own.is_loadable:
+            foreign = find_foreign_rows(connection, table.target, ledger)
+            yield from _judge_rows(table, foreign)
+
+
+def _judge_rights(table: TablePlan, own: TableTraits) -> Iterator[Finding]:
+    if not (own.is_owner and own.is_loadable):
+        yield Finding(
+            "target_table_not_ours_to_load",
+            Severity.ERROR,
+            table.label,
+            f"the target's user neither owns {own.name} nor may do all a load needs",
+            "connect as the owner of the tables, or as a member of the owning role",
+        )
+    if own.has_row_security and own.forces_row_security:
+        yield Finding(
+            "row_security_forced",
+            Severity.ERROR,
+            table.label,
+            "row security is forced on the owner too; COPY does not work under it",
+            "ALTER TABLE ... NO FORCE ROW LEVEL SECURITY for the time of the migration",
+        )
+    if own.enabled_triggers:
+        yield Finding(
+            "triggers_disabled_for_the_load",
+            Severity.NOTE,
+            table.label,
+            f"its triggers do not fire for loaded rows: {', '.join(own.enabled_triggers)}",
+        )
+    if own.children and not own.is_partitioned:
+        yield Finding(
+            "table_has_inheriting_tables",
+            Severity.ERROR,
+            table.label,
+            f"other tables inherit from it, emptying it would empty them: {', '.join(own.children)}",
+            "detach them (ALTER TABLE ... NO INHERIT) for the time of the migration",
+        )
+
+
+def _judge_rows(table: TablePlan, foreign: ForeignRows) -> Iterator[Finding]:
+    if foreign.row_count:
+        decided = table.replace_rows is not None
+        yield Finding(
+            "target_rows_not_ours",
+            Severity.WARNING if decided else Severity.ERROR,
+            table.label,
+            "the target table holds rows that this tool did not load"
+            + (f"; they will be removed by decision: {table.replace_rows}" if decided else ""),
+            None
+            if decided
+            else "move these rows away yourself, or decide: "
+            f"tables: {{{table.label}: {{replace_rows: the reason}}}}",
+            row_count=foreign.row_count,
+            first_keys=foreign.first_keys,
+        )
+    elif foreign.updated_count:
+        yield Finding(
+            "target_rows_changed_since_the_load",
+            Severity.WARNING,
+            table.label,
+            "rows that this tool loaded were changed on the target since; loading again undoes that",
+            row_count=foreign.updated_count,
+            first_keys=foreign.first_keys,
+        )

@@ -1,0 +1,105 @@
+"""Answers of the source about its values become findings: what does not fit, how many, where, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from blb_migration.findings import Finding, Severity
+from blb_migration.plan.build import TablePlan
+from blb_migration.plan.columns import ColumnPlan
+from blb_migration.plan.risks import TARGET_FRACTION_DIGITS
+from blb_migration.questions import Answer, QuestionKind
+
+_CORRECT = "correct these rows at the source"
+_WIDEN = "widen the target's column, or correct these rows at the source"
+
+_MESSAGES: dict[QuestionKind, tuple[str, str]] = {
+    "is_null": ("NULL at the source, the target's {target} is NOT NULL", _CORRECT),
+    "decimal_finer_than": ("{source} holds more digits after the point than {target_type} keeps", _WIDEN),
+    "decimal_outside": ("{source} holds numbers too large for {target_type}", _WIDEN),
+    "integer_outside": ("{source} holds values outside what {target_type} can hold", _WIDEN),
+    "text_longer_than": ("{source} holds texts longer than {target_type}", _WIDEN),
+    "fraction_finer_than": ("{source} holds fractions of a second finer than {target_type} keeps", _WIDEN),
+    "contains_nul": ("texts with the character U+0000, which PostgreSQL cannot store", _CORRECT),
+    "lone_surrogate": ("texts with half a surrogate pair, which is not valid Unicode", _CORRECT),
+    "not_json": ("texts that are not JSON, the target's {target} is {target_type}", _CORRECT),
+    "ends_in_space": (
+        "values of a key that end in spaces: equal to those without them at the source, different here",
+        "see that no query of the application relies on it",
+    ),
+    "offset_is_lost": (
+        "instants with an offset other than +00:00: the instant is kept, the offset is not",
+        "keep the offset in a column of its own if it matters",
+    ),
+}
+_WARNINGS = ("ends_in_space", "offset_is_lost")
+
+# The decision that would cover a finding, as it stands in decisions.yaml.
+_DECISIONS: dict[QuestionKind, str] = {
+    "is_null": "on_null: {fill: VALUE}",
+    "decimal_finer_than": "on_too_precise: round",
+    "fraction_finer_than": "on_too_precise: truncate",
+    "text_longer_than": "on_too_long: truncate",
+    "contains_nul": "on_nul_character: strip",
+    "lone_surrogate": "on_lone_surrogate: replace",
+}
+
+
+def describe_answers(table: TablePlan, answers: Sequence[Answer]) -> Iterator[Finding]:
+    """The findings that a table's answers lead to; what concerns no row leads to none.
+
+    What a person decided about, and fractions past the microsecond, which a declared rule cuts off, are
+    warnings; everything else that does not fit is an error.
+    """
+    columns = {column.source.name: column for column in table.columns}
+    variants: dict[str, list[Answer]] = {}
+    for answer in answers:
+        if answer.row_count == 0:
+            continue
+        if answer.question.kind == "variant_of_type":
+            variants.setdefault(answer.question.column, []).append(answer)
+        else:
+            yield _describe_answer(table, columns[answer.question.column], answer)
+    for name, found in variants.items():
+        yield _describe_variants(f"{table.label}.{name}", found)
+
+
+def _describe_answer(table: TablePlan, column: ColumnPlan, answer: Answer) -> Finding:
+    kind = answer.question.kind
+    severity = Severity.WARNING if kind in _WARNINGS else Severity.ERROR
+    message, act = _MESSAGES[kind]
+    message = message.format(
+        source=column.source.type, target=column.target.name, target_type=column.target.type
+    )
+    decided = next((decision for decision in column.decisions if decision.covers == kind), None)
+    next_act: str | None = act
+    if decided is not None:
+        severity, next_act = Severity.WARNING, None
+        message = f"{message}; by decision {decided} ({decided.reason})"
+    elif kind == "fraction_finer_than" and answer.question.arguments == (TARGET_FRACTION_DIGITS,):
+        severity, next_act = Severity.WARNING, None
+        message = "digits past the microsecond are cut off, as PostgreSQL keeps six"
+    elif kind in _DECISIONS:
+        decision = f"{{{column.source.name}: {{{_DECISIONS[kind]}, reason: WHY}}}}"
+        next_act = f"{act}, or decide: tables: {{{table.label}: {{columns: {decision}}}}}"
+    return Finding(
+        kind,
+        severity,
+        f"{table.label}.{column.source.name}",
+        message,
+        next_act,
+        row_count=answer.row_count,
+        first_keys=answer.first_keys,
+    )
+
+
+def _describe_variants(subject: str, found: Sequence[Answer]) -> Finding:
+    counts = ", ".join(f"{answer.question.arguments[0]} {answer.row_count:,}" for answer in found)
+    return Finding(
+        "variant_base_types",
+        Severity.WARNING,
+        subject,
+        f"sql_variant becomes text; its values' base types are not kept: {counts}",
+        "give the target a column for the type if the application asks for it",
+        row_count=sum(answer.row_count for answer in found),
+    )

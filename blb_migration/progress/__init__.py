@@ -1,0 +1,1 @@
+"""How far a run is: meters, rates and words. Asks no database."""

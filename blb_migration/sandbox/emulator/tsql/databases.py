@@ -1,0 +1,305 @@
+"""One database of the stand-in: its tables, what they are made of, and their rows in DuckDB.
+
+Each is a DuckDB database of its own attached to the engine's instance. No constraint is enforced:
+tests plant orphans, duplicates and NULLs on purpose. What ``sys`` says is in ``catalog_views``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from blb_migration.model import Column, ColumnType, Identity, Table, TableName
+from blb_migration.sandbox.emulator.results import SqlServerError
+from blb_migration.sandbox.emulator.tsql.context import OpenedTable, StatementContext
+from blb_migration.sandbox.emulator.tsql.conversions import convert
+from blb_migration.sandbox.emulator.tsql.datatypes import duckdb_type, is_text, normalize
+from blb_migration.sandbox.emulator.tsql.loading import TableData, storage_batches
+from blb_migration.sandbox.emulator.tsql.scopes import NamedValue, Scope, Source
+from blb_migration.sandbox.emulator.tsql.server_errors import invalid_column
+from blb_migration.sandbox.emulator.tsql.typed import Typed, quote_name, quote_text
+
+_FIRST_OBJECT_ID = 581577110
+_OBJECT_ID_STEP = 16000057
+_OBJECT_ID_LIMIT = 2147483647
+CREATED_AT = dt.datetime(2024, 1, 15, 8, 30)
+
+
+@dataclass
+class StoredTable:
+    """A table of the model with its identifiers; ``hidden_text`` names columns that hold text which
+    is not valid Unicode."""
+
+    table: Table
+    object_id: int
+    schema_id: int
+    part_ids: Mapping[str, int]
+    physical_name: str
+    hidden_text: set[str] = field(default_factory=set)
+    row_count: int = 0
+    last_identity: int | None = None
+
+    @property
+    def identity(self) -> tuple[Column, Identity] | None:
+        """The identity column, if there is one."""
+        for column in self.table.columns:
+            if column.identity is not None:
+                return column, column.identity
+        return None
+
+    @property
+    def stored_columns(self) -> tuple[Column, ...]:
+        """The columns that take room: all but computed ones that are not persisted."""
+        return tuple(each for each in self.table.columns if each.computed is None or each.computed.persisted)
+
+
+class Database:
+    """A database to fill from Python; sessions read it. Methods may be called from any thread."""
+
+    def __init__(  # noqa: PLR0917  # made by the engine alone
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        name: str,
+        database_id: int,
+        collation: str,
+        lock: threading.RLock,
+        path: Path | None = None,
+    ) -> None:
+        self.name = name
+        self.database_id = database_id
+        self.collation = collation
+        self.allows_snapshot = False
+        self.is_read_committed_snapshot = False
+        self.is_read_only = False
+        self.source_database_id: int | None = None
+        self.alias_types: dict[str, ColumnType] = {}
+        self.schemas: dict[str, int] = {"dbo": 1, "guest": 2, "INFORMATION_SCHEMA": 3, "sys": 4}
+        self.tables: dict[tuple[str, str], StoredTable] = {}
+        self.data_version = 0
+        self.is_changing = False
+        self.catalog_version = 0
+        self.physical_name = quote_name(f"db{database_id}")
+        self._connection = connection
+        self._lock = lock
+        self._next_object_id = _FIRST_OBJECT_ID
+        where = "':memory:'" if path is None else quote_text(str(path))
+        compressed = " (COMPRESS)" if path is None else ""
+        connection.execute(f"ATTACH {where} AS {self.physical_name}{compressed}")
+        connection.execute(f"CREATE SCHEMA {self.physical_name}.{quote_name('dbo')}")
+
+    def create_schema(self, name: str) -> None:
+        """A schema; nothing happens if it exists."""
+        with self._lock:
+            if name.lower() in (each.lower() for each in self.schemas):
+                return
+            self.schemas[name] = max(4, *self.schemas.values()) + 1
+            self._connection.execute(f"CREATE SCHEMA {self.physical_name}.{quote_name(name)}")
+            self._bump()
+
+    def create_table(self, table: Table) -> StoredTable:
+        """An empty table; raises error 2714 if the name is taken."""
+        with self._lock:
+            key = (table.name.schema.lower(), table.name.name.lower())
+            if key in self.tables:
+                raise SqlServerError(
+                    2714, f"There is already an object named '{table.name.name}' in the database.", state=6
+                )
+            self.create_schema(table.name.schema)
+            table = replace(table, columns=tuple(self._normalized(column) for column in table.columns))
+            physical = f"{self.physical_name}.{quote_name(table.name.schema)}.{quote_name(table.name.name)}"
+            stored = StoredTable(
+                table,
+                self._new_object_id(),
+                next(number for name, number in self.schemas.items() if name.lower() == key[0]),
+                {part: self._new_object_id() for part in _parts_with_ids(table)},
+                physical,
+            )
+            found = stored.identity
+            stored.last_identity = None if found is None else found[1].last_value
+            definitions = ", ".join(
+                f"{quote_name(each.name)} {duckdb_type(each.type)}" for each in stored.stored_columns
+            )
+            self._connection.execute(f"CREATE TABLE {physical} ({definitions})")
+            self.tables[key] = stored
+            self._bump()
+            return stored
+
+    def load(self, table_name: str | TableName, data: TableData) -> int:
+        """Append rows given as Arrow, in the physical forms of ``results`` or close to them; returns
+        their number. Columns that are missing are computed, or NULL. ``data`` may be an iterator of
+        record batches and is never held as a whole."""
+        stored = self.find_table(table_name)
+        with self._lock:
+            self.is_changing = True
+            cursor = self._connection.cursor()
+            try:
+                row_count = 0
+                for batch, hidden in storage_batches(stored.table, data):
+                    stored.hidden_text |= hidden
+                    self._append(cursor, stored, batch)
+                    row_count += batch.num_rows
+            finally:
+                cursor.close()
+                self.note_change(stored)
+            return row_count
+
+    def execute_native(self, sql: str) -> None:
+        """Run DuckDB's SQL against the stored tables, ``dbo`` being the schema of plain names: how
+        tests plant damage that no constraint lets through."""
+        with self._lock:
+            self.is_changing = True
+            cursor = self._connection.cursor()
+            try:
+                cursor.execute(f"USE {self.physical_name}.{quote_name('dbo')}")
+                cursor.execute(sql)
+            finally:
+                cursor.close()
+                self.note_change()
+
+    def find_table(self, table_name: str | TableName) -> StoredTable:
+        """The table by ``schema.name`` or name in ``dbo``, in any case; raises error 208."""
+        if isinstance(table_name, str):
+            schema, _, name = table_name.rpartition(".")
+            table_name = TableName(schema or "dbo", name)
+        stored = self.tables.get((table_name.schema.lower(), table_name.name.lower()))
+        if stored is None:
+            raise SqlServerError(208, f"Invalid object name '{table_name}'.")
+        return stored
+
+    def drop_table(self, stored: StoredTable) -> None:
+        """Remove the table and its rows."""
+        with self._lock:
+            self._connection.execute(f"DROP TABLE {stored.physical_name}")
+            self.tables = {key: each for key, each in self.tables.items() if each is not stored}
+            self._bump()
+
+    def note_change(self, changed: StoredTable | None = None) -> None:
+        """Say that rows of a table (None: of any) changed, so that no earlier result may be replayed."""
+        with self._lock:
+            for stored in self.tables.values() if changed is None else (changed,):
+                self.count_rows(stored)
+            self._bump()
+            self.is_changing = False
+
+    def settings(self) -> tuple[object, ...]:
+        """The options that ``sys.databases`` shows."""
+        return (
+            self.allows_snapshot,
+            self.is_read_committed_snapshot,
+            self.is_read_only,
+            self.source_database_id,
+        )
+
+    def count_rows(self, stored: StoredTable) -> None:
+        """Refresh the row count that ``sys.partitions`` shows."""
+        cursor = self._connection.cursor()
+        try:
+            (stored.row_count,) = cursor.execute(
+                f"SELECT count(*) FROM {stored.physical_name}"
+            ).fetchone() or (0,)
+        finally:
+            cursor.close()
+
+    def row_source(self, stored: StoredTable, context: StatementContext) -> OpenedTable:
+        """The table as FROM reads it: stored columns, and computed ones that are not persisted."""
+        table = stored.table
+        values = {each.name: self._column_value(stored, each) for each in stored.stored_columns}
+        sql = stored.physical_name
+        if len(values) < len(table.columns):
+            shown = [
+                quote_name(each.name)
+                if each.name in values
+                else f"{self.computed_value(stored, each, context).sql} AS {quote_name(each.name)}"
+                for each in table.columns
+            ]
+            sql = f"(SELECT {', '.join(shown)} FROM {stored.physical_name})"
+        columns = tuple(NamedValue(each.name, self._column_value(stored, each)) for each in table.columns)
+        schema, name = table.name.schema.lower(), table.name.name.lower()
+        qualifiers = frozenset({f"{schema}.{name}", f"{self.name.lower()}.{schema}.{name}"})
+        return OpenedTable(sql, columns, qualifiers)
+
+    def _column_value(self, stored: StoredTable, column: Column) -> Typed:
+        return Typed(
+            quote_name(column.name),
+            column.type,
+            column.nullable,
+            collation=(column.collation or self.collation) if is_text(column.type) else None,
+            identity=column.identity is not None,
+            hides_surrogates=column.name in stored.hidden_text,
+        )
+
+    def computed_value(
+        self, stored: StoredTable, column: Column, context: StatementContext | None = None
+    ) -> Typed:
+        """A computed column's value over the stored columns, which go by their bare names."""
+        from blb_migration.sandbox.emulator.tsql.standalone import compile_standalone
+
+        if column.computed is None:
+            raise invalid_column(column.name)
+        plain = tuple(
+            NamedValue(each.name, self._column_value(stored, each))
+            for each in stored.table.columns
+            if each.computed is None
+        )
+        scope = Scope([Source(stored.table.name.name, plain)])
+        return convert(compile_standalone(column.computed.expression, self, scope, context), column.type)
+
+    def _append(self, cursor: duckdb.DuckDBPyConnection, stored: StoredTable, batch: pa.RecordBatch) -> None:
+        incoming = set(batch.schema.names)
+        names: list[str] = []
+        values: list[str] = []
+        for column in stored.stored_columns:
+            names.append(quote_name(column.name))
+            if column.name in incoming:
+                values.append(_stored_form(column))
+            elif column.computed is not None:
+                values.append(self.computed_value(stored, column).sql)
+            else:
+                values.append(f"CAST(NULL AS {duckdb_type(column.type)})")
+        absent = [
+            f"CAST(NULL AS {duckdb_type(each.type)}) AS {quote_name(each.name)}"
+            for each in stored.stored_columns
+            if each.name not in incoming
+        ]
+        cursor.register("incoming_rows", batch)
+        rows = f"(SELECT {', '.join(['*', *absent])} FROM incoming_rows)" if absent else "incoming_rows"
+        cursor.execute(
+            f"INSERT INTO {stored.physical_name} ({', '.join(names)}) SELECT {', '.join(values)} FROM {rows}"
+        )
+        cursor.unregister("incoming_rows")
+
+    def _normalized(self, column: Column) -> Column:
+        return replace(column, type=normalize(column.type))
+
+    def _new_object_id(self) -> int:
+        number = self._next_object_id
+        self._next_object_id = (number + _OBJECT_ID_STEP) % _OBJECT_ID_LIMIT
+        return number
+
+    def _bump(self) -> None:
+        self.data_version += 1
+        self.catalog_version += 1
+
+
+def _stored_form(column: Column) -> str:
+    name = quote_name(column.name)
+    if column.type.name in ("char", "nchar"):
+        return f"tsql_pad{'_units' if column.type.name == 'nchar' else ''}({name}, {column.type.length})"
+    if column.type.name == "binary":
+        return f"from_hex(rpad(hex({name}), {(column.type.length or 1) * 2}, '0'))"
+    return f"CAST({name} AS {duckdb_type(column.type)})"
+
+
+def _parts_with_ids(table: Table) -> Iterable[str]:
+    """The constraints, which are objects of their own in ``sys.objects``."""
+    keys = [table.primary_key, *table.unique_keys]
+    yield from (f"key:{key.name}" for key in keys if key is not None)
+    yield from (f"foreign key:{key.name}" for key in table.foreign_keys)
+    yield from (f"check:{check.name}" for check in table.checks)
+    yield from (f"default:{column.name}" for column in table.columns if column.default is not None)

@@ -1,0 +1,171 @@
+"""The columns of one target table: names, types, identity, defaults, computed expressions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from blb_migration.findings import Severity
+from blb_migration.model import Column, ColumnType, Computed, Identity, Table, TableName
+from blb_migration.plan.decisions import ColumnDecision, TableDecision
+from blb_migration.plan.target_names import build_target_name
+from blb_migration.schema.collations import find_collation, ignores_case
+from blb_migration.schema.defaults import translate_default
+from blb_migration.schema.drafts import DesignContext
+from blb_migration.schema.translate_expression import translate_computed
+from blb_migration.schema.translation import ColumnPair, Scope, Untranslatable
+from blb_migration.schema.type_design import preferred_type
+
+MAX_COLUMNS = 1600  # MaxHeapAttributeNumber in PostgreSQL's htup_details.h
+
+
+@dataclass(frozen=True)
+class NewColumn:
+    """What is chosen first about a column that will be created."""
+
+    name: str
+    type: ColumnType
+
+
+def design_columns(
+    context: DesignContext, label: str, table: Table, name: TableName, decision: TableDecision
+) -> dict[str, ColumnPair]:
+    """The target columns of a source table, by the source's names, in the source's order.
+
+    Columns that are skipped by decision, have no type or meet another's name are left out; the latter
+    two are findings.
+    """
+    decided = {key.lower(): value for key, value in decision.columns.items()}
+    pairs: dict[str, ColumnPair] = {}
+    taken: dict[str, str] = {}
+    for column in table.columns:
+        subject = f"{label}.{column.name}"
+        own = decision.columns.get(column.name) or decided.get(
+            column.name.lower(), ColumnDecision.model_construct()
+        )
+        if own.skip is not None:
+            continue
+        target_name = own.to or build_target_name(column.name, context.decisions.names)
+        if target_name in taken:
+            _report_collision(context, label, column.name, target_name, taken[target_name])
+            continue
+        target_type = _choose_type(context, subject, column)
+        if target_type is None:
+            continue
+        taken[target_name] = column.name
+        pairs[column.name] = _design_column(
+            context, subject, name, column, NewColumn(target_name, target_type)
+        )
+    _translate_computed(context, label, pairs)
+    if len(pairs) > MAX_COLUMNS:
+        context.add(
+            "too_many_columns",
+            Severity.ERROR,
+            label,
+            f"{len(pairs)} columns, a table of PostgreSQL has at most {MAX_COLUMNS}",
+            "skip some of them, or create two tables by hand",
+        )
+    return pairs
+
+
+def _report_collision(context: DesignContext, label: str, column: str, target_name: str, other: str) -> None:
+    context.add(
+        "target_names_collide",
+        Severity.ERROR,
+        f"{label}.{column}",
+        f"it would be called {target_name}, as {other} already is",
+        f"tables: {{{label}: {{columns: {{{column}: {{to: another name, reason: ...}}}}}}}}",
+    )
+
+
+def _choose_type(context: DesignContext, subject: str, column: Column) -> ColumnType | None:
+    chosen = preferred_type(column.type, xml_as_xml=context.decisions.xml == "xml")
+    if chosen is None:
+        context.add(
+            "no_type_to_create",
+            Severity.ERROR,
+            subject,
+            f"nobody has decided what {column.type} is created as ('blb-migrate types' lists the rules)",
+            "skip the column, or create the table by hand",
+        )
+    elif column.type.name == "rowversion":
+        context.add(
+            "rowversion_not_counted",
+            Severity.WARNING,
+            subject,
+            "its bytes are kept, but nothing counts them up in PostgreSQL: the column is created without "
+            "NOT NULL",
+            "see that the application's optimistic locking does not rest on it",
+        )
+    return chosen
+
+
+def _design_column(
+    context: DesignContext, subject: str, table: TableName, column: Column, new: NewColumn
+) -> ColumnPair:
+    target_name, target_type = new.name, new.type
+    is_text = target_type.name in ("character", "character varying", "text") and column.collation is not None
+    is_ci = is_text and ignores_case(column.collation)
+    collation = None
+    if is_ci and context.decisions.case_insensitive == "citext":
+        target_type = ColumnType("citext")
+    elif is_ci and context.decisions.case_insensitive == "icu":
+        collation = find_collation(context.decisions, column.collation).name.name
+    identity = _design_identity(context, table, column, target_name)
+    target = Column(
+        name=target_name,
+        type=target_type,
+        nullable=column.nullable or column.type.name == "rowversion",
+        collation=collation,
+        identity=identity,
+        default=_translate_default(context, subject, column, target_type),
+        comment=column.comment,
+    )
+    return ColumnPair(column, target, is_ci)
+
+
+def _design_identity(
+    context: DesignContext, table: TableName, column: Column, target_name: str
+) -> Identity | None:
+    if column.identity is None:
+        return None
+    sequence = TableName(table.schema, context.names.take_relation(table, f"{table.name}_{target_name}_seq"))
+    return Identity(column.identity.seed, column.identity.increment, sequence=sequence)
+
+
+def _translate_default(
+    context: DesignContext, subject: str, column: Column, target_type: ColumnType
+) -> str | None:
+    try:
+        return translate_default(column, target_type)
+    except Untranslatable as reason:
+        context.add(
+            "default_not_translated",
+            Severity.WARNING,
+            subject,
+            f"its default {column.default} is left out: {reason}",
+            "see that the application gives a value, or add a default by hand",
+        )
+        return None
+
+
+def _translate_computed(context: DesignContext, label: str, pairs: dict[str, ColumnPair]) -> None:
+    """Make generated columns of the computed ones, in place; they may name plain columns only."""
+    plain = Scope({name: pair for name, pair in pairs.items() if pair.source.computed is None})
+    for name, pair in pairs.items():
+        computed = pair.source.computed
+        if computed is None:
+            continue
+        try:
+            sql = translate_computed(computed.expression, plain, pair.source.type, pair.target.type)
+            target = replace(pair.target, computed=Computed(sql, persisted=True), default=None)
+        except Untranslatable as reason:
+            context.add(
+                "computed_column_not_translated",
+                Severity.WARNING,
+                f"{label}.{pair.source.name}",
+                f"computed as {computed.expression} at the source; here an ordinary column, loaded with the "
+                f"source's values: {reason}",
+                "see that the application gives a value, or make it a generated column by hand",
+            )
+            target = replace(pair.target, nullable=True)
+        pairs[name] = ColumnPair(pair.source, target, pair.ignores_case)

@@ -1,0 +1,120 @@
+"""The PostgreSQL type that a SQL Server type is created as, where nobody has created it before.
+
+Which pairs of types may be loaded at all is ``types.py``'s business; what is proposed here is
+always one of those pairs, chosen so that every value the source's type can hold fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from blb_migration.model import ColumnType
+from blb_migration.plan.risks import TARGET_FRACTION_DIGITS, fraction_digits
+from blb_migration.types import ARROW_TYPES, find_rule
+
+# Types without a length, a precision or digits of their own, and those whose shape is fixed.
+_FIXED = {
+    "bit": ColumnType("boolean"),
+    "tinyint": ColumnType("smallint"),
+    "smallint": ColumnType("smallint"),
+    "int": ColumnType("integer"),
+    "bigint": ColumnType("bigint"),
+    "money": ColumnType("numeric", precision=19, scale=4),
+    "smallmoney": ColumnType("numeric", precision=10, scale=4),
+    "real": ColumnType("real"),
+    "float": ColumnType("double precision"),
+    "date": ColumnType("date"),
+    "binary": ColumnType("bytea"),
+    "varbinary": ColumnType("bytea"),
+    "image": ColumnType("bytea"),
+    "rowversion": ColumnType("bytea"),
+    "uniqueidentifier": ColumnType("uuid"),
+    "text": ColumnType("text"),
+    "ntext": ColumnType("text"),
+    "xml": ColumnType("text"),
+    "sql_variant": ColumnType("text"),
+    "hierarchyid": ColumnType("text"),
+    "geography": ColumnType("bytea"),
+    "geometry": ColumnType("bytea"),
+    "json": ColumnType("json"),
+    "vector": ColumnType("text"),
+}
+_TIMES = {
+    "time": "time without time zone",
+    "datetime": "timestamp without time zone",
+    "smalldatetime": "timestamp without time zone",
+    "datetime2": "timestamp without time zone",
+    "datetimeoffset": "timestamp with time zone",
+}
+_TEXTS = {
+    "char": "character",
+    "nchar": "character",
+    "varchar": "character varying",
+    "nvarchar": "character varying",
+    "sysname": "character varying",
+}
+_SYSNAME_LENGTH = 128
+
+
+def preferred_type(source: ColumnType, *, xml_as_xml: bool = False) -> ColumnType | None:
+    """The type to create for a source column; None when no rule would let it be loaded.
+
+    Lengths are kept: SQL Server counts bytes or UTF-16 units, PostgreSQL characters, which are never
+    more. ``xml_as_xml`` takes PostgreSQL's own xml, which its server must have been built with.
+    """
+    target = _propose(source, xml_as_xml=xml_as_xml)
+    return target if target is not None and find_rule(source, target) is not None else None
+
+
+def _propose(source: ColumnType, *, xml_as_xml: bool) -> ColumnType | None:
+    if source.name in ("decimal", "numeric"):
+        return ColumnType("numeric", precision=source.precision or 18, scale=source.scale or 0)
+    if source.name in _TIMES:
+        digits = min(fraction_digits(source), TARGET_FRACTION_DIGITS)
+        return ColumnType(_TIMES[source.name], scale=digits)
+    if source.name in _TEXTS:
+        length = _SYSNAME_LENGTH if source.name == "sysname" else source.length
+        return ColumnType("text") if length is None else ColumnType(_TEXTS[source.name], length=length)
+    if source.name == "xml" and xml_as_xml:
+        return ColumnType("xml")
+    return _FIXED.get(source.name)
+
+
+CREATED_TYPE_HEADINGS = ("SQL Server", "created as")
+
+
+def iterate_created_types() -> Iterator[tuple[str, str]]:
+    """The rows of the table under CREATED_TYPE_HEADINGS, one per SQL Server type, for docs/schema.md."""
+    for name in ARROW_TYPES:
+        source = _EXAMPLES.get(name, ColumnType(name))
+        target = preferred_type(source)
+        if target is not None:
+            yield _with_letters(str(source)), _with_letters(str(target))
+        if name in ("varchar", "nvarchar"):
+            yield f"{name}(max)", str(preferred_type(ColumnType(name)))
+
+
+def render_created_types() -> str:
+    """The table in Markdown, as docs/schema.md holds it."""
+    rows = [CREATED_TYPE_HEADINGS, ("---",) * len(CREATED_TYPE_HEADINGS), *iterate_created_types()]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+# Lengths and digits that stand for any in the table; a time of 7 digits shows what is cut.
+_EXAMPLES = {
+    "decimal": ColumnType("decimal", precision=38, scale=19),
+    "numeric": ColumnType("numeric", precision=38, scale=19),
+    "time": ColumnType("time", scale=7),
+    "datetime2": ColumnType("datetime2", scale=7),
+    "datetimeoffset": ColumnType("datetimeoffset", scale=7),
+    "char": ColumnType("char", length=99),
+    "varchar": ColumnType("varchar", length=99),
+    "nchar": ColumnType("nchar", length=99),
+    "nvarchar": ColumnType("nvarchar", length=99),
+    "binary": ColumnType("binary", length=99),
+    "varbinary": ColumnType("varbinary", length=99),
+}
+
+
+def _with_letters(text: str) -> str:
+    return text.replace("(99)", "(n)").replace("(38,19)", "(p,s)")

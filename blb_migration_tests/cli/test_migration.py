@@ -1,0 +1,175 @@
+"""The command migrates, says what it did, and never says more than was compared."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from dagster import DagsterInstance
+
+from blb_migration.cli.main import main
+from blb_migration.sandbox.emulator.results import SqlServerError
+from blb_migration.sandbox.emulator.tds.faults import Fault
+from blb_migration_tests.cli.servers import Shop
+
+FOREIGN_KEYS = (
+    "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace"
+)
+LEDGER_SCHEMA = "SELECT 1 FROM pg_namespace WHERE nspname LIKE 'blb%'"
+
+
+def test_everything_arrives_and_is_reported_equal(shop: Shop) -> None:
+    answer = shop.migrate()
+    assert (answer.code, answer.err) == (0, "")
+    assert "4 tables, 11 rows, errors 0" in answer.out
+    assert shop.target("SELECT id, total::text FROM orders ORDER BY id") == [
+        (1, "10.50"), (2, "20.25"), (5, "0.10"),
+    ]  # fmt: skip
+    assert shop.target(FOREIGN_KEYS) == [(2,)]
+
+
+def test_the_report_keeps_its_contract(shop: Shop) -> None:
+    shop.migrate()
+    report = shop.report
+    counts = {"tables_migrated": 4, "rows_migrated": 11, "errors": 0, "warnings": 0}
+    assert counts.items() <= report["stats"].items()
+    orders = report["table_results"]["orders"]
+    assert (orders["rows_read"], orders["rows_inserted"], orders["errors"]) == (3, 3, [])
+    assert {"generated_at", "tables", "key_totals"} <= report["reconciliation"].keys()
+    totals = report["key_totals"]["orders"]
+    assert (totals["source_count"], totals["target_count"], totals["match"]) == (3, 3, True)
+    figures = {figure["name"]: figure["target"] for figure in totals["figures"]}
+    assert figures == {"sum(total)": "30.85", "count paid where status = 'paid'": "2"}
+
+
+def test_key_totals_are_printed_with_both_sides(shop: Shop) -> None:
+    line = next(line for line in shop.migrate().out.splitlines() if "sum(total)" in line)
+    assert line.split() == ["orders:", "sum(total)", "30.85", "30.85", "yes"]
+
+
+def test_without_a_terminal_each_table_has_one_line(shop: Shop) -> None:
+    out = shop.migrate().out
+    for label in ("articles", "customers", "orders", "lines"):
+        assert sum(line.startswith(f"{label} ") for line in out.splitlines()) == 1
+    assert "DEBUG" not in out
+    assert "RUN_START" not in out
+
+
+def test_a_second_run_gives_the_same(shop: Shop) -> None:
+    shop.migrate()
+    assert shop.migrate().code == 0
+    assert shop.report["stats"]["rows_migrated"] == 11
+
+
+def test_the_urls_may_stand_in_the_environment(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLB_SOURCE_CONN", shop.source_url)
+    monkeypatch.setenv("BLB_TARGET_CONN", shop.target_url)
+    monkeypatch.setenv("BLB_PROJECT", str(shop.folder))
+    assert main([]) == 0
+
+
+def test_the_source_is_only_read(shop: Shop) -> None:
+    before = len(shop.servers.sql_server.statements)
+    shop.migrate()
+    statements = [str(statement).lower() for statement in list(shop.servers.sql_server.statements)[before:]]
+    assert statements
+    for verb in ("insert ", "update ", "delete ", "create ", "alter ", "drop ", "truncate ", "merge "):
+        assert not any(statement.lstrip().startswith(verb) for statement in statements)
+
+
+def test_rows_of_others_refuse_the_migration_and_stay(shop: Shop) -> None:
+    shop.target("INSERT INTO customers VALUES (77, 'not ours')")
+    answer = shop.migrate()
+    assert answer.code == 3
+    assert "customers" in answer.err
+    assert "77" in answer.err
+    assert shop.target("SELECT id FROM customers") == [(77,)]
+    assert shop.target(LEDGER_SCHEMA) == []
+    assert shop.report["stats"]["errors"] == 1
+    assert shop.report["stats"]["tables_migrated"] == 0
+
+
+def test_a_table_that_fails_is_named_with_those_that_need_it(shop: Shop) -> None:
+    shop.target("ALTER TABLE orders ADD CONSTRAINT small CHECK (total < 15)")
+    answer = shop.migrate()
+    assert answer.code == 1
+    assert "small" in answer.err
+    assert "lines" in answer.err
+    assert shop.target("SELECT count(*) FROM customers, articles") == [(4,)]
+    assert shop.target("SELECT count(*) FROM orders") == [(0,)]
+    assert shop.report["table_results"]["orders"]["errors"]
+    assert not shop.report["reconciliation"]["equal"]
+    assert shop.report["key_totals"]["lines"]["match"] is False
+
+
+def test_after_the_cause_is_settled_another_run_completes_it(shop: Shop) -> None:
+    shop.target("ALTER TABLE orders ADD CONSTRAINT small CHECK (total < 15)")
+    shop.migrate()
+    shop.target("ALTER TABLE orders DROP CONSTRAINT small")
+    assert shop.migrate().code == 0
+    assert shop.target(FOREIGN_KEYS) == [(2,)]
+
+
+def test_a_table_that_breaks_off_keeps_the_rows_it_had(shop: Shop) -> None:
+    shop.migrate()
+    shop.servers.sql_server.faults.add(
+        Fault(
+            r"^SELECT \[id\].*\[orders\]",
+            error=SqlServerError(823, "I/O error", severity=24),
+            error_after_rows=1,
+        )
+    )
+    answer = shop.migrate()
+    assert answer.code == 1
+    assert "823" in answer.err or "I/O error" in answer.err
+    assert "This run failed" in answer.out
+    assert shop.report["stats"]["errors"] == 1
+    assert shop.target("SELECT count(*) FROM orders") == [(3,)]
+
+
+def test_a_dry_run_proves_everything_and_leaves_nothing(shop: Shop) -> None:
+    answer = shop.migrate("--dry-run")
+    assert answer.code == 0
+    assert shop.report["dry_run"]["scratch_schemas"] == ["blb_dry_run_public"]
+    assert shop.report["stats"]["rows_migrated"] > 0
+    assert shop.report["reconciliation"]["equal"]
+    assert "The target itself was not changed" in answer.out
+    assert shop.target(LEDGER_SCHEMA) == []
+    assert shop.target("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'blb%%'") == []
+
+
+def test_a_run_is_recorded_in_the_instance_of_dagster_home(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    assert shop.migrate().code == 0
+    with DagsterInstance.get() as instance:
+        [run] = instance.get_runs()
+        assert (run.job_name, run.status.value) == ("rehearsal", "SUCCESS")
+        assert run.run_id == shop.report["run"]["run_id"]
+
+
+def test_an_interrupt_leaves_nothing_half_done(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_arguments: object) -> None:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        time.sleep(30)
+
+    monkeypatch.setattr("blb_migration.load.table._replace_rows", interrupt)
+    answer = shop.migrate()
+    assert answer.code == 130
+    assert "interrupted" in answer.err
+    assert "interrupted" in shop.report["errors"][-1]
+    assert shop.target("SELECT count(*) FROM customers") == [(0,)]
+
+
+def test_a_new_column_is_told_and_planned_at_once(shop: Shop) -> None:
+    shop.target("ALTER TABLE articles ADD COLUMN colour text")
+    answer = shop.migrate()
+    assert answer.code == 0
+    assert "target: 1 changed (public.articles)" in answer.out

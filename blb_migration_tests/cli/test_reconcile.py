@@ -1,0 +1,40 @@
+"""`blb-migrate reconcile` compares what is there and loads nothing."""
+
+from __future__ import annotations
+
+from blb_migration_tests.cli.servers import Shop
+
+
+def test_what_was_migrated_is_equal(shop: Shop) -> None:
+    shop.migrate()
+    assert shop.run("reconcile").code == 0
+
+
+def test_a_value_changed_by_hand_is_shown_with_both_sides(shop: Shop) -> None:
+    shop.migrate()
+    shop.target("UPDATE orders SET total = 0.11 WHERE id = 5")
+    answer = shop.run("reconcile", "--output", str(shop.report_path))
+    assert answer.code == 1
+    assert "NOT EQUAL  sum(total): source 30.85, target 30.86" in answer.out
+    assert shop.target("SELECT total::text FROM orders WHERE id = 5") == [("0.11",)]
+    assert shop.report["key_totals"]["orders"]["match"] is False
+    assert shop.report["key_totals"]["customers"]["match"] is True
+
+
+def test_some_tables_can_be_compared_alone(shop: Shop) -> None:
+    shop.migrate()
+    shop.target("UPDATE orders SET total = 0.11 WHERE id = 5")
+    assert shop.run("reconcile", "--tables", "customers", "dbo.Articles").code == 0
+    assert shop.run("reconcile", "--tables", "orders").code == 1
+
+
+def test_an_unknown_table_is_answered_with_the_nearest(shop: Shop) -> None:
+    answer = shop.run("reconcile", "--tables", "custommers")
+    assert answer.code == 2
+    assert "such as customers" in answer.err
+
+
+def test_a_table_that_was_never_loaded_is_not_equal(shop: Shop) -> None:
+    answer = shop.run("reconcile", "--tables", "customers")
+    assert answer.code == 1
+    assert "no finished load" in answer.err

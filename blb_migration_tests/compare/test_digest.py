@@ -1,0 +1,125 @@
+"""The digest as docs/digest.md defines it, and what it must not depend on."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from blb_migration.postgres.binary.blocks import RowBlock, join_fields, split_fields
+from blb_migration.postgres.binary.canonical import canonical_json
+from blb_migration.postgres.binary.digest import ContentKey, Digester, TableDigest
+from blb_migration.postgres.binary.rows import count_digit_groups
+from blb_migration.sandbox.erp import create_target
+from blb_migration_tests.chain import Chain
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "digest.md"
+ORDERED, UNORDERED = ContentKey((0,), is_ordered=True), ContentKey((0,))
+
+
+def build_rows(count: int) -> list[bytes]:
+    return [join_fields([key.to_bytes(4, "big"), b"row %d" % key, None]) for key in range(1, count + 1)]
+
+
+def digest(rows: list[bytes], key: ContentKey, block_rows: int = 1000) -> TableDigest:
+    digester = Digester(key)
+    for first in range(0, len(rows), block_rows):
+        digester.add(RowBlock.from_rows(rows[first : first + block_rows]))
+    return digester.finish()
+
+
+@pytest.mark.parametrize("key", [ORDERED, UNORDERED, ContentKey(())], ids=["ordered", "unordered", "no key"])
+def test_it_does_not_depend_on_how_rows_are_put_into_batches(key: ContentKey) -> None:
+    rows = build_rows(1000)
+    assert len({digest(rows, key, block_rows).hexdigest() for block_rows in (1, 7, 64, 999, 1000)}) == 1
+
+
+@pytest.mark.parametrize("key", [UNORDERED, ContentKey(())], ids=["key", "no key"])
+def test_it_does_not_depend_on_the_order_of_rows_without_an_ordered_key(key: ContentKey) -> None:
+    rows = build_rows(500)
+    shuffled = random.Random(1).sample(rows, len(rows))
+    assert digest(rows, key).hexdigest() == digest(shuffled, key).hexdigest()
+
+
+def test_rows_that_leave_their_keys_order_are_an_error() -> None:
+    with pytest.raises(ValueError, match="order"):
+        digest([*build_rows(3), *build_rows(3)], ORDERED, 3)
+
+
+@pytest.mark.parametrize("key", [ORDERED, UNORDERED], ids=["ordered", "unordered"])
+def test_ranges_read_apart_add_up(key: ContentKey) -> None:
+    rows = build_rows(300)
+    whole, first, second = digest(rows, key), digest(rows[:127], key), digest(rows[127:], key)
+    first.merge(second)  # keys 1 to 127, and from 128, a multiple of 64, on
+    assert first.hexdigest() == whole.hexdigest()
+
+
+def test_a_row_twice_is_not_the_row_once() -> None:
+    rows = build_rows(2)
+    assert digest(rows, UNORDERED).differing_buckets(digest([*rows, rows[0]], UNORDERED))
+    assert digest([rows[0]] * 2, UNORDERED).differing_buckets(digest([rows[1]] * 2, UNORDERED))
+
+
+def test_field_boundaries_count() -> None:
+    one, other = join_fields([b"k", b"12", b"3"]), join_fields([b"k", b"1", b"23"])
+    assert digest([one], UNORDERED).hexdigest() != digest([other], UNORDERED).hexdigest()
+    assert split_fields(one) == (b"k", b"12", b"3")
+
+
+def test_null_is_not_an_empty_text() -> None:
+    rows = [join_fields([b"k", None])], [join_fields([b"k", b""])]
+    assert digest(rows[0], UNORDERED).hexdigest() != digest(rows[1], UNORDERED).hexdigest()
+
+
+def test_the_ledgers_form_holds_everything() -> None:
+    own = digest(build_rows(300), UNORDERED)
+    assert TableDigest.from_filled_buckets(own.filled_buckets()).hexdigest() == own.hexdigest()
+
+
+def test_digit_groups_are_counted_as_the_encoder_writes_them() -> None:
+    values = ["0", "1", "10000", "0.0001", "0.001", "99999999999999.9999", "-12.34", "100000000", None]
+    array = pa.array(values, pa.string()).cast(pa.decimal128(38, 4))
+    present = np.asarray(array.is_valid())
+    assert count_digit_groups(array)[present].tolist() == [0, 1, 1, 1, 1, 5, 2, 1]
+    large = pa.array(["9" * 34 + ".9999", "1" + "0" * 30]).cast(pa.decimal128(38, 4))
+    assert count_digit_groups(large).tolist() == [10, 1]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('{"b": 1, "a": [1, 2]}', '{"a":[1,2],"b":1.0}'),
+        ('{"a": 1, "a": 2}', '{"a":2}'),
+        ("1e2", "100"),
+        ('"\\u00e4"', '"ä"'),
+        ("-0", "0"),
+    ],
+)
+def test_equal_jsonb_values_have_one_form(one: str, other: str) -> None:
+    assert canonical_json(one) == canonical_json(other)
+
+
+def test_the_documented_program_computes_the_ledgers_digest(
+    new_chain: Callable[..., Chain], erp_source: str
+) -> None:
+    chain = new_chain(erp_source)
+    create_target(chain.target_url)
+    migration = chain.migration()
+    table = migration.project.plan.tables_by_label["vendors"]
+    chain.load(migration, "vendors")
+    [(recorded,)] = chain.execute("SELECT digest FROM blb_migration.table_loads WHERE status = 'finished'")
+    program = re.search(r"```python\n(.*?)```", REFERENCE.read_text(encoding="utf-8"), re.DOTALL)
+    assert program is not None
+    columns = ", ".join(column.target.name for column in table.columns)
+    text = program[1].replace("SELECT * FROM users", f"SELECT {columns} FROM vendors")
+    printed = StringIO()
+    with redirect_stdout(printed):
+        exec(compile(text, str(REFERENCE), "exec"), {"target_url": chain.target_url})
+    assert printed.getvalue().strip() == recorded

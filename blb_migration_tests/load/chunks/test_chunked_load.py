@@ -1,0 +1,379 @@
+"""A table that is split ends like one that is not, and goes on where it was broken off, and nowhere else."""
+
+from __future__ import annotations
+
+import _thread
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import pytest
+
+from blb_migration.compare.run_checks import CHECK_NAMES, run_check
+from blb_migration.compare.verdict import read_verdict
+from blb_migration.errors import SourceUnreachable, TableFailed, TargetNotOurs
+from blb_migration.load import guards
+from blb_migration.load.finish import restore_constraints
+from blb_migration.load.prepare import prepare_target
+from blb_migration.load.scratch import on_scratch
+from blb_migration.load.table import TableLoad, load_table
+from blb_migration.migration import Loading, Migration, PhaseBegun, ProgressEvent, TableProgress
+from blb_migration.postgres.fingerprint import schema_fingerprint
+from blb_migration.postgres.ledger.history import read_table_standing
+from blb_migration.postgres.ledger.ledger import Ledger, lock_table_load, unlock_table_load
+from blb_migration.sandbox.emulator.results import SqlServerError
+from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.tds.faults import Fault
+from blb_migration.settings import SourceSettings
+from blb_migration.sqlserver.connect import SourceConnector, SourceSession
+from blb_migration_tests.chain import Chain
+from blb_migration_tests.load.chunks.chunk_shop import (
+    LABEL,
+    MAKERS,
+    RANGE_ROWS,
+    ROW_COUNT,
+    begin_run,
+    fill,
+    loading,
+    parts_of,
+)
+
+WHOLE = Loading(split_from_rows=10**9)
+DEADLOCK = SqlServerError(1205, "Transaction was deadlocked on lock resources.", 13)
+
+
+@pytest.fixture
+def chain(new_chain: Callable[..., Chain]) -> Chain:
+    chain = new_chain()
+    fill(chain)
+    return chain
+
+
+def load(chain: Chain, migration: Migration, label: str = LABEL, **options: Any) -> TableLoad:
+    return load_table(migration, migration.project.plan.tables_by_label[label], **options)
+
+
+def load_all(chain: Chain, migration: Migration) -> None:
+    """A whole run; everything it promises holds at its end."""
+    load(chain, migration, MAKERS)
+    load(chain, migration)
+    restore_constraints(migration)
+    assert_equal(chain, migration)
+
+
+def assert_equal(chain: Chain, migration: Migration) -> None:
+    for table in migration.project.plan.tables:
+        for name in CHECK_NAMES:
+            result = run_check(migration, table, name)
+            assert result.passed, (table.label, name, result.comparisons)
+    assert read_objections(migration) == {LABEL: (), MAKERS: ()}
+    assert chain.execute("SELECT * FROM notes") == []
+    assert chain.execute("SELECT tgenabled FROM pg_trigger WHERE tgname = 'parts_note'") == [("O",)]
+    assert chain.execute("SELECT nextval(pg_get_serial_sequence('parts', 'id'))") == [(100_001,)]
+    assert chain.execute("SELECT * FROM blb_migration.split_loads") == []
+
+
+def read_objections(migration: Migration) -> dict[str, tuple[str, ...]]:
+    """What the verdict objects to, which is what the view says."""
+    with migration.target.connect() as connection:
+        verdict = read_verdict(Ledger(connection), migration.project.plan)
+        standing = read_table_standing(connection)
+    objections = {table.table.label: table.objections for table in verdict.tables}
+    assert objections == {table.label: table.objections for table in standing}
+    return objections
+
+
+def break_off(chain: Chain, stand_in: SqlServerStandIn, after_ranges: int = 3, **run: Any) -> Migration:
+    """A load that fails once so many ranges are finished; the error is the source's."""
+    migration = begin_run(chain, **run)
+    seen = set[int]()
+
+    def watch(event: ProgressEvent) -> None:
+        if isinstance(event, TableProgress):
+            seen.add(event.part)
+            if len(seen) > after_ranges:
+                stand_in.faults.add(Fault(r"\[parts\] WHERE", error=DEADLOCK))
+
+    try:
+        with pytest.raises(TableFailed, match="finished key ranges stayed") as caught:
+            load(chain, migration, on_progress=watch)
+    finally:
+        stand_in.faults.clear()
+    assert "deadlock" in str(caught.value)
+    assert 0 < count_ranges(chain, "finished") < count_ranges(chain)
+    return migration
+
+
+def count_ranges(chain: Chain, status: str | None = None) -> int:
+    return int(
+        chain.execute(
+            "SELECT count(*) FROM blb_migration.table_ranges WHERE status = coalesce(%s, status)", status
+        )[0][0]
+    )
+
+
+def test_a_split_table_ends_like_a_whole_one(chain: Chain) -> None:
+    names = chain.project("project: shop\n").plan.target_tables
+    with chain.target.connect() as connection:
+        before = schema_fingerprint(connection, names)
+    load_all(chain, begin_run(chain, WHOLE))
+    for connections in (1, 2, 4):
+        load_all(chain, begin_run(chain, loading(connections)))
+    whole, *split = chain.execute(
+        "SELECT range_count, digest, rows_read, rows_written, next_sequence_value"
+        " FROM blb_migration.table_loads WHERE table_name = 'parts' ORDER BY load_id"
+    )
+    assert whole[0] is None and count_ranges(chain) > 10
+    assert split == [(count_ranges(chain), *whole[1:])] * 3
+    with chain.target.connect() as connection:
+        assert schema_fingerprint(connection, names) == before
+    load_all(chain, begin_run(chain, WHOLE))  # the ranges' rows are ours
+    assert count_ranges(chain) == 0
+
+
+def test_a_load_that_was_broken_off_goes_on(chain: Chain, stand_in: SqlServerStandIn) -> None:
+    load_all(chain, begin_run(chain, WHOLE))
+    broken = break_off(chain, stand_in)
+    # What was equal before is so no more.
+    assert read_objections(broken)[LABEL] == ("loaded in part",)
+    finished = chain.execute(
+        "SELECT range_no, load_xid, finished_at FROM blb_migration.table_ranges WHERE status = 'finished'"
+    )
+    migration = begin_run(chain)
+    kept: list[int] = []
+
+    def watch(event: ProgressEvent) -> None:
+        if isinstance(event, TableProgress) and event.is_kept:
+            kept.append(event.part)
+
+    loaded = load(chain, migration, on_progress=watch)
+    assert loaded.rows_written == loaded.rows_read == ROW_COUNT
+    assert sorted(kept) == sorted(row[0] for row in finished)
+    again = chain.execute(
+        "SELECT range_no, load_xid, finished_at FROM blb_migration.table_ranges WHERE loaded_by <> load_id"
+    )
+    assert sorted(again) == sorted(finished)
+    load(chain, migration, MAKERS)
+    restore_constraints(migration)
+    assert_equal(chain, migration)
+    (content,) = chain.execute(
+        "SELECT details::text FROM blb_migration.check_results WHERE table_name = 'parts'"
+        " AND check_name = 'content' ORDER BY check_id DESC LIMIT 1"
+    )
+    assert "read again" in content[0]
+
+
+def test_a_source_that_changed_between_two_attempts_is_not_called_equal(
+    chain: Chain, stand_in: SqlServerStandIn
+) -> None:
+    break_off(chain, stand_in)
+    first_id = chain.execute("SELECT min(id) FROM parts")[0][0]
+    with chain.source.connect() as session, session.open_cursor(
+        f"UPDATE dbo.parts SET price = 17 WHERE id = {first_id}", action="changing the source"
+    ):  # fmt: skip
+        pass
+    migration = begin_run(chain)
+    load(chain, migration)
+    assert not run_check(migration, parts_of(migration), "content").passed
+
+
+def test_an_interrupt_stops_all_workers_and_leaves_what_was_done(
+    chain: Chain, stand_in: SqlServerStandIn
+) -> None:
+    migration = begin_run(chain, loading(2))
+    stand_in.faults.add(Fault(r"\[parts\] WHERE", batch_delay_seconds=0.05))
+    counted = 0
+
+    def interrupt(event: ProgressEvent) -> None:
+        nonlocal counted
+        counted += 1
+        if counted == 5:
+            _thread.interrupt_main()
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            load(chain, migration, on_progress=interrupt)
+    finally:
+        stand_in.faults.clear()
+    assert 0 < count_ranges(chain, "finished") < count_ranges(chain)
+    (row,) = chain.execute(
+        "SELECT status, error FROM blb_migration.table_loads ORDER BY load_id DESC LIMIT 1"
+    )
+    assert row == ("failed", "KeyboardInterrupt")
+    load_all(chain, begin_run(chain))
+    assert chain.execute("SELECT count(resumed_from) FROM blb_migration.table_loads") == [(1,)]
+
+
+class CrowdedSource(SourceConnector):
+    """Lets nobody in from the ``first``th log-in to the ``last``th."""
+
+    def __init__(self, settings: SourceSettings, first: int, last: int) -> None:
+        super().__init__(settings)
+        self._crowded, self._log_ins = range(first, last + 1), count(1)
+
+    @contextmanager
+    def connect(self) -> Iterator[SourceSession]:
+        if next(self._log_ins) in self._crowded:
+            raise SourceUnreachable("the source", found="it has no free connection")
+        with super().connect() as session:
+            yield session
+
+
+def test_a_server_that_lets_fewer_in_is_served_by_fewer(chain: Chain) -> None:
+    migration = begin_run(chain, loading(2))
+    # The first log-in plans the ranges, the next two are the workers'.
+    one_left = CrowdedSource(chain.source.settings, 3, 3)
+    assert load(chain, replace(migration, source=one_left)).rows_written == ROW_COUNT
+    with pytest.raises(SourceUnreachable, match="no free connection"):
+        load(chain, replace(migration, source=CrowdedSource(chain.source.settings, 2, 3)))
+    assert count_ranges(chain, "finished") == 0
+    assert load(chain, migration).rows_written == ROW_COUNT
+
+
+def test_two_processes_do_not_load_one_table(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guards, "_PATIENCE_SECONDS", 0.1)
+    migration = begin_run(chain)
+    name = parts_of(migration).target.name
+    with chain.target.connect() as other:
+        assert lock_table_load(other, name)
+        with pytest.raises(TableFailed, match="another process is loading it"):
+            load(chain, migration)
+        unlock_table_load(other, name)
+        assert load(chain, migration).rows_written == ROW_COUNT
+        assert lock_table_load(other, name)  # given back, though sessions may be kept
+
+
+@pytest.mark.parametrize(
+    ("is_prepared", "expected"),
+    [(True, ["building indexes"]), (False, ["building indexes", "analyzing"])],
+    ids=["a run analyzes at its end", "loaded alone"],
+)
+def test_phases_are_reported(chain: Chain, is_prepared: bool, expected: list[str]) -> None:
+    chain.execute("INSERT INTO makers SELECT generate_series(0, 6)")
+    phases: list[str] = []
+    migration = begin_run(chain, is_prepared=is_prepared)
+    load(
+        chain, migration, on_progress=lambda e: phases.append(e.phase) if isinstance(e, PhaseBegun) else None
+    )
+    assert phases == expected
+
+
+def change_plan(chain: Chain) -> Migration:
+    text = "project: shop\ntables:\n  parts:\n    key_totals: [{sum: price}]\n"
+    migration = replace(chain.migration(text), loading=loading())
+    prepare_target(migration, ())
+    return migration
+
+
+def age(chain: Chain) -> Migration:
+    chain.execute("UPDATE blb_migration.split_loads SET begun_at = begun_at - interval '25 hours'")
+    return begin_run(chain)
+
+
+def delete_row(chain: Chain) -> Migration:
+    chain.execute("DELETE FROM parts WHERE id = (SELECT min(id) FROM parts)")
+    return begin_run(chain)
+
+
+def load_whole(chain: Chain) -> Migration:
+    return begin_run(chain, WHOLE)
+
+
+def do_not_resume(chain: Chain) -> Migration:
+    return begin_run(chain, loading(resumes=False))
+
+
+@pytest.mark.parametrize("prepare_anew", [change_plan, age, delete_row, load_whole, do_not_resume])
+def test_what_does_not_belong_together_begins_again(
+    chain: Chain, stand_in: SqlServerStandIn, prepare_anew: Callable[[Chain], Migration]
+) -> None:
+    break_off(chain, stand_in)
+    load_all(chain, prepare_anew(chain))
+    assert chain.execute("SELECT count(resumed_from) FROM blb_migration.table_loads") == [(0,)]
+
+
+def test_rows_of_others_in_a_table_loaded_in_part_refuse(chain: Chain, stand_in: SqlServerStandIn) -> None:
+    break_off(chain, stand_in)
+    chain.execute("INSERT INTO parts (id, maker_id, name) VALUES (5000000, 1, 'theirs')")
+    for how in (loading(), WHOLE):
+        with pytest.raises(TargetNotOurs, match="1 rows that this tool did not load"):
+            load(chain, begin_run(chain, how))
+
+
+def test_ranges_that_do_not_add_up_to_the_source_fail(chain: Chain, stand_in: SqlServerStandIn) -> None:
+    stand_in.faults.add(Fault(r"\[parts\] WHERE", skipped_row=3, occurrences=1))
+    try:
+        with pytest.raises(TableFailed, match=rf"gave {ROW_COUNT - 1:,} rows, but it holds {ROW_COUNT:,}"):
+            load(chain, begin_run(chain))
+    finally:
+        stand_in.faults.clear()
+    load_all(chain, begin_run(chain))
+    assert chain.execute("SELECT count(resumed_from) FROM blb_migration.table_loads") == [(0,)]
+
+
+def test_a_table_loaded_alone_gets_its_foreign_keys_back(chain: Chain, stand_in: SqlServerStandIn) -> None:
+    chain.execute("INSERT INTO makers SELECT generate_series(0, 6)")
+    keys = (
+        "SELECT conname::text FROM pg_constraint WHERE contype = 'f'"
+        " AND connamespace = 'public'::regnamespace ORDER BY 1"
+    )
+    before = chain.execute(keys)
+    break_off(chain, stand_in, is_prepared=False)
+    assert chain.execute(keys) == []
+    migration = begin_run(chain, is_prepared=False)
+    load(chain, migration)
+    assert chain.execute(keys) == before
+    assert run_check(migration, parts_of(migration), "row_count").passed
+
+
+def test_a_foreign_key_that_rows_violate_stays_set_aside(chain: Chain) -> None:
+    with pytest.raises(TableFailed, match="parts_maker_id_fkey"):
+        load(chain, begin_run(chain, is_prepared=False))
+    assert chain.execute("SELECT status FROM blb_migration.table_loads") == [("finished",)]
+    (pending,) = chain.execute(
+        "SELECT constraint_name FROM blb_migration.set_aside WHERE brought_back_at IS NULL"
+    )
+    assert pending == ("parts_maker_id_fkey",)
+
+
+def test_a_partitioned_target(chain: Chain) -> None:
+    chain.execute("DROP TABLE uses")
+    chain.execute("DROP TABLE parts")
+    chain.execute(
+        "CREATE TABLE parts (id integer PRIMARY KEY, maker_id integer NOT NULL, price numeric(18,4),"
+        " name varchar(40) NOT NULL, twice numeric GENERATED ALWAYS AS (price * 2) STORED)"
+        " PARTITION BY RANGE (id)"
+    )
+    chain.execute("CREATE TABLE parts_low PARTITION OF parts FOR VALUES FROM (MINVALUE) TO (0)")
+    chain.execute("CREATE TABLE parts_high PARTITION OF parts FOR VALUES FROM (0) TO (MAXVALUE)")
+    for _ in range(2):
+        migration = begin_run(chain)
+        load(chain, migration)
+        assert all(run_check(migration, parts_of(migration), name).passed for name in CHECK_NAMES)
+
+
+def test_a_dry_run_splits_too_and_leaves_nothing(chain: Chain, stand_in: SqlServerStandIn) -> None:
+    schemas = "SELECT nspname::text FROM pg_namespace ORDER BY 1"
+    before = chain.execute(schemas)
+    for fails in (True, False):
+        with on_scratch(replace(chain.migration("project: shop\n"), loading=loading())) as migration:
+            prepare_target(migration, ())
+            load(chain, migration, MAKERS)
+            if fails:
+                stand_in.faults.add(Fault(r"\[parts\] WHERE", error=DEADLOCK))
+                with pytest.raises(TableFailed):
+                    load(chain, migration)
+                stand_in.faults.clear()
+            load(chain, migration)
+            restore_constraints(migration)
+            table = parts_of(migration)
+            assert all(run_check(migration, table, name).passed for name in CHECK_NAMES)
+        assert chain.execute(schemas) == before
+
+
+def test_the_size_of_ranges_is_kept(chain: Chain) -> None:
+    load(chain, begin_run(chain))
+    (largest,) = chain.execute("SELECT max(rows_written) FROM blb_migration.table_ranges")[0]
+    assert largest < RANGE_ROWS + 64  # a bound is moved down to where a unit of the digest begins
