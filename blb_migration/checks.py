@@ -1,4 +1,4 @@
-"""The depths of comparison, shallow to deep: their names, and what each of them proves. No comparing here.
+"""The checks of comparison, shallow to deep: their names, and what each of them proves. No comparing here.
 
 A table counts as equal only when it has passed all of them; ``compare/run_checks.py`` carries them out.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-DEPTHS: Mapping[str, str] = {
+CHECKS: Mapping[str, str] = {
     "row_count": "The exact number of rows of the table, counted on both sides.",
     "key_totals": "The project's own totals, and of every column the number of values; of exact numbers the "
     "sum, smallest and largest, of dates and times the earliest and latest, of texts and binaries the total "
@@ -17,4 +17,4 @@ DEPTHS: Mapping[str, str] = {
     "validated and true of every row; numbering goes on beyond the last number; nothing of this tool is left "
     "but its ledger.",
 }
-CHECK_NAMES = tuple(DEPTHS)
+CHECK_NAMES = tuple(CHECKS)

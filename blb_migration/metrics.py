@@ -1,6 +1,6 @@
-"""Figures over a table that both engines compute exactly, so that they can be compared with ``==``.
+"""Metrics over a table that both engines compute exactly, so that they can be compared with ``==``.
 
-Only the vocabulary: what a figure means and in which Python value it comes back. Each engine's SQL for it
+Only the vocabulary: what a metric means and in which Python value it comes back. Each engine's SQL for it
 is in ``sqlserver/totals.py`` and ``postgres/totals.py``.
 
 =================  ==================================================================  ==================
@@ -28,20 +28,20 @@ from typing import Literal
 
 from blb_migration.value_decisions import DecidedColumn, ValueDecision
 
-AggregateKind = Literal["count_rows", "count_non_null", "count_where", "sum", "min", "max", "sum_length"]
-AggregateValue = int | Decimal | str | None
+MetricKind = Literal["count_rows", "count_non_null", "count_where", "sum", "min", "max", "sum_length"]
+MetricValue = int | Decimal | str | None
 
 
 @dataclass(frozen=True)
-class Aggregate:
-    """One figure. ``column`` is None for the counts of rows; ``where`` is the engine's own SQL.
+class Metric:
+    """One metric. ``column`` is None for the counts of rows; ``where`` is the engine's own SQL.
 
-    A ``where`` restricts any kind; with ``count_where`` it is required. The figure is of the values as
+    A ``where`` restricts any kind; with ``count_where`` it is required. The metric is of the values as
     ``decisions`` leave them (the source's side alone: on the target they were carried out);
     for a computed column, as it follows from ``inputs`` after their decisions.
     """
 
-    kind: AggregateKind
+    kind: MetricKind
     column: str | None = None
     where: str | None = None
     decisions: tuple[ValueDecision, ...] = ()

@@ -38,14 +38,14 @@ class Loading:
     """How tables are loaded.
 
     ``connections`` read and write one large table at once; None: as many as machine and servers bear.
-    A table is split into key ranges from ``split_from_rows`` rows on, or where it has as many bytes as
-    that many usual rows. ``range_rows`` is the size of a range, None: by the table's. With ``resumes``, a
-    split load that was broken off goes on where it stopped.
+    A table is split into chunks from ``chunked_from_rows`` rows on, or where it has as many bytes as
+    that many usual rows. ``chunk_rows`` is the size of a chunk, None: by the table's. With ``resumes``, a
+    chunked load that was broken off goes on where it stopped.
     """
 
     connections: int | None = None
-    split_from_rows: int = 4_000_000
-    range_rows: int | None = None
+    chunked_from_rows: int = 4_000_000
+    chunk_rows: int | None = None
     resumes: bool = True
 
 
@@ -66,7 +66,7 @@ LoadPhase = Literal["loading", "building indexes", "analyzing"]
 
 @dataclass(frozen=True)
 class TableProgress:
-    """How far the load of one table is, or of ``part``: one of the key ranges that a table is split into.
+    """How far the load of one table is, or of ``part``: one of the chunks that a table is split into.
 
     Rows, bytes and seconds count from the beginning of that part. ``rows_expected`` is the source's
     estimate for the whole table, None when unknown. ``is_kept``: an earlier load that was broken off

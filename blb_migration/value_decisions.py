@@ -33,7 +33,7 @@ DecidedHazard = Literal[
     "lone_surrogate",
     "text_longer_than",
 ]
-REPLACEMENT_CHARACTER = "\ufffd"  # Unicode's own stand-in for what is no character
+REPLACEMENT_CHARACTER = "\ufffd"  # Unicode's own emulator for what is no character
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A source, a target and the migration between them, for tests that go the whole way.
 
-A ``Chain`` is a database of the stand-in and a fresh PostgreSQL database; its methods are the stages as
+A ``Chain`` is a database of the emulator and a fresh PostgreSQL database; its methods are the stages as
 the product runs them. Nothing here knows Dagster or the command line.
 """
 
@@ -31,7 +31,7 @@ from blb_migration.sqlserver.connect import SourceConnector
 
 @dataclass(frozen=True)
 class Chain:
-    """One pair of databases. ``database`` is the stand-in's, to plant values in."""
+    """One pair of databases. ``database`` is the emulator's, to plant values in."""
 
     source_url: str
     target_url: str

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.erp import create_source, create_target
 from blb_migration_tests.chain import Chain
@@ -24,7 +24,7 @@ def embedded_postgres() -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[TsqlEngine]:
-    """The stand-in's engine; tests add databases of their own to it."""
+    """The emulator's engine; tests add databases of their own to it."""
     engine = TsqlEngine()
     engine.add_login(LOG_IN, PASSWORD)
     yield engine
@@ -32,14 +32,14 @@ def engine() -> Iterator[TsqlEngine]:
 
 
 @pytest.fixture(scope="session")
-def stand_in(engine: TsqlEngine) -> Iterator[SqlServerStandIn]:
-    with SqlServerStandIn(engine) as server:
+def emulator(engine: TsqlEngine) -> Iterator[SqlServerEmulator]:
+    with SqlServerEmulator(engine) as server:
         yield server
 
 
 @pytest.fixture
 def new_chain(
-    engine: TsqlEngine, stand_in: SqlServerStandIn, embedded_postgres: EmbeddedPostgres
+    engine: TsqlEngine, emulator: SqlServerEmulator, embedded_postgres: EmbeddedPostgres
 ) -> Iterator[Callable[..., Chain]]:
     """Makes chains between an empty source database (or a named one that exists) and a fresh target."""
     targets: list[str] = []
@@ -49,7 +49,7 @@ def new_chain(
         targets.append(name)
         database = engine.databases[source_name.lower()] if source_name else engine.create_database(name)
         return Chain(
-            stand_in.url(database.name, LOG_IN, PASSWORD), embedded_postgres.create_database(name), database
+            emulator.url(database.name, LOG_IN, PASSWORD), embedded_postgres.create_database(name), database
         )
 
     yield make
@@ -59,7 +59,7 @@ def new_chain(
 
 @pytest.fixture(scope="session")
 def erp_source(engine: TsqlEngine) -> str:
-    """The name of the stand-in's ERP database at scale 1; read it, do not change it."""
+    """The name of the emulator's ERP database at scale 1; read it, do not change it."""
     create_source(engine, 1)
     return "BLB3D_ERP"
 

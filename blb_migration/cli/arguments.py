@@ -27,8 +27,8 @@ environment:
   BLB_DIFFERENCES                    where differing rows are written: beside --output, else .blb/differences
   BLB_REREAD=1                       the same as reconcile --reread, for every comparison
   BLB_CONNECTIONS                    how many connections load one large table at once
-  BLB_SPLIT_FROM_ROWS                from how many rows on a table is split into key ranges (4000000)
-  BLB_RESUME=0                       begin split loads that were broken off again
+  BLB_CHUNKED_FROM_ROWS                from how many rows on a table is split into chunks (4000000)
+  BLB_RESUME=0                       begin chunked loads that were broken off again
   BLB_DEBUG=1                        the same as --debug
 
 exit codes:
@@ -166,7 +166,7 @@ def _add_reconcile(subcommands: argparse._SubParsersAction[CommandParser]) -> No
         "--tables", nargs="+", metavar="TABLE", help="only these tables, named as in the plan"
     )
     parser.add_argument(
-        "--depth", nargs="+", choices=CHECK_NAMES, metavar="DEPTH", help=f"only {', '.join(CHECK_NAMES)}"
+        "--checks", nargs="+", choices=CHECK_NAMES, metavar="CHECK", help=f"only {', '.join(CHECK_NAMES)}"
     )
     parser.add_argument(
         "--reread",

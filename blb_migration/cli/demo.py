@@ -1,6 +1,6 @@
 """``blb-migrate demo``: the sample ERP, migrated between two servers that live as long as the command.
 
-The one place outside ``sandbox/`` that knows the SQL Server stand-in. With ``--ui`` nothing is run:
+The one place outside ``sandbox/`` that knows the SQL Server emulator. With ``--ui`` nothing is run:
 Dagster's web server opens on both databases, see ``user_interface.py``.
 """
 
@@ -56,7 +56,7 @@ def running_sample(console: Console, scale: int) -> Iterator[tuple[str, str]]:
     """Both servers with the ERP on both sides, as (source URL, target URL); gone after the block."""
     try:
         from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
-        from blb_migration.sandbox.emulator.server import SqlServerStandIn
+        from blb_migration.sandbox.emulator.server import SqlServerEmulator
         from blb_migration.sandbox.emulator.tsql import TsqlEngine
         from blb_migration.sandbox.erp import SOURCE_DATABASE, create_source, create_target
     except ImportError as error:
@@ -65,13 +65,13 @@ def running_sample(console: Console, scale: int) -> Iterator[tuple[str, str]]:
             found=f"{error.name} is not installed",
             next_act="Run: pip install 'blb_migration[sandbox]'",
         ) from None
-    console.print(f"Making a sample ERP at scale {scale}, for SQL Server's stand-in and PostgreSQL ...")
+    console.print(f"Making a sample ERP at scale {scale}, for the SQL Server emulator and PostgreSQL ...")
     engine = TsqlEngine()
     try:
         password = secrets.token_urlsafe(18)
         engine.add_login(_LOG_IN, password)
         create_source(engine, scale)
-        with SqlServerStandIn(engine) as server, EmbeddedPostgres() as postgres:
+        with SqlServerEmulator(engine) as server, EmbeddedPostgres() as postgres:
             target_url = postgres.create_database(TARGET_DATABASE)
             create_target(target_url)
             yield server.url(SOURCE_DATABASE, _LOG_IN, password), target_url

@@ -13,7 +13,7 @@ from blb_migration.postgres.server_features import USUAL_SERVER, ServerFeatures,
 from blb_migration.settings import TARGET_VARIABLE, read_source_settings, read_target_settings
 from blb_migration.sqlserver import catalog as source_catalog
 from blb_migration.sqlserver.connect import SourceConnector
-from blb_migration.sqlserver.other_objects import SourceModule, read_left_behind
+from blb_migration.sqlserver.other_objects import SourceModule, read_not_migrated
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def read_source_of(source: SourceConnector) -> SourceReading:
     """The same, of a source that is known already."""
     with source.connect() as session:
         catalog = source_catalog.read_catalog(session)
-        modules = read_left_behind(session)
+        modules = read_not_migrated(session)
         return SourceReading(catalog, modules, tuple(session.notes))
 
 

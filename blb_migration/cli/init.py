@@ -27,9 +27,9 @@ from blb_migration.plan.decisions import DecisionsFile, parse_decisions
 from blb_migration.plan.project import CATALOG_FILE, DECISIONS_FILE, Project, save_project
 from blb_migration.schema.design import SchemaDesign, build_design
 from blb_migration.schema.script import (
-    LEFT_BEHIND_FILE,
+    NOT_MIGRATED_FILE,
     SCHEMA_FILE,
-    render_left_behind,
+    render_not_migrated,
     render_script,
 )
 
@@ -131,7 +131,7 @@ def _merge(target: Catalog, design: Catalog) -> tuple[Table, ...]:
 
 
 def _write(project: Project, source: SourceReading, design: SchemaDesign | None) -> list[str]:
-    files = {LEFT_BEHIND_FILE: render_left_behind(source.catalog.database, source.modules, source.notes)}
+    files = {NOT_MIGRATED_FILE: render_not_migrated(source.catalog.database, source.modules, source.notes)}
     if design is not None:
         files[SCHEMA_FILE] = render_script(design, source.modules, source.notes)
     try:

@@ -10,7 +10,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from blb_migration.cli.run_record import RunRecord, TableStanding, TableState
+from blb_migration.cli.run_record import RunRecord, TableState, TableStatus
 from blb_migration.progress.wording import (
     describe_rest,
     describe_run_rows,
@@ -42,31 +42,31 @@ _SHORT_STATES: dict[TableState, str] = {"building indexes": "indexes"}
 
 def render_progress(record: RunRecord, height_lines: int, width: int) -> RenderableType:
     """The headlines and as many tables as fit, the most urgent ones, in load order."""
-    standings = list(record.tables.values())
-    shown = _choose_most_urgent(standings, max(height_lines - _LINES_BESIDE_TABLE, 1))
-    readings = [(standing, record.meter.read_table(standing.label)) for standing in shown]
+    statuses = list(record.tables.values())
+    shown = _choose_most_urgent(statuses, max(height_lines - _LINES_BESIDE_TABLE, 1))
+    readings = [(status, record.meter.read_table(status.label)) for status in shown]
     is_wide = width >= WIDE_COLUMNS
-    return Group(*_render_headlines(record, standings), _render_table(readings, width, is_wide))
+    return Group(*_render_headlines(record, statuses), _render_table(readings, width, is_wide))
 
 
-def _choose_most_urgent(standings: Sequence[TableStanding], room: int) -> list[TableStanding]:
+def _choose_most_urgent(statuses: Sequence[TableStatus], room: int) -> list[TableStatus]:
     # Of the tables that are done, the latest are the ones to show.
     urgent = sorted(
-        range(len(standings)),
+        range(len(statuses)),
         key=lambda index: (
-            _URGENCY[standings[index].state],
-            -index if standings[index].state == "equal" else index,
+            _URGENCY[statuses[index].state],
+            -index if statuses[index].state == "equal" else index,
         ),
     )
-    return [standings[index] for index in sorted(urgent[:room])]
+    return [statuses[index] for index in sorted(urgent[:room])]
 
 
-def _render_headlines(record: RunRecord, standings: Sequence[TableStanding]) -> Iterator[Text]:
-    states = [standing.state for standing in standings]
+def _render_headlines(record: RunRecord, statuses: Sequence[TableStatus]) -> Iterator[Text]:
+    states = [status.state for status in statuses]
     done = states.count("equal") + states.count("not equal")
     errors = len(record.failures) + states.count("not equal")
     yield Text(
-        f"{done} of {len(standings)} tables done, {errors} errors, {format_seconds(record.elapsed_seconds)}",
+        f"{done} of {len(statuses)} tables done, {errors} errors, {format_seconds(record.elapsed_seconds)}",
         style="bold",
     )
     reading = record.meter.read_run()
@@ -80,30 +80,30 @@ def _render_headlines(record: RunRecord, standings: Sequence[TableStanding]) -> 
 
 @dataclass(frozen=True)
 class _Column:
-    """One figure of a table; those that are ``only_wide`` are left out of a small window."""
+    """One metric of a table; those that are ``only_wide`` are left out of a small window."""
 
     heading: str
     write: Callable[[TableReading], str]
     only_wide: bool = False
 
 
-def _render_table(readings: Sequence[tuple[TableStanding, TableReading]], width: int, is_wide: bool) -> Text:
+def _render_table(readings: Sequence[tuple[TableStatus, TableReading]], width: int, is_wide: bool) -> Text:
     """Lines laid out here: rich's Table takes ten times as long, of the processor that the load runs on."""
     columns = [column for column in _COLUMNS if is_wide or not column.only_wide]
     gap = "  " if is_wide else " "
     lines = [["table", *(column.heading for column in columns), "state"]]
-    for standing, reading in readings:
-        state = standing.state if is_wide else _SHORT_STATES.get(standing.state, standing.state)
-        lines.append([standing.label, *(column.write(reading) for column in columns), state])
+    for status, reading in readings:
+        state = status.state if is_wide else _SHORT_STATES.get(status.state, status.state)
+        lines.append([status.label, *(column.write(reading) for column in columns), state])
     widths = [max(map(cell_len, cells)) for cells in zip(*lines, strict=True)]
     # Whatever has to be cut is cut off the names, never off a number.
     room = width - sum(widths[1:]) - len(gap) * (len(widths) - 1)
     widths[0] = min(widths[0], max(room, _NARROWEST_NAME))
-    styles = ["", *(_STYLES.get(standing.state, "") for standing, _ in readings)]
+    styles = ["", *(_STYLES.get(status.state, "") for status, _ in readings)]
     text = Text(no_wrap=True, overflow="crop")
-    for number, ((name, *figures, state), style) in enumerate(zip(lines, styles, strict=True)):
-        shown = zip(figures, widths[1:-1], strict=True)
-        cells = [_fit_name(name, widths[0]), *(figure.rjust(figure_width) for figure, figure_width in shown)]
+    for number, ((name, *metrics, state), style) in enumerate(zip(lines, styles, strict=True)):
+        shown = zip(metrics, widths[1:-1], strict=True)
+        cells = [_fit_name(name, widths[0]), *(metric.rjust(value_width) for metric, value_width in shown)]
         text.append(gap.join(cells) + gap, "" if number else "bold")
         text.append(f"{state}\n", style if number else "bold")
     text.right_crop(1)

@@ -41,7 +41,7 @@ from blb_migration.report.files import write_report
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for. ``labels`` and ``depths`` narrow a reconciliation to these.
+    """What is asked for. ``labels`` and ``checks`` narrow a reconciliation to these.
 
     ``creates_schema``: create the target's tables first, where it has none of them.
     """
@@ -52,7 +52,7 @@ class Order:
     output: Path | None
     is_debug: bool
     labels: Collection[str] | None = None
-    depths: Collection[str] | None = None
+    checks: Collection[str] | None = None
     rereads_source: bool = False
     creates_schema: bool = False
 
@@ -80,7 +80,7 @@ def _create_schema(order: Order, console: Console) -> None:
 def reconcile(arguments: argparse.Namespace) -> ExitCode:
     """Run the checks alone."""
     order = _read_order(arguments, "reconcile")
-    order = replace(order, labels=arguments.tables, depths=arguments.depth, rereads_source=arguments.reread)
+    order = replace(order, labels=arguments.tables, checks=arguments.checks, rereads_source=arguments.reread)
     return carry_out(order, build_console())
 
 
@@ -121,7 +121,7 @@ def carry_out(order: Order, console: Console) -> ExitCode:
     migration = replace(migration, project=live)
     with on_scratch(migration) if order.kind == "dry_run" else nullcontext(migration) as grounded:
         with shown_progress(console, live.plan.tables) as record:
-            outcome = run_in_process(grounded, record, labels=labels, depths=order.depths)
+            outcome = run_in_process(grounded, record, labels=labels, checks=order.checks)
         report = build_run_report(grounded, record, is_interrupted=outcome.is_interrupted)
     if outcome.is_interrupted:
         if order.output is not None:
@@ -129,7 +129,7 @@ def carry_out(order: Order, console: Console) -> ExitCode:
         raise KeyboardInterrupt
     print_report(console, report, order.output)
     report_failures(record, order.is_debug)
-    return decide_exit_code(record, report, needs_equality=labels is None and order.depths is None)
+    return decide_exit_code(record, report, needs_equality=labels is None and order.checks is None)
 
 
 def _read_comparing(order: Order) -> Comparing:

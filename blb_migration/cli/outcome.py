@@ -97,18 +97,18 @@ def report_failures(record: RunRecord, is_debug: bool) -> None:
             report_error(str(error))
         else:
             report_bug(error, is_debug)
-    skipped = [standing.label for standing in record.tables.values() if standing.state == "waiting"]
+    skipped = [status.label for status in record.tables.values() if status.state == "waiting"]
     if any(step in record.tables for step, _ in record.failures) and skipped:
         report_error(f"{len(skipped)} tables were not loaded, since they need others: {', '.join(skipped)}.")
 
 
 def print_report(console: Console, report: Report, output: Path | None) -> None:
-    """Print tables, key totals, figures and verdict; write the report to ``output`` if there is one."""
+    """Print tables, key totals, metrics and verdict; write the report to ``output`` if there is one."""
     if report["key_totals"]:
         _print_tables(console, report)
         _print_key_totals(console, report)
     if report["verdict_status"] != Status.REFUSED:  # nothing was loaded: every table would stand there
-        _print_objections(console, report)
+        _print_reasons(console, report)
     stats = report["stats"]
     console.print(
         f"{stats['tables_migrated']} tables, {stats['rows_migrated']:,} rows, "
@@ -130,24 +130,24 @@ def _describe_verdict(report: Report) -> str:
     return f"{report['dry_run']['meaning']} {sentence}" if "dry_run" in report else sentence
 
 
-def _print_objections(console: Console, report: Report) -> None:
-    labels_by_objection: dict[str, list[str]] = {}
-    for label, standing in report["reconciliation"]["tables"].items():
-        for objection in standing["objections"]:
-            labels_by_objection.setdefault(objection, []).append(label)
-    for objection, labels in labels_by_objection.items():
-        console.print(f"{objection} ({len(labels)}): {', '.join(labels)}", markup=False)
-    keys = report["reconciliation"]["foreign_keys_set_aside"]
+def _print_reasons(console: Console, report: Report) -> None:
+    labels_by_reason: dict[str, list[str]] = {}
+    for label, status in report["reconciliation"]["tables"].items():
+        for reason in status["reasons"]:
+            labels_by_reason.setdefault(reason, []).append(label)
+    for reason, labels in labels_by_reason.items():
+        console.print(f"{reason} ({len(labels)}): {', '.join(labels)}", markup=False)
+    keys = report["reconciliation"]["dropped_foreign_keys"]
     if keys:
         named = ", ".join(keys[:_KEYS_SHOWN]) + (" ..." if len(keys) > _KEYS_SHOWN else "")
-        console.print(f"foreign keys still set aside ({len(keys)}): {named}", markup=False)
+        console.print(f"foreign keys still dropped ({len(keys)}): {named}", markup=False)
 
 
 def _print_tables(console: Console, report: Report) -> None:
     if not console.is_terminal:  # each table has had its line
         return
     table = Table(box=None, pad_edge=False)
-    for heading in ("table", "source rows", "target rows", "figures compared", "equal"):
+    for heading in ("table", "source rows", "target rows", "metrics compared", "equal"):
         table.add_column(heading, justify="left" if heading in ("table", "equal") else "right")
     for label, totals in report["key_totals"].items():
         table.add_row(
@@ -165,12 +165,12 @@ def _print_key_totals(console: Console, report: Report) -> None:
     for heading in ("key total", "source", "target", "match"):
         table.add_column(heading, justify="right" if heading in ("source", "target") else "left")
     for label, totals in report["key_totals"].items():
-        for figure in totals["figures"]:
+        for metric in totals["metrics"]:
             table.add_row(
-                f"{label}: {figure['name']}",
-                _format_figure(figure["source"]),
-                _format_figure(figure["target"]),
-                "[green]yes[/]" if figure["match"] else "[red]NO[/]",
+                f"{label}: {metric['name']}",
+                _format_metric(metric["source"]),
+                _format_metric(metric["target"]),
+                "[green]yes[/]" if metric["match"] else "[red]NO[/]",
             )
     if table.row_count:
         console.print(table)
@@ -180,5 +180,5 @@ def _format_count(count: int | None) -> str:
     return "" if count is None else f"{count:,}"
 
 
-def _format_figure(value: str | None) -> str:
+def _format_metric(value: str | None) -> str:
     return "NULL" if value is None else value

@@ -62,7 +62,7 @@ def plan(arguments: argparse.Namespace) -> ExitCode:
 
 
 def print_plan(console: Console, plan: Plan) -> None:
-    """The tables in load order, what is left behind and why, and what needs a decision."""
+    """The tables in load order, what is not migrated and why, and what needs a decision."""
     tables = Table(title=f"Plan of {plan.project}", title_justify="left", box=None, pad_edge=False)
     for heading in ("#", "level", "source", "target", "rows", "columns", "asks", "parents"):
         tables.add_column(heading, justify="right" if heading in ("#", "level", "rows", "asks") else "left")
@@ -79,15 +79,15 @@ def print_plan(console: Console, plan: Plan) -> None:
             ", ".join(table.upstream),
         )
     console.print(tables)
-    if plan.left_behind:
-        left_behind = Table(title="\nLeft behind", title_justify="left", box=None, pad_edge=False)
-        left_behind.add_column("what")
-        left_behind.add_column("rows", justify="right")
-        left_behind.add_column("why")
-        for left in plan.left_behind:
+    if plan.not_migrated:
+        not_migrated = Table(title="\nLeft behind", title_justify="left", box=None, pad_edge=False)
+        not_migrated.add_column("what")
+        not_migrated.add_column("rows", justify="right")
+        not_migrated.add_column("why")
+        for left in plan.not_migrated:
             rows = left.row_estimate
-            left_behind.add_row(left.subject, "" if rows is None else f"{rows:,}", left.reason)
-        console.print(left_behind)
+            not_migrated.add_row(left.subject, "" if rows is None else f"{rows:,}", left.reason)
+        console.print(not_migrated)
     if plan.findings:
         console.print("\nFindings")
         for finding in plan.findings:

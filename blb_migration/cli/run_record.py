@@ -26,8 +26,8 @@ TableState = Literal[LoadPhase, "waiting", "checking", "equal", "not equal", "fa
 
 
 @dataclass
-class TableStanding:
-    """One table in the run; its figures are in the record's meter."""
+class TableStatus:
+    """One table in the run; its metrics are in the record's meter."""
 
     label: str
     state: TableState = "waiting"
@@ -37,7 +37,7 @@ class RunRecord(RunObserver):
     """Collects. ``tables`` are in load order."""
 
     def __init__(self, tables: Sequence[TablePlan], clock: Clock = time.monotonic) -> None:
-        self.tables = {table.label: TableStanding(table.label) for table in tables}
+        self.tables = {table.label: TableStatus(table.label) for table in tables}
         self.meter = RunMeter(tables, clock)
         self.preflight: PreflightResult | None = None
         self.checks: list[CheckResult] = []
@@ -69,12 +69,12 @@ class RunRecord(RunObserver):
     def check_finished(self, result: CheckResult) -> None:
         """One of the table's checks is done; one that differs decides."""
         self.checks.append(result)
-        standing = self.tables[result.label]
+        status = self.tables[result.label]
         if not result.passed:
-            standing.state = "not equal"
+            status.state = "not equal"
             self.meter.give_up(result.label)
-        elif standing.state != "not equal":
-            standing.state = "equal"
+        elif status.state != "not equal":
+            status.state = "equal"
 
     def step_failed(self, step: str, error: BaseException) -> None:
         """A table or a stage has failed."""

@@ -81,7 +81,7 @@ def _create(
     for finding in design.findings:
         if finding.severity is not Severity.NOTE:
             console.print(f"{finding.severity.value:<8}{finding}", markup=False)
-    _print_left_behind(console, source)
+    _print_not_migrated(console, source)
 
 
 def _refuse_errors(design: SchemaDesign) -> None:
@@ -106,8 +106,8 @@ def _summarize(design: SchemaDesign) -> str:
     return f"Created {len(tables)} tables, {indexes} indexes, {checks} checks, {keys} foreign keys"
 
 
-def _print_left_behind(console: Console, source: SourceReading) -> None:
+def _print_not_migrated(console: Console, source: SourceReading) -> None:
     counts = Counter(module.kind for module in source.modules)
     if counts:
         listed = ", ".join(f"{count} x {kind}" for kind, count in sorted(counts.items()))
-        console.print(f"Left behind, 'blb-migrate schema' shows the definitions: {listed}", markup=False)
+        console.print(f"Not migrated, 'blb-migrate schema' shows the definitions: {listed}", markup=False)

@@ -1,1 +1,1 @@
-"""Reconciliation: each side computes its own figures in SQL, and they must be equal. Exactly."""
+"""Reconciliation: each side computes its own metrics in SQL, and they must be equal. Exactly."""

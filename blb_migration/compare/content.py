@@ -1,4 +1,4 @@
-"""The depth ``content``: every cell of every row, by digests of what was read and of what stands there.
+"""The check ``content``: every cell of every row, by digests of what was read and of what stands there.
 
 What was read was digested by the load, in the form in which it was to arrive; that digest is in the
 ledger. What stands in the target is read back and digested now. Only where they differ are both sides

@@ -1,14 +1,14 @@
-"""The depths ``row_count`` and ``key_totals``: each side computes its figures in SQL, in one scan."""
+"""The checks ``row_count`` and ``key_totals``: each side computes its metrics in SQL, in one scan."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal, localcontext
 
-from blb_migration.compare.metric_selection import Figure
+from blb_migration.compare.metric_selection import ComparedMetric
 from blb_migration.compare.results import Comparison
 from blb_migration.errors import SourceError, SourceUnreachable
-from blb_migration.metrics import AggregateValue
+from blb_migration.metrics import MetricValue
 from blb_migration.migration import Migration
 from blb_migration.plan.build import TablePlan
 from blb_migration.postgres import table_metrics as target_metrics
@@ -19,63 +19,63 @@ from blb_migration.sqlserver.connect import SourceSession
 _ENOUGH_DIGITS = 100  # a sum has at most 38 on SQL Server's side and few more on PostgreSQL's
 
 
-def compare_figures(
-    migration: Migration, table: TablePlan, connection: TargetConnection, figures: Sequence[Figure]
+def compare_metrics(
+    migration: Migration, table: TablePlan, connection: TargetConnection, metrics: Sequence[ComparedMetric]
 ) -> tuple[Comparison, ...]:
-    """Both sides' figures, in the order given. Raises SourceError or TargetError.
+    """Both sides' metrics, in the order given. Raises SourceError or TargetError.
 
-    A column's figure that the source cannot compute (a sum past 38 digits, a function it lacks) is left
+    A column's metric that the source cannot compute (a sum past 38 digits, a function it lacks) is left
     out: it is then no part of what the report says was compared. Rows and key totals are never left out.
     """
     with migration.source.connect() as session:
-        answered = _read_source(session, table, figures)
+        answered = _read_source(session, table, metrics)
     target_values = target_metrics.read_totals(connection, table.target, [f.target for f, _ in answered])
     return tuple(
-        _compare(figure, source_value, target_value)
-        for (figure, source_value), target_value in zip(answered, target_values, strict=True)
+        _compare(metric, source_value, target_value)
+        for (metric, source_value), target_value in zip(answered, target_values, strict=True)
     )
 
 
 def _read_source(
-    session: SourceSession, table: TablePlan, figures: Sequence[Figure]
-) -> list[tuple[Figure, AggregateValue]]:
-    """The figures with their values, from one scan; one by one only where that scan fails."""
+    session: SourceSession, table: TablePlan, metrics: Sequence[ComparedMetric]
+) -> list[tuple[ComparedMetric, MetricValue]]:
+    """The metrics with their values, from one scan; one by one only where that scan fails."""
     try:
-        values = source_metrics.read_totals(session, table.source, [figure.source for figure in figures])
-        return list(zip(figures, values, strict=True))
+        values = source_metrics.read_totals(session, table.source, [metric.source for metric in metrics])
+        return list(zip(metrics, values, strict=True))
     except SourceUnreachable:
         raise
     except SourceError as error:
         answered = []
-        for figure in figures:
+        for metric in metrics:
             try:
-                value = source_metrics.read_totals(session, table.source, [figure.source])[0]
+                value = source_metrics.read_totals(session, table.source, [metric.source])[0]
             except SourceUnreachable:
                 raise
             except SourceError:
-                if figure.is_key_total or figure.source.column is None:
+                if metric.is_key_total or metric.source.column is None:
                     raise
                 continue
-            answered.append((figure, value))
+            answered.append((metric, value))
         if not answered:
             raise error
         return answered
 
 
-def _compare(figure: Figure, source_value: AggregateValue, target_value: AggregateValue) -> Comparison:
+def _compare(metric: ComparedMetric, source_value: MetricValue, target_value: MetricValue) -> Comparison:
     difference = None
     if isinstance(source_value, int | Decimal) and isinstance(target_value, int | Decimal):
         with localcontext(prec=_ENOUGH_DIGITS):
             difference = _as_text(Decimal(target_value) - Decimal(source_value))
     return Comparison(
-        name=figure.name,
+        name=metric.name,
         source_value=_as_text(source_value),
         target_value=_as_text(target_value),
         match=source_value == target_value,
         difference=difference,
-        is_key_total=figure.is_key_total,
+        is_key_total=metric.is_key_total,
     )
 
 
-def _as_text(value: AggregateValue) -> str | None:
+def _as_text(value: MetricValue) -> str | None:
     return None if value is None else f"{value:f}" if isinstance(value, Decimal) else str(value)

@@ -1,4 +1,4 @@
-"""The depth ``integrity``: what the target promises about a table is there, proven, and true.
+"""The check ``integrity``: what the target promises about a table is there, proven, and true.
 
 Only the target is asked. It makes sense once the foreign keys are back, that is after the whole load.
 """
@@ -40,12 +40,12 @@ def compare_integrity(
     ]
     return (
         _compare_definitions(table, connection),
-        _expect_none("foreign keys still set aside", pending),
+        _expect_none("foreign keys still dropped", pending),
         _compare_validation(table, connection),
         _expect_none("foreign keys switched off", find_switched_off_constraints(connection, name)),
         *_expect_no_rows("rows without a parent under", prove_foreign_keys(connection, name)),
         *_expect_no_rows("rows that violate", prove_checks(connection, name)),
-        *_compare_numbering(table, connection, load),
+        *_compare_sequences(table, connection, load),
         _expect_none("schemas of this tool but the ledger", find_own_schemas(connection, name)),
     )
 
@@ -101,7 +101,7 @@ def _expect_no_rows(what: str, violations: Sequence[Violation]) -> Iterator[Comp
         )
 
 
-def _compare_numbering(
+def _compare_sequences(
     table: TablePlan, connection: TargetConnection, load: TableLoad
 ) -> Iterator[Comparison]:
     """Each sequence's next number lies beyond its column's values, and not before what the load set."""

@@ -1,4 +1,4 @@
-"""Which figures of a table are compared, and how each engine is asked for them.
+"""Which metrics of a table are compared, and how each engine is asked for them.
 
 The project's own key totals, and for every column without being asked: the non-null count, and what
 its type allows exactly: sum, min and max of numbers, min and max of dates and times, total length of
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from blb_migration.metrics import Aggregate, AggregateKind
+from blb_migration.metrics import Metric, MetricKind
 from blb_migration.model import Column
 from blb_migration.plan.build import TablePlan
 from blb_migration.postgres import table_metrics as target_metrics
@@ -20,66 +20,66 @@ from blb_migration.value_decisions import DecidedColumn, ValueDecision
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One figure, as either side is asked for it. ``is_key_total`` marks the project's own."""
+class ComparedMetric:
+    """One metric, as either side is asked for it. ``is_key_total`` marks the project's own."""
 
     name: str
-    source: Aggregate
-    target: Aggregate
+    source: Metric
+    target: Metric
     is_key_total: bool = False
 
 
-def build_figures(table: TablePlan) -> tuple[Figure, ...]:
-    """All figures of a table: the count of rows first, the project's key totals next, then each column's.
+def build_metrics(table: TablePlan) -> tuple[ComparedMetric, ...]:
+    """All metrics of a table: the count of rows first, the project's key totals next, then each column's.
 
     A key total that is a column's plain sum stands once, as a key total.
     """
-    figures = (
-        Figure("rows", Aggregate("count_rows"), Aggregate("count_rows")),
+    metrics = (
+        ComparedMetric("rows", Metric("count_rows"), Metric("count_rows")),
         *_iterate_key_totals(table),
         *(
-            figure
+            metric
             for column in table.columns
-            for figure in _iterate_column_figures(column.source, column.target, column.decisions)
+            for metric in _iterate_column_metrics(column.source, column.target, column.decisions)
         ),
         *(
-            figure
+            metric
             for pair in table.computed
-            for figure in _iterate_column_figures(pair.source, pair.target, inputs=pair.inputs)
+            for metric in _iterate_column_metrics(pair.source, pair.target, inputs=pair.inputs)
         ),
     )
-    first_by_name: dict[str, Figure] = {}
-    for figure in figures:
-        first_by_name.setdefault(figure.name, figure)
+    first_by_name: dict[str, ComparedMetric] = {}
+    for metric in metrics:
+        first_by_name.setdefault(metric.name, metric)
     return tuple(first_by_name.values())
 
 
-def _iterate_key_totals(table: TablePlan) -> Iterator[Figure]:
+def _iterate_key_totals(table: TablePlan) -> Iterator[ComparedMetric]:
     for total in table.key_totals:
-        kind: AggregateKind = "count_where" if total.source_column is None else "sum"
-        yield Figure(
+        kind: MetricKind = "count_where" if total.source_column is None else "sum"
+        yield ComparedMetric(
             total.name,
-            Aggregate(kind, total.source_column, total.source_where, total.decisions),
-            Aggregate(kind, total.target_column, total.target_where),
+            Metric(kind, total.source_column, total.source_where, total.decisions),
+            Metric(kind, total.target_column, total.target_where),
             is_key_total=True,
         )
 
 
-def _iterate_column_figures(
+def _iterate_column_metrics(
     source: Column,
     target: Column,
     decisions: tuple[ValueDecision, ...] = (),
     inputs: tuple[DecidedColumn, ...] = (),
-) -> Iterator[Figure]:
+) -> Iterator[ComparedMetric]:
     for kind in _comparable_kinds(source, target):
-        yield Figure(
+        yield ComparedMetric(
             f"{kind}({source.name})",
-            Aggregate(kind, source.name, decisions=decisions, inputs=inputs),
-            Aggregate(kind, target.name),
+            Metric(kind, source.name, decisions=decisions, inputs=inputs),
+            Metric(kind, target.name),
         )
 
 
-def _comparable_kinds(source: Column, target: Column) -> Iterator[AggregateKind]:
+def _comparable_kinds(source: Column, target: Column) -> Iterator[MetricKind]:
     """The kinds that mean the same on both sides of this pair of columns."""
     yield "count_non_null"
     rule = find_rule(source.type, target.type)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Comparison:
-    """One figure on both sides, as text; ``difference`` is target minus source where that makes sense."""
+    """One metric on both sides, as text; ``difference`` is target minus source where that makes sense."""
 
     name: str
     source_value: str | None

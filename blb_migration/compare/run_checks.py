@@ -1,7 +1,7 @@
 """The checks of one table, each runnable alone, each recorded in the ledger with the load it judged.
 
 A check passes only if every one of its comparisons is equal, exactly. What could not be compared
-raises; nothing is ever equal for want of an answer. How each depth compares is in a module of its own.
+raises; nothing is ever equal for want of an answer. How each check compares is in a module of its own.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import asdict
 
 from blb_migration.checks import CHECK_NAMES
 from blb_migration.compare.content import compare_content
-from blb_migration.compare.counts_and_totals import compare_figures
+from blb_migration.compare.counts_and_totals import compare_metrics
 from blb_migration.compare.integrity import compare_integrity
-from blb_migration.compare.metric_selection import build_figures
+from blb_migration.compare.metric_selection import build_metrics
 from blb_migration.compare.results import CheckResult, Comparison, DifferencesKept
 from blb_migration.errors import TableFailed
 from blb_migration.load.prepare import ensure_run
@@ -70,8 +70,8 @@ def _compare(
         return outcome.comparisons, outcome.differences
     if name == "integrity":
         return compare_integrity(table, connection, load), None
-    figures = [figure for figure in build_figures(table) if (figure.name == "rows") == (name == "row_count")]
-    return compare_figures(migration, table, connection, figures), None
+    metrics = [metric for metric in build_metrics(table) if (metric.name == "rows") == (name == "row_count")]
+    return compare_metrics(migration, table, connection, metrics), None
 
 
 def _describe(result: CheckResult) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 A table counts only if it has a finished load and, for each check asked for, a passed result of that
 very load under this very plan. A result that is older than the load, missing, or of another plan
-counts as not compared; so does a foreign key that is still set aside. A split load empties its table at its
+counts as not compared; so does a foreign key that is still dropped. A chunked load empties its table at its
 beginning, so until it has come to its end the table is loaded in part, whatever was before.
 """
 
@@ -19,30 +19,30 @@ from blb_migration.postgres.ledger.records import CheckResult, TableLoad
 
 @dataclass(frozen=True)
 class TableVerdict:
-    """One table's standing. ``objections`` are sentences; none of them means equal."""
+    """One table's status. ``reasons`` are sentences; none of them means equal."""
 
     table: TablePlan
     load: TableLoad | None
     checks: tuple[CheckResult, ...]
-    objections: tuple[str, ...]
+    reasons: tuple[str, ...]
 
     @property
     def is_equal(self) -> bool:
         """Whether the table is loaded and every check of that load passed."""
-        return not self.objections
+        return not self.reasons
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The whole migration's standing."""
+    """The whole migration's status."""
 
     tables: tuple[TableVerdict, ...]
-    keys_set_aside: tuple[str, ...]
+    dropped_keys: tuple[str, ...]
 
     @property
     def is_equal(self) -> bool:
         """Whether nothing speaks against it: every table equal, every foreign key in place."""
-        return bool(self.tables) and not self.keys_set_aside and all(t.is_equal for t in self.tables)
+        return bool(self.tables) and not self.dropped_keys and all(t.is_equal for t in self.tables)
 
 
 def read_verdict(ledger: Ledger, plan: Plan, check_names: Sequence[str] = CHECK_NAMES) -> Verdict:
@@ -55,19 +55,19 @@ def read_verdict(ledger: Ledger, plan: Plan, check_names: Sequence[str] = CHECK_
         effective = ledger.latest_effective_load(table.target.name)
         load = effective if effective is not None and effective.status == "finished" else None
         found = {name: checks.get((table.target.name, name)) for name in check_names}
-        objections = tuple(
-            objection
+        reasons = tuple(
+            reason
             for name, check in found.items()
-            if (objection := _object_to(load, name, check, plan.hash)) is not None
+            if (reason := _object_to(load, name, check, plan.hash)) is not None
         )
         if load is None:
-            objections = ("never loaded" if effective is None else "loaded in part",)
+            reasons = ("never loaded" if effective is None else "loaded in part",)
         tables.append(
             TableVerdict(
                 table,
                 load,
                 tuple(check for check in found.values() if check is not None),
-                objections,
+                reasons,
             )
         )
     pending = tuple(f"{key.table}.{key.name}" for _, key in ledger.pending_foreign_keys())

@@ -25,14 +25,14 @@ def build_defs(
     *,
     resource: MigrationResource | None = None,
     reconciled_labels: Collection[str] | None = None,
-    reconciled_depths: Collection[str] | None = None,
+    reconciled_checks: Collection[str] | None = None,
     executor: ExecutorChoice | None = None,
 ) -> Definitions:
     """The asset graph of ``project`` with its checks, jobs, schedule and resource.
 
     ``resource`` replaces the one that reads the environment, ``executor`` the one chosen by size and
-    environment; ``reconciled_labels`` and ``reconciled_depths`` narrow the job ``reconcile`` to these
-    tables and depths. Raises
+    environment; ``reconciled_labels`` and ``reconciled_checks`` narrow the job ``reconcile`` to these
+    tables and checks. Raises
     ConfigurationError for owners that Dagster does not take and for environment switches it does not
     know.
     """
@@ -42,7 +42,7 @@ def build_defs(
     return Definitions(
         assets=[*build_stage_assets(keys.values()), *build_table_assets(project, keys)],
         asset_checks=build_checks(project, keys),
-        jobs=[rehearsal, build_reconcile_job(keys, reconciled_labels, reconciled_depths)],
+        jobs=[rehearsal, build_reconcile_job(keys, reconciled_labels, reconciled_checks)],
         schedules=[build_nightly_schedule(rehearsal)],
         resources={RESOURCE_KEY: (resource or MigrationResource(project)).as_definition()},
         executor=build_executor(executor or read_choice(project.plan.tables_by_label)),

@@ -16,7 +16,7 @@ from dagster import (
     multi_asset_check,
 )
 
-from blb_migration.checks import CHECK_NAMES, DEPTHS
+from blb_migration.checks import CHECK_NAMES, CHECKS
 from blb_migration.defs.asset_keys import CONSTRAINTS_RESTORED, build_checks_name, build_integrity_name
 from blb_migration.defs.asset_metadata import build_check_metadata
 from blb_migration.defs.priorities import PRIORITY_TAG, rank_tables
@@ -38,18 +38,18 @@ def build_checks(project: Project, keys: Mapping[str, AssetKey]) -> list[AssetCh
     return [*tables, *_build_integrity_checks(project, keys)]
 
 
-def select_checks(key: AssetKey, depths: Collection[str] | None = None) -> Iterator[AssetCheckKey]:
-    """The checks of one table at ``depths``, or at all of them."""
+def select_checks(key: AssetKey, checks: Collection[str] | None = None) -> Iterator[AssetCheckKey]:
+    """The checks of one table at ``checks``, or at all of them."""
     for name in TABLE_CHECKS:
-        if depths is None or name in depths:
+        if checks is None or name in checks:
             yield AssetCheckKey(key, name)
-    if depths is None or INTEGRITY in depths:
+    if checks is None or INTEGRITY in checks:
         yield AssetCheckKey(CONSTRAINTS_RESTORED, build_integrity_name(key))
 
 
 def _build_table_checks(table: TablePlan, key: AssetKey, rank: int) -> AssetChecksDefinition:
     specs = [
-        AssetCheckSpec(name, asset=key, blocking=True, description=DEPTHS[name]) for name in TABLE_CHECKS
+        AssetCheckSpec(name, asset=key, blocking=True, description=CHECKS[name]) for name in TABLE_CHECKS
     ]
 
     @multi_asset_check(
@@ -83,7 +83,7 @@ def _build_integrity_checks(
         name=f"{INTEGRITY}_checks",
         specs=[
             AssetCheckSpec(
-                name, asset=CONSTRAINTS_RESTORED, blocking=True, description=f"{label}: {DEPTHS[INTEGRITY]}"
+                name, asset=CONSTRAINTS_RESTORED, blocking=True, description=f"{label}: {CHECKS[INTEGRITY]}"
             )
             for label, name in names.items()
         ],

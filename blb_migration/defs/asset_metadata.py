@@ -1,4 +1,4 @@
-"""What Dagster shows about a table and a result: descriptions, schemas, figures, tables of findings.
+"""What Dagster shows about a table and a result: descriptions, schemas, metrics, tables of findings.
 
 Dagster's standard keys (``dagster/row_count`` and its like) where there is one, plain words with units
 otherwise. Values come from the plan and the stages' results; nothing is asked of a database.
@@ -36,7 +36,7 @@ STORAGE_KIND = "dagster/storage_kind"
 
 _COMPARISON_SCHEMA = TableSchema(
     columns=[
-        TableColumn("figure", "string", description="what was compared"),
+        TableColumn("metric", "string", description="what was compared"),
         TableColumn("expected", "string", description="in the source"),
         TableColumn("actual", "string", description="in the target"),
         TableColumn("difference", "string", description="actual minus expected, where that means something"),
@@ -137,7 +137,7 @@ def build_check_metadata(result: CheckResult) -> Metadata:
     records = [
         TableRecord(
             {
-                "figure": comparison.name,
+                "metric": comparison.name,
                 "expected": _show(comparison.source_value),
                 "actual": _show(comparison.target_value),
                 "difference": comparison.difference or "",
@@ -149,7 +149,7 @@ def build_check_metadata(result: CheckResult) -> Metadata:
     unequal = [comparison for comparison in result.comparisons if not comparison.match]
     shown = unequal or [item for item in result.comparisons if item.is_key_total or item.name == "rows"]
     metadata: dict[str, Any] = {
-        "figures_compared": len(result.comparisons),
+        "metrics_compared": len(result.comparisons),
         "expected": "; ".join(f"{item.name} = {_show(item.source_value)}" for item in shown) or "equal",
         "actual": "; ".join(f"{item.name} = {_show(item.target_value)}" for item in shown) or "equal",
         "comparisons": MetadataValue.table(records, _COMPARISON_SCHEMA),
@@ -189,14 +189,14 @@ def build_finding_table(findings: Iterable[Finding]) -> MetadataValue:
 
 
 def build_report_metadata(report: Mapping[str, Any]) -> Metadata:
-    """The report at a glance, its figures for the plots over time, and the whole document."""
+    """The report at a glance, its metrics for the plots over time, and the whole document."""
     from blb_migration.report.markdown import draw_text_timeline, summarise
 
-    figures = {name: figure for name, figure in report["stats"].items() if figure is not None}
+    metrics = {name: metric for name, metric in report["stats"].items() if metric is not None}
     return {
         "verdict": report["verdict"],
         "summary": MetadataValue.md(summarise(report)),
         "timeline": MetadataValue.md(draw_text_timeline(report)),
-        **figures,
+        **metrics,
         "report": MetadataValue.json(dict(report)),
     }

@@ -56,11 +56,11 @@ def run_in_process(
     observer: RunObserver,
     *,
     labels: Collection[str] | None = None,
-    depths: Collection[str] | None = None,
+    checks: Collection[str] | None = None,
 ) -> RunOutcome:
     """Run what ``migration.run.kind`` asks for, step by step, and return when it is over.
 
-    ``reconcile`` runs the checks of ``labels`` at ``depths`` (all by default), ``preflight`` preflight
+    ``reconcile`` runs the checks of ``labels`` at ``checks`` (all by default), ``preflight`` preflight
     alone, every other kind the whole graph. A step's failure is an outcome, not an exception. Raises
     ConfigurationError when DAGSTER_HOME is no usable instance.
     """
@@ -76,7 +76,7 @@ def run_in_process(
         migration.project,
         resource=resource,
         reconciled_labels=labels,
-        reconciled_depths=depths,
+        reconciled_checks=checks,
         executor=choice,
     )
     job = definitions.resolve_job_def(RECONCILE if kind == "reconcile" else REHEARSAL)

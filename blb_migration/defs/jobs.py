@@ -35,13 +35,13 @@ def build_rehearsal_job() -> JobDefinition:
 def build_reconcile_job(
     keys: Mapping[str, AssetKey],
     labels: Collection[str] | None = None,
-    depths: Collection[str] | None = None,
+    checks: Collection[str] | None = None,
 ) -> JobDefinition:
-    """The checks of the tables ``labels`` at ``depths``, each None for all, and no load."""
+    """The checks of the tables ``labels`` at ``checks``, each None for all, and no load."""
     chosen = [
         check
         for label in (keys if labels is None else labels)
-        for check in select_checks(keys[label], depths)
+        for check in select_checks(keys[label], checks)
     ]
     return define_asset_job(
         RECONCILE,

@@ -2,8 +2,8 @@
 
 =====================  ================================================================================
 BLB_CONNECTIONS        how many connections load one large table at once, else by processors and servers
-BLB_SPLIT_FROM_ROWS    from how many rows on a table is split into key ranges, else 4,000,000
-BLB_RESUME             0: a split load that was broken off begins again instead of going on
+BLB_CHUNKED_FROM_ROWS    from how many rows on a table is split into chunks, else 4,000,000
+BLB_RESUME             0: a chunked load that was broken off begins again instead of going on
 =====================  ================================================================================
 """
 
@@ -15,7 +15,7 @@ from blb_migration.errors import ConfigurationError
 from blb_migration.migration import Loading
 
 CONNECTIONS_VARIABLE = "BLB_CONNECTIONS"
-SPLIT_VARIABLE = "BLB_SPLIT_FROM_ROWS"
+CHUNKED_VARIABLE = "BLB_CHUNKED_FROM_ROWS"
 RESUME_VARIABLE = "BLB_RESUME"
 
 
@@ -24,7 +24,7 @@ def read_loading() -> Loading:
     default = Loading()
     return Loading(
         connections=_read_number(CONNECTIONS_VARIABLE) or default.connections,
-        split_from_rows=_read_number(SPLIT_VARIABLE) or default.split_from_rows,
+        chunked_from_rows=_read_number(CHUNKED_VARIABLE) or default.chunked_from_rows,
         resumes=os.environ.get(RESUME_VARIABLE, "").strip() != "0",
     )
 

@@ -34,7 +34,7 @@ class RunObserver:
         """A table's check has compared what it compares, equal or not."""
 
     def constraints_restored(self, result: RestoredConstraints) -> None:
-        """Every foreign key and index that was set aside is back."""
+        """Every foreign key and index that was dropped is back."""
 
     def step_failed(self, step: str, error: BaseException) -> None:
         """A step ended in an error; ``step`` is a table's label or a stage's name."""

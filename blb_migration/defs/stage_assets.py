@@ -135,7 +135,7 @@ def _build_target_prepared() -> AssetsDefinition:
         deps=[PREFLIGHT],
         kinds={"postgres"},
         description="The target is ready to be loaded: the load ledger is there, foreign keys between the "
-        "tables are recorded in it and set aside.",
+        "tables are recorded in it and dropped.",
         group_name=GROUP_BEFORE,
         required_resource_keys={RESOURCE_KEY},
     )
@@ -155,10 +155,8 @@ def _build_target_prepared() -> AssetsDefinition:
             prepared = prepare_target(migration, _parse_findings(metadata[_FINDINGS]), facts)
         return MaterializeResult(
             metadata={
-                "foreign_keys_set_aside": len(prepared.set_aside),
-                "set_aside": MetadataValue.md(
-                    "\n".join(f"- {name}" for name in prepared.set_aside) or "none"
-                ),
+                "dropped_foreign_keys": len(prepared.dropped),
+                "dropped": MetadataValue.md("\n".join(f"- {name}" for name in prepared.dropped) or "none"),
             }
         )
 
@@ -170,7 +168,7 @@ def _build_constraints_restored(table_keys: Iterable[AssetKey]) -> AssetsDefinit
         key=CONSTRAINTS_RESTORED,
         deps=list(table_keys),
         kinds={"postgres"},
-        description="Every foreign key that was set aside is back, and proven by the target for every row.",
+        description="Every foreign key that was dropped is back, and proven by the target for every row.",
         group_name=GROUP_AFTER,
         required_resource_keys={RESOURCE_KEY},
     )
@@ -181,7 +179,7 @@ def _build_constraints_restored(table_keys: Iterable[AssetKey]) -> AssetsDefinit
         with reported_failures("constraints_restored", resource.observer, context.retry_number):
             restored = restore_constraints(resource.open(context))
         resource.observer.constraints_restored(restored)
-        return MaterializeResult(metadata={"brought_back": len(restored.brought_back)})
+        return MaterializeResult(metadata={"restored": len(restored.restored)})
 
     return constraints_restored
 
@@ -243,7 +241,7 @@ def _parse_findings(metadata: Any) -> tuple[Finding, ...]:
 
 
 def _parse_facts(metadata: Any) -> "ServerFacts":
-    from blb_migration.postgres.ledger.records import LeftBehindRecord, ServerFacts
+    from blb_migration.postgres.ledger.records import NotMigratedRecord, ServerFacts
 
     assert isinstance(metadata, JsonMetadataValue)
     document: Any = metadata.data
@@ -252,5 +250,5 @@ def _parse_facts(metadata: Any) -> "ServerFacts":
         target_server=document["target_server"],
         isolation=document["isolation"],
         notes=tuple(document["notes"]),
-        objects_left_behind=tuple(LeftBehindRecord(**item) for item in document["objects_left_behind"]),
+        objects_not_migrated=tuple(NotMigratedRecord(**item) for item in document["objects_not_migrated"]),
     )

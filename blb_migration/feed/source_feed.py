@@ -1,4 +1,4 @@
-"""The source's rows of one table, or of one range of its key: read, converted, digested, encoded for COPY.
+"""The source's rows of one table, or of one chunk of its key: read, converted, digested, encoded for COPY.
 
 Three threads share the work: one reads, one converts, encodes and digests, and whoever takes the rows
 sends them. Nothing is written here; what is counted on the way belongs to the load's record.
@@ -34,7 +34,7 @@ from blb_migration.value_decisions import ValueDecision
 class SourceFeed:
     """The rows once, in the target's form. ``rows_read``, ``source_bytes`` (of Arrow batches) grow meanwhile.
 
-    ``last_identity`` is known after the last row, and only of a whole table. ``part`` numbers the key range
+    ``last_identity`` is known after the last row, and only of a whole table. ``part`` numbers the chunk
     for progress.
     """
 

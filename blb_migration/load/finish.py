@@ -1,4 +1,4 @@
-"""After the last table: every foreign key that was set aside comes back, proven by the target.
+"""After the last table: every foreign key that was dropped comes back, proven by the target.
 
 Before that the planner's statistics are taken, which the proof of large keys profits from as well: no load's
 snapshot is in the way of the visibility map any more.
@@ -12,7 +12,7 @@ from blb_migration.errors import TargetError
 from blb_migration.load.analyze import take_all_statistics
 from blb_migration.load.prepare import ensure_run
 from blb_migration.migration import Migration
-from blb_migration.postgres.key_restoration import BroughtBack, bring_back
+from blb_migration.postgres.key_restoration import RestoredKey, restore_foreign_keys
 from blb_migration.postgres.ledger.ledger import Ledger
 
 _KEYS_IN_MESSAGE = 10
@@ -22,11 +22,11 @@ _KEYS_IN_MESSAGE = 10
 class RestoredConstraints:
     """Every foreign key that is in place again."""
 
-    brought_back: tuple[BroughtBack, ...]
+    restored: tuple[RestoredKey, ...]
 
 
 def restore_constraints(migration: Migration) -> RestoredConstraints:
-    """Bring back whatever the ledger says is set aside, whichever run did that.
+    """Restore whatever the ledger says is dropped, whichever run did that.
 
     Raises TargetError when rows violate a key: that key stays on record, all others are in place.
     """
@@ -35,20 +35,20 @@ def restore_constraints(migration: Migration) -> RestoredConstraints:
         ledger.create()
         ensure_run(ledger, migration)
         take_all_statistics(migration)
-        outcomes = bring_back(connection)
+        outcomes = restore_foreign_keys(connection)
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     if failed:
         shown = "; ".join(_describe(outcome) for outcome in failed[:_KEYS_IN_MESSAGE])
         raise TargetError(
             "foreign keys of the target",
-            found=f"{len(failed)} of {len(outcomes)} could not be brought back: {shown}",
+            found=f"{len(failed)} of {len(outcomes)} could not be restored: {shown}",
             next_act="Correct these rows (at the source, then load the table again), then run "
             "constraints_restored again; the other keys are in place",
         )
     return RestoredConstraints(outcomes)
 
 
-def _describe(outcome: BroughtBack) -> str:
+def _describe(outcome: RestoredKey) -> str:
     if outcome.orphan_count:
         keys = ", ".join(outcome.first_keys)
         return (

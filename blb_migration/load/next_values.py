@@ -17,16 +17,16 @@ from blb_migration.postgres.sequences import (
 
 
 @dataclass(frozen=True)
-class Numbering:
+class NextValue:
     """The target column that numbers itself, and the number its next row gets; None when it has none left."""
 
     column: str
     next_value: int | None
 
 
-def carry_numbering_on(
+def continue_sequences(
     connection: TargetConnection, table: TablePlan, source_last_value: int | None
-) -> Numbering | None:
+) -> NextValue | None:
     """Set every sequence of the table's loaded columns; returns the first, None when there is none.
 
     ``source_last_value`` is what the source's identity handed out last. The next number is one step
@@ -34,7 +34,7 @@ def carry_numbering_on(
     column's type, and the sequence cannot go further either, the next insert fails on both sides. Raises
     TargetError when the number is outside the sequence's range otherwise.
     """
-    first: Numbering | None = None
+    first: NextValue | None = None
     for column in table.columns:
         target_identity, source_identity = column.target.identity, column.source.identity
         if target_identity is None or target_identity.sequence is None:
@@ -51,10 +51,10 @@ def carry_numbering_on(
         sequence = target_identity.sequence
         if _is_used_up(column.source, next_value) and not can_reach(connection, sequence, next_value):
             exhaust_sequence(connection, sequence, kept.increment)
-            first = first or Numbering(column.target.name, None)
+            first = first or NextValue(column.target.name, None)
             continue
         set_sequence(connection, sequence, next_value, kept.increment)
-        first = first or Numbering(column.target.name, next_value)
+        first = first or NextValue(column.target.name, next_value)
     return first
 
 

@@ -1,4 +1,4 @@
-"""The first stage that writes: the ledger in the target, and foreign keys set aside in one short step."""
+"""The first stage that writes: the ledger in the target, and foreign keys dropped in one short step."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from blb_migration.findings import Finding
 from blb_migration.load.scratch import create_scratch
 from blb_migration.migration import Migration
 from blb_migration.plan.build import Plan, TablePlan
-from blb_migration.postgres.key_restoration import set_aside_foreign_keys
+from blb_migration.postgres.key_restoration import drop_recorded_foreign_keys
 from blb_migration.postgres.ledger.ledger import Ledger
 from blb_migration.postgres.ledger.planned import record_planned_tables, record_preparation
 from blb_migration.postgres.ledger.records import (
     DecisionRecord,
     FindingRecord,
-    LeftBehindRecord,
+    NotMigratedRecord,
     PlannedTable,
     RunStart,
     ServerFacts,
@@ -29,9 +29,9 @@ from blb_migration.postgres.ledger.table_definitions import record_definitions
 
 @dataclass(frozen=True)
 class PreparedTarget:
-    """The foreign keys that were set aside just now, as ``table.name``; none of them on a repetition."""
+    """The foreign keys that were dropped just now, as ``table.name``; none of them on a repetition."""
 
-    set_aside: tuple[str, ...]
+    dropped: tuple[str, ...]
 
 
 def prepare_target(
@@ -51,11 +51,11 @@ def prepare_target(
         with connection.transaction():
             ensure_run(ledger, migration)
             run_id = migration.run.run_id
-            if record_preparation(connection, run_id, facts, list(_iterate_left_behind(plan))):
+            if record_preparation(connection, run_id, facts, list(_iterate_not_migrated(plan))):
                 ledger.record_findings(run_id, [_as_record(finding) for finding in findings])
                 ledger.record_decisions(run_id, list(_iterate_decisions(plan)))
         record_definitions(connection, migration.run.run_id, plan.target_tables)
-        keys = set_aside_foreign_keys(connection, migration.run.run_id, plan.target_tables)
+        keys = drop_recorded_foreign_keys(connection, migration.run.run_id, plan.target_tables)
     return PreparedTarget(tuple(f"{key.table}.{key.name}" for key in keys))
 
 
@@ -104,14 +104,14 @@ def _as_record(finding: Finding) -> FindingRecord:
     return FindingRecord(finding.code, finding.severity, finding.subject, finding.message, details)
 
 
-def _iterate_left_behind(plan: Plan) -> Iterator[LeftBehindRecord]:
-    for left in plan.left_behind:
+def _iterate_not_migrated(plan: Plan) -> Iterator[NotMigratedRecord]:
+    for left in plan.not_migrated:
         kind = "table" if left.column is None else "column"
-        yield LeftBehindRecord(kind, left.subject, left.reason, left.row_estimate)
+        yield NotMigratedRecord(kind, left.subject, left.reason, left.row_estimate)
 
 
 def _iterate_decisions(plan: Plan) -> Iterator[DecisionRecord]:
-    for left in plan.left_behind:
+    for left in plan.not_migrated:
         yield DecisionRecord(left.subject, "skip", left.reason, left.row_estimate)
     for table in plan.tables:
         if table.replace_rows is not None:

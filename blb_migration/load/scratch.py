@@ -34,7 +34,7 @@ def on_scratch(migration: Migration) -> Iterator[Migration]:
         if had_ledger and (keys := ledger.pending_foreign_keys()):
             raise PreflightRefused(
                 "dry run",
-                found=f"{len(keys)} foreign keys of the target are set aside by a run that did not finish",
+                found=f"{len(keys)} foreign keys of the target are dropped by a run that did not finish",
                 expected="a target with all its foreign keys in place",
                 next_act="Finish that run (run blb-migrate again), then repeat the dry run",
             )

@@ -2,7 +2,7 @@
 
 Empty the table, COPY, rebuild its keys and indexes, set its sequences, write the ledger row, commit:
 a crash leaves a table either as it was or complete, so a rerun is safe at any time. In a full run the
-foreign keys were set aside beforehand (``prepare``); for a table loaded alone they are dropped and
+foreign keys were dropped beforehand (``prepare``); for a table loaded alone they are dropped and
 added back, proven, in the same transaction. Large tables go another way, ``split_load``'s.
 """
 
@@ -23,13 +23,13 @@ from blb_migration.errors import (
 )
 from blb_migration.feed.source_feed import SourceFeed
 from blb_migration.load.analyze import take_statistics_alone
-from blb_migration.load.chunks.chunked_load import SplitLoad, begin_split_load
+from blb_migration.load.chunks.chunked_load import ChunkedLoad, begin_chunked_load
 from blb_migration.load.guards import (
     LOCK_TIMEOUT_SECONDS,
     holding_right,
     refuse_what_is_not_ours,
 )
-from blb_migration.load.next_values import carry_numbering_on
+from blb_migration.load.next_values import continue_sequences
 from blb_migration.load.prepare import ensure_run
 from blb_migration.migration import Migration, ProgressListener
 from blb_migration.plan.build import TablePlan
@@ -38,15 +38,15 @@ from blb_migration.postgres.copy import BinaryCopyWriter, CopyResult, empty_tabl
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.foreign_keys import foreign_keys_around
 from blb_migration.postgres.indexes import drop_keys, drop_secondary_indexes, recreate_indexes
-from blb_migration.postgres.key_restoration import bring_back
+from blb_migration.postgres.key_restoration import restore_foreign_keys
 from blb_migration.postgres.ledger.chunked_loads import (
-    SetAsideParts,
-    UnfinishedSplit,
-    end_split,
+    DroppedParts,
+    UnfinishedChunkedLoad,
+    end_chunked_load,
     read_table_oid,
-    read_unfinished_split,
+    read_unfinished_chunked_load,
 )
-from blb_migration.postgres.ledger.chunks import forget_ranges_before, read_ranges
+from blb_migration.postgres.ledger.chunks import forget_chunks_before, read_chunks
 from blb_migration.postgres.ledger.digests import record_digest
 from blb_migration.postgres.ledger.ledger import Ledger
 from blb_migration.postgres.ledger.planned import is_prepared
@@ -77,11 +77,11 @@ class TableLoad:
 def load_table(
     migration: Migration, table: TablePlan, on_progress: ProgressListener | None = None
 ) -> TableLoad:
-    """Replace the target table's rows by the source's: all or nothing, or, where it is split, range by range.
+    """Replace the target table's rows by the source's: all or nothing, or, where it is split, chunk by chunk.
 
     Raises TargetNotOurs when the table holds rows of others or the target is live, SourceUnreachable
     or TargetUnreachable without a connection, and TableFailed for everything else that can happen to
-    one table. Nothing of a failed load stays; of a split one its finished ranges do: the table counts as
+    one table. Nothing of a failed load stays; of a split one its finished chunks do: the table counts as
     loaded in part, and loading it again goes on from there.
     """
     started_at = time.monotonic()
@@ -95,8 +95,8 @@ def load_table(
         with holding_right(connection, table):
             load_id = ledger.begin_table_load(migration.run.run_id, table.target.name, table.source.name)
             with _noting_failure(ledger, load_id, table):
-                unfinished = read_unfinished_split(connection, table.target.name)
-                split = begin_split_load(migration, table, connection, load_id, unfinished)
+                unfinished = read_unfinished_chunked_load(connection, table.target.name)
+                split = begin_chunked_load(migration, table, connection, load_id, unfinished)
             with _noting_failure(ledger, load_id, table, split):
                 if split is None:
                     parts = unfinished.parts if unfinished is not None else None
@@ -107,7 +107,7 @@ def load_table(
                     parts = split.begun.parts
                     loaded, source_bytes = split.finish(on_progress)
                 if parts is not None:
-                    _bring_foreign_keys_back(migration, table, connection, parts)
+                    _restore_foreign_keys_around(migration, table, connection, parts)
     return TableLoad(
         label=table.label,
         load_id=load_id,
@@ -126,18 +126,18 @@ def _load_whole(
     connection: TargetConnection,
     load_id: int,
     *,
-    unfinished: UnfinishedSplit | None,
+    unfinished: UnfinishedChunkedLoad | None,
     on_progress: ProgressListener | None,
 ) -> tuple[LoadedTable, int]:
     """Load the table in one transaction; returns what that did, and the bytes read of the source."""
     started_at = time.monotonic()
     with target_errors(f"table {table.target.name}"), connection.transaction():
         if unfinished is not None:
-            read_ranges(connection, unfinished.load_id, locks=True)
+            read_chunks(connection, unfinished.load_id, locks=True)
         refuse_what_is_not_ours(connection, table)
         feed = SourceFeed(migration, table, on_progress)
         copied = _replace_rows(connection, table, feed, unfinished)
-        numbering = carry_numbering_on(connection, table, feed.last_identity)
+        numbering = continue_sequences(connection, table, feed.last_identity)
         take_statistics_alone(migration, connection, table.target.name)
         digest = feed.finish_digest()
         loaded = LoadedTable(
@@ -150,7 +150,7 @@ def _load_whole(
             digest=digest.hexdigest(),
         )
         record_digest(connection, load_id, digest)
-        forget_ranges_before(connection, load_id)
+        forget_chunks_before(connection, load_id)
         load_xid = read_load_xid(connection, table.target.name)
         Ledger(connection).finish_table_load(load_id, loaded, load_xid)
         Ledger(connection).record_decisions(migration.run.run_id, feed.describe_decisions())
@@ -159,7 +159,7 @@ def _load_whole(
 
 @contextmanager
 def _noting_failure(
-    ledger: Ledger, load_id: int, table: TablePlan, split: SplitLoad | None = None
+    ledger: Ledger, load_id: int, table: TablePlan, split: ChunkedLoad | None = None
 ) -> Iterator[None]:
     """Write a failed load's reason into the ledger, and name the table in the error."""
     try:
@@ -168,7 +168,7 @@ def _noting_failure(
         ledger.fail_table_load(load_id, str(error))
         raise
     except (MigrationError, ValueError) as error:
-        stayed = "Nothing of this load stayed" if split is None else "Its finished key ranges stayed"
+        stayed = "Nothing of this load stayed" if split is None else "Its finished chunks stayed"
         failure = TableFailed(
             f"table {table.label}",
             found=str(error),
@@ -182,13 +182,15 @@ def _noting_failure(
         raise
 
 
-def _bring_foreign_keys_back(
-    migration: Migration, table: TablePlan, connection: TargetConnection, parts: SetAsideParts
+def _restore_foreign_keys_around(
+    migration: Migration, table: TablePlan, connection: TargetConnection, parts: DroppedParts
 ) -> None:
-    """Put back what a split load of this table alone has set aside, unless the run does so at its end."""
+    """Put back what a chunked load of this table alone has dropped, unless the run does so at its end."""
     if not parts.foreign_keys or is_prepared(connection, migration.run.run_id):
         return
-    failed = [key for key in bring_back(connection, names=parts.foreign_keys) if key.error is not None]
+    failed = [
+        key for key in restore_foreign_keys(connection, names=parts.foreign_keys) if key.error is not None
+    ]
     if failed:
         raise TargetError(
             f"foreign keys around {table.target.name}",
@@ -198,9 +200,9 @@ def _bring_foreign_keys_back(
 
 
 def _replace_rows(
-    connection: TargetConnection, table: TablePlan, feed: SourceFeed, unfinished: UnfinishedSplit | None
+    connection: TargetConnection, table: TablePlan, feed: SourceFeed, unfinished: UnfinishedChunkedLoad | None
 ) -> CopyResult:
-    """Empty the table and fill it anew; what an unfinished split load took off it comes back as well."""
+    """Empty the table and fill it anew; what an unfinished chunked load took off it comes back as well."""
     target = table.target.name
     traits = read_table_traits(connection, [target])[target]
     with foreign_keys_around(connection, target):
@@ -211,8 +213,8 @@ def _replace_rows(
             drop_secondary_indexes(connection, target) + drop_keys(connection, target) if is_large else ()
         )
         if unfinished is not None:
-            end_split(connection, unfinished.load_id)
-            taken_off = SetAsideParts(read_table_oid(connection, target), dropped, triggers)
+            end_chunked_load(connection, unfinished.load_id)
+            taken_off = DroppedParts(read_table_oid(connection, target), dropped, triggers)
             parts = taken_off.including(unfinished.parts)
             dropped, triggers = parts.indexes, parts.triggers
         empty_table(connection, target)

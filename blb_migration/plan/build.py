@@ -16,7 +16,7 @@ from blb_migration.model import Catalog, Table, TableName
 from blb_migration.plan.columns import (
     ColumnPlan,
     ComputedPair,
-    LeftBehind,
+    NotMigrated,
     plan_columns,
 )
 from blb_migration.plan.decisions import Decisions
@@ -67,7 +67,7 @@ class Plan:
 
     project: str
     tables: tuple[TablePlan, ...]
-    left_behind: tuple[LeftBehind, ...]
+    not_migrated: tuple[NotMigrated, ...]
     left_out_edges: tuple[Edge, ...]
     findings: tuple[Finding, ...]
 
@@ -127,20 +127,22 @@ def build_plan(source: Catalog, target: Catalog, decisions: Decisions) -> Plan:
     groups = _groups_by_table(decisions, labels, findings)
     pairs = {pair.source.name: pair for pair in matched.pairs}
 
-    left_behind = [
-        LeftBehind(table.name, None, reason, table.row_estimate) for table, reason in matched.skipped
+    not_migrated = [
+        NotMigrated(table.name, None, reason, table.row_estimate) for table, reason in matched.skipped
     ]
     tables = []
     for name in order.tables:
-        table_plan, table_left_behind, table_findings = _plan_table(
+        table_plan, table_not_migrated, table_findings = _plan_table(
             pairs[name], order, labels, targets, groups.get(name)
         )
         tables.append(table_plan)
-        left_behind += table_left_behind
+        not_migrated += table_not_migrated
         findings += table_findings
     tables = _ask_about_keys(tables, findings)
     findings += _describe_left_out_edges(order)
-    return Plan(decisions.project, tuple(tables), tuple(left_behind), order.left_out, sort_findings(findings))
+    return Plan(
+        decisions.project, tuple(tables), tuple(not_migrated), order.left_out, sort_findings(findings)
+    )
 
 
 def _iterate_edges(pairs: Iterable[TableMatch]) -> Iterable[Edge]:
@@ -162,7 +164,7 @@ def _plan_table(
     labels: Mapping[TableName, str],
     targets: Mapping[TableName, TableName],
     group: str | None,
-) -> tuple[TablePlan, list[LeftBehind], list[Finding]]:
+) -> tuple[TablePlan, list[NotMigrated], list[Finding]]:
     outcomes = list(plan_columns(pair))
     columns = tuple(outcome for outcome in outcomes if isinstance(outcome, ColumnPlan))
     key_totals, total_findings = build_key_totals(
@@ -187,8 +189,8 @@ def _plan_table(
     findings = [outcome for outcome in outcomes if isinstance(outcome, Finding)]
     findings += find_column_differences(pair.label, columns)
     findings += find_key_differences(pair, {c.source.name: c.target.name for c in columns}, targets)
-    left_behind = [outcome for outcome in outcomes if isinstance(outcome, LeftBehind)]
-    return table_plan, left_behind, findings + total_findings
+    not_migrated = [outcome for outcome in outcomes if isinstance(outcome, NotMigrated)]
+    return table_plan, not_migrated, findings + total_findings
 
 
 def _ask_about_keys(tables: list[TablePlan], findings: list[Finding]) -> list[TablePlan]:

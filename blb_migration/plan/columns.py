@@ -1,4 +1,4 @@
-"""One pair of tables, column by column: loaded, computed by the target, left behind, or a question.
+"""One pair of tables, column by column: loaded, computed by the target, not migrated, or a question.
 
 Deterministic and complete: every source column and every target column is accounted for.
 """
@@ -57,7 +57,7 @@ class ComputedPair:
 
 
 @dataclass(frozen=True)
-class LeftBehind:
+class NotMigrated:
     """A source table or column that is not migrated; ``reason`` is the person's, from decisions.yaml."""
 
     table: TableName
@@ -71,7 +71,7 @@ class LeftBehind:
         return str(self.table) if self.column is None else f"{self.table}.{self.column}"
 
 
-ColumnOutcome = ColumnPlan | ComputedPair | LeftBehind | Finding
+ColumnOutcome = ColumnPlan | ComputedPair | NotMigrated | Finding
 
 
 def plan_columns(pair: TableMatch) -> Iterator[ColumnOutcome]:
@@ -91,7 +91,7 @@ def plan_columns(pair: TableMatch) -> Iterator[ColumnOutcome]:
     for column in pair.source.columns:
         decision = decisions.get(column.name.lower(), ColumnDecision.model_construct())
         if decision.skip is not None:
-            yield LeftBehind(pair.source.name, column.name, decision.skip, pair.source.row_estimate)
+            yield NotMigrated(pair.source.name, column.name, decision.skip, pair.source.row_estimate)
             continue
         target = _find_target_column(pair, decision.to or build_target_name(column.name, pair.names))
         if target is None and decision.to is None:

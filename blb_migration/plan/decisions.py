@@ -83,7 +83,7 @@ Treatment = str | Replacement | None
 class ColumnDecision(_Strict):
     """What happens to one source column and to its values.
 
-    Left behind (``skip``, with the reason), or loaded into a column of another name (``to``), or values
+    Not migrated (``skip``, with the reason), or loaded into a column of another name (``to``), or values
     that the target could not take are made to fit (the ``on_`` keys); the latter two with a ``reason``.
     """
 

@@ -116,7 +116,7 @@ def _iterate_references(
                 Severity.WARNING,
                 f"{table.label}, {key.name}",
                 f"refers to {key.referred_table} ({', '.join(key.referred_columns)}), which is not loaded: "
-                "whether the target holds the rows is proven only when the key is brought back",
+                "whether the target holds the rows is proven only when the key is restored",
                 "see that the rows are there before the load",
             )
             continue

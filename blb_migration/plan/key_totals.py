@@ -1,4 +1,4 @@
-"""Key totals: figures a person looks at, written once in decisions.yaml, run in both engines' SQL.
+"""Key totals: metrics a person looks at, written once in decisions.yaml, run in both engines' SQL.
 
 A ``where`` is parsed by sqlglot, its columns are looked up in the plan, and it is written again in
 each engine's SQL with every name quoted. Only comparisons of columns with literals get through:
@@ -18,7 +18,7 @@ from blb_migration.value_decisions import ValueDecision
 
 @dataclass(frozen=True)
 class KeyTotal:
-    """One figure. ``column`` is None for a count. The two ``where`` are the engines' own SQL.
+    """One metric. ``column`` is None for a count. The two ``where`` are the engines' own SQL.
 
     ``decisions`` are those about the summed column's values.
     """

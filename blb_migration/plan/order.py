@@ -1,6 +1,6 @@
 """The order of the tables: foreign-key edges, cycles collapsed by leaving out as few as it takes.
 
-An edge left out here is left out of the graph only. The foreign key itself is set aside before the
+An edge left out here is left out of the graph only. The foreign key itself is dropped before the
 load and proven when it comes back, like every other.
 """
 

@@ -2,7 +2,7 @@
 
 Definitions as the server prints them; no rows, no sequence positions, no statistics. Taken before a
 load and after it, equal fingerprints mean that every column, key, index, trigger, comment and
-mark set aside on the way is back as it was.
+mark dropped on the way is back as it was.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ def drop_secondary_indexes(connection: TargetConnection, table: TableName) -> tu
 def drop_keys(connection: TargetConnection, table: TableName) -> tuple[IndexDefinition, ...]:
     """Drop the table's primary key and unique constraints, unless something depends on them.
 
-    Foreign keys onto the table must be set aside first, else the keys they refer to stay. NOT NULL
+    Foreign keys onto the table must be dropped first, else the keys they refer to stay. NOT NULL
     stays on the columns. Returns what ``recreate_indexes`` needs.
     """
     return _drop(connection, [index for index in _find(connection, table) if index.constraint is not None])

@@ -1,4 +1,4 @@
-"""Foreign keys set aside for a whole run, and brought back after it.
+"""Foreign keys dropped for a whole run, and restored after it.
 
 What is dropped is first recorded in the ledger, in the same transaction, so that a crash at any
 moment leaves each key either in place or on record. Dropping needs ACCESS EXCLUSIVE locks on
@@ -25,10 +25,10 @@ from blb_migration.postgres.foreign_keys import (
     find_foreign_keys,
 )
 from blb_migration.postgres.ledger.dropped_keys import (
-    read_set_aside,
-    record_bring_back_failure,
-    record_brought_back,
-    record_set_aside,
+    read_dropped_keys,
+    record_dropped_key,
+    record_restore_failure,
+    record_restored_key,
 )
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.orphans import find_orphans
@@ -37,7 +37,7 @@ LOCK_TIMEOUT_SECONDS = 10.0  # an idle session on a parent would otherwise stop 
 
 
 @dataclass(frozen=True)
-class BroughtBack:
+class RestoredKey:
     """What became of one foreign key; ``error`` None means that it is in place again.
 
     With an error it is still on record. ``orphan_count`` rows refer to no parent, the first of
@@ -51,7 +51,7 @@ class BroughtBack:
     first_keys: tuple[str, ...] = ()
 
 
-def set_aside_foreign_keys(
+def drop_recorded_foreign_keys(
     connection: TargetConnection,
     run_id: str,
     tables: Sequence[TableName],
@@ -61,23 +61,23 @@ def set_aside_foreign_keys(
     """Record and drop every foreign key from or onto ``tables``; returns those dropped now.
 
     One transaction: all or none. The ledger must have been created. Repeating it is harmless: what is
-    set aside already stays so. Raises TargetError, transient when a lock was not to be had in time.
+    dropped already stays so. Raises TargetError, transient when a lock was not to be had in time.
     """
     with target_errors("the target's foreign keys"), connection.transaction():
         set_lock_timeout(connection, lock_timeout_seconds, in_transaction=True)
         keys = find_foreign_keys(connection, tables)
         for key in keys:
-            record_set_aside(connection, run_id, key)
+            record_dropped_key(connection, run_id, key)
             drop_foreign_key(connection, key)
     return keys
 
 
-def bring_back(
+def restore_foreign_keys(
     connection: TargetConnection,
     *,
     names: Collection[tuple[str, str, str]] | None = None,
     lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
-) -> tuple[BroughtBack, ...]:
+) -> tuple[RestoredKey, ...]:
     """Add every foreign key on record back, or those of ``names`` (schema, table, name) alone.
 
     Each in a transaction of its own, so one key that rows violate does not keep the others out: it stays on
@@ -86,25 +86,25 @@ def bring_back(
     the same. Call it outside any transaction.
     """
     pending = [
-        (set_aside_id, key)
-        for set_aside_id, key in read_set_aside(connection)
+        (dropped_key_id, key)
+        for dropped_key_id, key in read_dropped_keys(connection)
         if names is None or (key.table.schema, key.table.name, key.name) in names
     ]
     # The server gives maintenance_work_mem to the query that proves a key.
     settings = read_bulk_settings(connection) if pending else BulkSettings()
     return tuple(
-        _bring_back_one(connection, set_aside_id, key, lock_timeout_seconds, settings)
-        for set_aside_id, key in pending
+        _restore_one(connection, dropped_key_id, key, lock_timeout_seconds, settings)
+        for dropped_key_id, key in pending
     )
 
 
-def _bring_back_one(
+def _restore_one(
     connection: TargetConnection,
-    set_aside_id: int,
+    dropped_key_id: int,
     key: ForeignKeyDefinition,
     lock_timeout_seconds: float,
     settings: BulkSettings,
-) -> BroughtBack:
+) -> RestoredKey:
     try:
         with target_errors(key), connection.transaction():
             set_lock_timeout(connection, lock_timeout_seconds, in_transaction=True)
@@ -119,20 +119,20 @@ def _bring_back_one(
                     expected=key.definition,
                     next_act="Drop or rename the one in place, then run again",
                 )
-            record_brought_back(connection, set_aside_id)
+            record_restored_key(connection, dropped_key_id)
     except TargetError as error:
-        return _report_failure(connection, set_aside_id, key, error)
-    return BroughtBack(key.name, key.table)
+        return _report_failure(connection, dropped_key_id, key, error)
+    return RestoredKey(key.name, key.table)
 
 
 def _report_failure(
-    connection: TargetConnection, set_aside_id: int, key: ForeignKeyDefinition, error: TargetError
-) -> BroughtBack:
-    record_bring_back_failure(connection, set_aside_id, str(error))
+    connection: TargetConnection, dropped_key_id: int, key: ForeignKeyDefinition, error: TargetError
+) -> RestoredKey:
+    record_restore_failure(connection, dropped_key_id, str(error))
     if not isinstance(error.__cause__, psycopg.errors.ForeignKeyViolation):
-        return BroughtBack(key.name, key.table, str(error))
+        return RestoredKey(key.name, key.table, str(error))
     orphans = find_orphans(connection, key)
-    return BroughtBack(key.name, key.table, str(error), orphans.row_count, orphans.first_keys)
+    return RestoredKey(key.name, key.table, str(error), orphans.row_count, orphans.first_keys)
 
 
 def _find_same_name(connection: TargetConnection, key: ForeignKeyDefinition) -> ForeignKeyDefinition | None:

@@ -2,7 +2,7 @@
 
 Only judges; refusing is the caller's. The judgement rests on ``xmin``, the transaction that wrote a
 row version: COPY gives all rows the loading transaction's, also with FREEZE, and VACUUM (FREEZE, FULL)
-and CLUSTER keep it. Measured on PostgreSQL 18, and tested. A split load has a transaction per key range.
+and CLUSTER keep it. Measured on PostgreSQL 18, and tested. A chunked load has a transaction per chunk.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from psycopg import sql
 
 from blb_migration.model import Table, TableName
 from blb_migration.postgres.failures import target_errors
-from blb_migration.postgres.ledger.chunks import read_range_xids
+from blb_migration.postgres.ledger.chunks import read_chunk_xids
 from blb_migration.postgres.ledger.ledger import Ledger
 from blb_migration.postgres.ledger.records import TableLoad
 from blb_migration.postgres.names import TargetConnection, qualified_name, quote_identifier
@@ -58,8 +58,8 @@ def read_load_xid(connection: TargetConnection, table: TableName) -> int | None:
 def find_foreign_rows(connection: TargetConnection, table: Table, ledger: Ledger) -> ForeignRows:
     """Which of the table's rows this tool did not put there, by this rule:
 
-    - No finished load of the table in the ledger, and no split load that emptied it: all of them.
-    - Otherwise the rows whose ``xmin`` is not that load's (of an unfinished split load: not of a finished
+    - No finished load of the table in the ledger, and no chunked load that emptied it: all of them.
+    - Otherwise the rows whose ``xmin`` is not that load's (of an unfinished chunked load: not of a finished
       range) were inserted or updated since. Inserted are
       those whose identity column has reached the number that the sequence was left at; if more
       rows are there than were loaded, at least the difference was inserted, whatever their
@@ -94,7 +94,7 @@ def count_written_rows(connection: TargetConnection, table: TableName, load_id: 
 
     Raises TargetError.
     """
-    xids, _ = read_range_xids(connection, load_id)
+    xids, _ = read_chunk_xids(connection, load_id)
     with target_errors(f"table {table}"):
         row = connection.execute(
             sql.SQL("SELECT count(*), count(written.xid) FROM {}").format(_join_written(table, xids))
@@ -107,8 +107,8 @@ def _read_written(connection: TargetConnection, load: TableLoad | None) -> tuple
     """The transactions that wrote the load's rows, and how many rows they wrote."""
     if load is None:
         return [], 0
-    if load.range_count is not None:
-        return read_range_xids(connection, load.load_id)
+    if load.chunk_count is not None:
+        return read_chunk_xids(connection, load.load_id)
     return [] if load.load_xid is None else [load.load_xid], load.loaded.rows_written if load.loaded else 0
 
 

@@ -1,6 +1,6 @@
 """Carrying numbering on: where a sequence stands, and setting it for the rows that were loaded.
 
-Which of the figures counts is decided by ``choose_next_value``; where the source's comes from is
+Which of the metrics counts is decided by ``choose_next_value``; where the source's comes from is
 the source's business. A sequence that several tables share must be given the furthest of them.
 """
 

@@ -57,7 +57,7 @@ def analyze_table(connection: TargetConnection, table: TableName) -> bool:
 def find_invisible(connection: TargetConnection, tables: Sequence[TableName]) -> tuple[TableName, ...]:
     """Those of ``tables`` whose visibility map is not filled, so that index-only scans visit the rows.
 
-    Decided by the catalog's figures, which ANALYZE, VACUUM and index builds bring up to date. Loaded
+    Decided by the catalog's metrics, which ANALYZE, VACUUM and index builds bring up to date. Loaded
     without FREEZE, in partitions, or on PostgreSQL 13. Raises TargetError.
     """
     with target_errors("the target's catalog"):

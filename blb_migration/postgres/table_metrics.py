@@ -1,4 +1,4 @@
-"""Exact figures over a target table, all of them in one scan. What a figure means is in ``metrics.py``.
+"""Exact metrics over a target table, all of them in one scan. What a metric means is in ``metrics.py``.
 
 The target's counterpart of ``sqlserver/totals.py``; what can be asked of a column must be asked
 of both sides, so callers ask ``is_summable`` and its siblings of each.
@@ -13,7 +13,7 @@ from typing import Any
 
 from psycopg import sql
 
-from blb_migration.metrics import Aggregate, AggregateValue
+from blb_migration.metrics import Metric, MetricValue
 from blb_migration.model import Column, ColumnType, Table, TableName
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.names import (
@@ -54,52 +54,50 @@ def count_rows(connection: TargetConnection, table: TableName) -> int:
 
 
 def read_totals(
-    connection: TargetConnection, table: Table, aggregates: Sequence[Aggregate]
-) -> tuple[AggregateValue, ...]:
-    """The figures, in the order asked, from one scan of the table.
+    connection: TargetConnection, table: Table, metrics: Sequence[Metric]
+) -> tuple[MetricValue, ...]:
+    """The metrics, in the order asked, from one scan of the table.
 
-    Raises ValueError for a figure that has no exact answer (the sum of a float, the maximum of a
+    Raises ValueError for a metric that has no exact answer (the sum of a float, the maximum of a
     text), and TargetError when PostgreSQL cannot compute one.
     """
-    if not aggregates:
+    if not metrics:
         return ()
     statement = sql.SQL("SELECT {} FROM {}").format(
-        sql.SQL(", ").join(build_aggregate(table, aggregate) for aggregate in aggregates),
+        sql.SQL(", ").join(build_metric(table, metric) for metric in metrics),
         qualified_name(table.name),
     )
     with target_errors(f"totals of table {table.name}"):
         row = connection.execute(statement).fetchone()
-    return tuple(
-        normalise_total(value, aggregate) for value, aggregate in zip(row or (), aggregates, strict=True)
-    )
+    return tuple(normalise_total(value, metric) for value, metric in zip(row or (), metrics, strict=True))
 
 
-def build_aggregate(table: Table, aggregate: Aggregate) -> sql.Composed:
-    """The SQL of one figure."""
-    if aggregate.kind == "count_where" and aggregate.where is None:
+def build_metric(table: Table, metric: Metric) -> sql.Composed:
+    """The SQL of one metric."""
+    if metric.kind == "count_where" and metric.where is None:
         raise ValueError("count_where needs a where")
     restriction = (
-        sql.SQL(" FILTER (WHERE {})").format(server_text(aggregate.where)) if aggregate.where else sql.SQL("")
+        sql.SQL(" FILTER (WHERE {})").format(server_text(metric.where)) if metric.where else sql.SQL("")
     )
-    return sql.SQL("{}{}").format(_build_call(table, aggregate), restriction)
+    return sql.SQL("{}{}").format(_build_call(table, metric), restriction)
 
 
-def _build_call(table: Table, aggregate: Aggregate) -> sql.Composable:
-    if aggregate.kind in ("count_rows", "count_where"):
+def _build_call(table: Table, metric: Metric) -> sql.Composable:
+    if metric.kind in ("count_rows", "count_where"):
         return sql.SQL("count(*)")
-    if aggregate.column is None:
-        raise ValueError(f"{aggregate.kind} needs a column")
-    column = table.columns_by_name[aggregate.column]
+    if metric.column is None:
+        raise ValueError(f"{metric.kind} needs a column")
+    column = table.columns_by_name[metric.column]
     name = quote_identifier(column.name)
-    if aggregate.kind == "count_non_null":
+    if metric.kind == "count_non_null":
         return sql.SQL("count({})").format(name)
     return sql.SQL("{}({})").format(
-        sql.SQL("sum" if aggregate.kind == "sum_length" else aggregate.kind), _build_value(column, aggregate)
+        sql.SQL("sum" if metric.kind == "sum_length" else metric.kind), _build_value(column, metric)
     )
 
 
-def _build_value(column: Column, aggregate: Aggregate) -> sql.Composable:
-    kind, column_type, name = aggregate.kind, column.type, quote_identifier(column.name)
+def _build_value(column: Column, metric: Metric) -> sql.Composable:
+    kind, column_type, name = metric.kind, column.type, quote_identifier(column.name)
     if kind == "sum" and column_type.name == "boolean":
         return sql.SQL("{}::int").format(name)
     if kind == "sum" and is_summable(column_type):
@@ -113,7 +111,7 @@ def _build_value(column: Column, aggregate: Aggregate) -> sql.Composable:
     raise ValueError(f"{kind} of {column.name} ({column_type}) has no exact answer")
 
 
-def normalise_total(value: Any, aggregate: Aggregate) -> AggregateValue:
+def normalise_total(value: Any, metric: Metric) -> MetricValue:
     """The driver's value in the form that ``metrics.py`` promises."""
     if value is None:
         return None
@@ -124,6 +122,6 @@ def normalise_total(value: Any, aggregate: Aggregate) -> AggregateValue:
         return value.isoformat(timespec="microseconds")
     if isinstance(value, datetime.date):
         return value.isoformat()
-    if aggregate.kind in ("sum", "min", "max"):
+    if metric.kind in ("sum", "min", "max"):
         return Decimal(value)
     return int(value)

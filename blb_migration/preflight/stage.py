@@ -18,7 +18,7 @@ from blb_migration.plan.build import Plan, TablePlan
 from blb_migration.plan.project import Project
 from blb_migration.postgres import catalog as target_catalog
 from blb_migration.postgres.catalog_columns import read_insensitive_collations
-from blb_migration.postgres.ledger.records import LeftBehindRecord, ServerFacts
+from blb_migration.postgres.ledger.records import NotMigratedRecord, ServerFacts
 from blb_migration.preflight.collation_findings import find_insensitive_columns
 from blb_migration.preflight.default_findings import find_lost_defaults
 from blb_migration.preflight.keys import describe_key_answer
@@ -29,7 +29,7 @@ from blb_migration.questions import Answer, KeyAnswer
 from blb_migration.sqlserver import catalog as source_catalog
 from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.key_probes import answer_key_questions
-from blb_migration.sqlserver.other_objects import SourceModule, read_left_behind
+from blb_migration.sqlserver.other_objects import SourceModule, read_not_migrated
 from blb_migration.sqlserver.probes import answer_questions
 from blb_migration.sqlserver.table_metrics import count_rows
 
@@ -64,7 +64,7 @@ class PreflightResult:
             target_server=self.target_server,
             isolation=self.isolation,
             notes=self.notes,
-            objects_left_behind=tuple(map(_as_left_behind, self.source_objects)),
+            objects_not_migrated=tuple(map(_as_not_migrated, self.source_objects)),
         )
 
     @property
@@ -96,7 +96,7 @@ def run_preflight(migration: Migration) -> PreflightResult:
             findings += find_insensitive_columns(table, insensitive_collations)
             findings += find_lost_defaults(table)
             findings += _ask_source(session, table)
-        source_objects = read_left_behind(session)
+        source_objects = read_not_migrated(session)
         return PreflightResult(
             findings=sort_findings(findings),
             source_server=f"SQL Server {project.source.server_version}",
@@ -123,10 +123,10 @@ def refuse_if_errors(result: PreflightResult) -> None:
     )
 
 
-def _as_left_behind(module: SourceModule) -> LeftBehindRecord:
+def _as_not_migrated(module: SourceModule) -> NotMigratedRecord:
     name = f"{module.schema}.{module.name}"
     reason = f"A {module.kind} holds no rows; the new application brings its own, or somebody rewrites it."
-    return LeftBehindRecord(module.kind, f"{name} on {module.parent}" if module.parent else name, reason)
+    return NotMigratedRecord(module.kind, f"{name} on {module.parent}" if module.parent else name, reason)
 
 
 def _compare_with_definitions(planned: Plan, live: Plan) -> Iterator[Finding]:

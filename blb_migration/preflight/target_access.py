@@ -1,4 +1,4 @@
-"""What on the target stands in the way of a load, or will be set aside for it. Only reads."""
+"""What on the target stands in the way of a load, or will be dropped for it. Only reads."""
 
 from __future__ import annotations
 

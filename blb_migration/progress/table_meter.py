@@ -1,4 +1,4 @@
-"""One table's load in figures: what its parts report, added up, its rate and the time its rows will take."""
+"""One table's load in metrics: what its parts report, added up, its rate and the time its rows will take."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class TableMeter:
         return max((self.rows_expected or 0) - self.rows, 0)
 
     def read(self, now: float) -> TableReading:
-        """The figures at ``now``."""
+        """The metrics at ``now``."""
         is_loading = self.stage == "loading" and self.phase == "loading"
         ended_at = now if self.stage == "loading" else self.ended_at
         rows_ended_at = ended_at if self.phase == "loading" else self.phase_at

@@ -1,6 +1,6 @@
 """What was compared and what was not, counted from the recorded checks: a report must not promise more.
 
-A column's figures carry its name, ``sum(price)``; their kinds are those of ``aggregates``.
+A column's metrics carry its name, ``sum(price)``; their kinds are those of ``metrics``.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from blb_migration.checks import DEPTHS
+from blb_migration.checks import CHECKS
 from blb_migration.postgres.ledger.records import CheckResult
 from blb_migration.report.facts import TableFacts
 
 CONTENT = "content"
-_COLUMN_FIGURE = re.compile(r"(?P<kind>[a-z_]+)\((?P<column>.*)\)", re.DOTALL)
+_COLUMN_METRIC = re.compile(r"(?P<kind>[a-z_]+)\((?P<column>.*)\)", re.DOTALL)
 _COUNTS_ONLY = frozenset({"count_non_null"})
 _COUNTS_AND_LENGTHS = frozenset({"count_non_null", "sum_length"})
 
@@ -22,7 +22,7 @@ Comparison = dict[str, Any]
 
 
 def describe_coverage(tables: Sequence[TableFacts]) -> dict[str, Any]:
-    """Per depth the tables that passed, differ or were not compared; and columns by how closely they were.
+    """Per check the tables that passed, differ or were not compared; and columns by how closely they were.
 
     Only results that count are counted: of the table's latest load. ``columns`` leaves out tables whose
     every cell was compared (``content``).
@@ -39,7 +39,7 @@ def describe_coverage(tables: Sequence[TableFacts]) -> dict[str, Any]:
             else:
                 exactly += 1
     return {
-        "depths": [_describe_depth(name, tables) for name in DEPTHS],
+        "checks": [_describe_check(name, tables) for name in CHECKS],
         "tables_compared_cell_by_cell": sum(_has_passed(table, CONTENT) for table in tables),
         "columns_by_totals": exactly,
         "columns_by_count_and_length_only": by_length,
@@ -48,7 +48,7 @@ def describe_coverage(tables: Sequence[TableFacts]) -> dict[str, Any]:
 
 
 def iterate_comparisons(table: TableFacts) -> Iterator[Comparison]:
-    """Every figure on record for the table's latest load, in the order of the checks."""
+    """Every metric on record for the table's latest load, in the order of the checks."""
     for check in table.checks:
         if _is_current(table, check):
             comparisons = check.details.get("comparisons")
@@ -64,7 +64,7 @@ def find_differences(table: TableFacts) -> dict[str, Any] | None:
     return None
 
 
-def _describe_depth(name: str, tables: Sequence[TableFacts]) -> dict[str, Any]:
+def _describe_check(name: str, tables: Sequence[TableFacts]) -> dict[str, Any]:
     passed = sum(_has_passed(table, name) for table in tables)
     differing = [
         table.label
@@ -73,7 +73,7 @@ def _describe_depth(name: str, tables: Sequence[TableFacts]) -> dict[str, Any]:
     ]
     return {
         "name": name,
-        "meaning": DEPTHS[name],
+        "meaning": CHECKS[name],
         "tables_passed": passed,
         "tables_differing": len(differing),
         "tables_not_compared": len(tables) - passed - len(differing),
@@ -91,7 +91,7 @@ def _is_current(table: TableFacts, check: CheckResult) -> bool:
 def _kinds_by_column(table: TableFacts) -> dict[str, set[str]]:
     kinds: dict[str, set[str]] = {}
     for comparison in iterate_comparisons(table):
-        matched = _COLUMN_FIGURE.fullmatch(str(comparison.get("name", "")))
+        matched = _COLUMN_METRIC.fullmatch(str(comparison.get("name", "")))
         if matched and not comparison.get("is_key_total"):
             kinds.setdefault(matched["column"], set()).add(matched["kind"])
     return kinds

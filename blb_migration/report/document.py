@@ -18,7 +18,7 @@ from blb_migration.findings import Finding, Severity, sort_findings
 from blb_migration.migration import Migration
 from blb_migration.postgres.connect import TargetConnector
 from blb_migration.postgres.ledger.history import RunSummary
-from blb_migration.postgres.ledger.records import FindingRecord, LeftBehindRecord, TableLoad
+from blb_migration.postgres.ledger.records import FindingRecord, NotMigratedRecord, TableLoad
 from blb_migration.report.coverage import describe_coverage, find_differences, iterate_comparisons
 from blb_migration.report.facts import (
     ReportFacts,
@@ -29,7 +29,7 @@ from blb_migration.report.facts import (
     read_run_facts,
 )
 from blb_migration.report.seal import seal
-from blb_migration.report.sentences import TABLE_STATUSES, Ending, SpokenVerdict, Standing, speak
+from blb_migration.report.sentences import TABLE_STATUSES, Ending, SpokenVerdict, VerdictFacts, speak
 
 Document = dict[str, Any]
 
@@ -70,7 +70,7 @@ def assemble_report(
             facts,
             is_equal=verdict.is_equal,
             tables=build_table_facts(verdict),
-            keys_set_aside=verdict.keys_set_aside,
+            dropped_keys=verdict.dropped_keys,
         )
     return compose(_with_findings(facts, migration, findings), ending)
 
@@ -79,7 +79,7 @@ def compose(facts: ReportFacts, ending: Ending) -> Document:
     """The whole document, sealed."""
     tables, run = facts.tables, facts.run
     loaded = [table.load.loaded for table in tables if table.load is not None and table.load.loaded]
-    unequal = [table for table in tables if table.objections]
+    unequal = [table for table in tables if table.reasons]
     spoken = _speak(facts, ending, sum(load.rows_written for load in loaded))
     key_totals = {table.label: _describe_totals(table) for table in tables}
     failed_checks = sum(not check.passed for table in tables for check in table.checks)
@@ -107,16 +107,14 @@ def compose(facts: ReportFacts, ending: Ending) -> Document:
                 "equal": bool(facts.is_equal),
                 "checks": list(CHECK_NAMES),
                 "tables": {
-                    table.label: {"equal": not table.objections, "objections": list(table.objections)}
+                    table.label: {"equal": not table.reasons, "reasons": list(table.reasons)}
                     for table in tables
                 },
                 "key_totals": {
-                    label: totals["figures"] for label, totals in key_totals.items() if totals["figures"]
+                    label: totals["metrics"] for label, totals in key_totals.items() if totals["metrics"]
                 },
-                "objections": [
-                    f"{table.label}: {objection}" for table in unequal for objection in table.objections
-                ],
-                "foreign_keys_set_aside": list(facts.keys_set_aside),
+                "reasons": [f"{table.label}: {reason}" for table in unequal for reason in table.reasons],
+                "dropped_foreign_keys": list(facts.dropped_keys),
             },
             "key_totals": key_totals,
             "errors": list(run.errors),
@@ -130,7 +128,7 @@ def compose(facts: ReportFacts, ending: Ending) -> Document:
                 }
                 for decision in facts.decisions
             ],
-            "left_behind": [_describe_left_behind(left) for left in facts.left_behind],
+            "not_migrated": [_describe_not_migrated(left) for left in facts.not_migrated],
             "coverage": describe_coverage(tables),
             "loads": [_describe_attempt(load, tables) for load in facts.loads],
             "history": [_describe_run(summary) for summary in facts.history],
@@ -141,7 +139,7 @@ def compose(facts: ReportFacts, ending: Ending) -> Document:
 
 def _speak(facts: ReportFacts, ending: Ending, row_count: int) -> SpokenVerdict:
     return speak(
-        Standing(
+        VerdictFacts(
             ending=ending,
             is_equal=facts.is_equal,
             table_count=len(facts.tables),
@@ -149,9 +147,9 @@ def _speak(facts: ReportFacts, ending: Ending, row_count: int) -> SpokenVerdict:
             unequal_labels=tuple(
                 table.label
                 for table in sorted(facts.tables, key=lambda table: TABLE_STATUSES.index(_name_status(table)))
-                if table.objections
+                if table.reasons
             ),
-            keys_set_aside_count=len(facts.keys_set_aside),
+            dropped_key_count=len(facts.dropped_keys),
             error_count=len(facts.run.errors),
             refusal_count=sum(finding.severity == Severity.ERROR for finding in facts.findings),
             is_dry_run=facts.run.kind == "dry_run",
@@ -187,11 +185,11 @@ def _describe_unrecorded_run(migration: Migration, errors: Sequence[str]) -> Run
 
 def _with_findings(facts: ReportFacts, migration: Migration, findings: Sequence[Finding]) -> ReportFacts:
     """This run's findings go before those an earlier one left on record; the plan names what stays behind."""
-    left_behind = facts.left_behind or tuple(
-        LeftBehindRecord(
+    not_migrated = facts.not_migrated or tuple(
+        NotMigratedRecord(
             "table" if left.column is None else "column", left.subject, left.reason, left.row_estimate
         )
-        for left in migration.project.plan.left_behind
+        for left in migration.project.plan.not_migrated
     )
     found = tuple(
         FindingRecord(
@@ -207,7 +205,7 @@ def _with_findings(facts: ReportFacts, migration: Migration, findings: Sequence[
         )
         for finding in sort_findings(tuple(findings))
     )
-    return replace(facts, findings=found or facts.findings, left_behind=left_behind)
+    return replace(facts, findings=found or facts.findings, not_migrated=not_migrated)
 
 
 def _describe_table(table: TableFacts) -> Document:
@@ -242,7 +240,7 @@ def _name_status(table: TableFacts) -> str:
         return "not loaded"
     if any(not check.passed and check.load_id == table.load.load_id for check in table.checks):
         return "differs"
-    return "not compared" if table.objections else "equal"
+    return "not compared" if table.reasons else "equal"
 
 
 def _describe_totals(table: TableFacts) -> Document:
@@ -251,9 +249,9 @@ def _describe_totals(table: TableFacts) -> Document:
     return {
         "source_count": int(rows["source_value"]) if rows else None,
         "target_count": int(rows["target_value"]) if rows else None,
-        "match": not table.objections,
-        "objections": list(table.objections),
-        "figures": [
+        "match": not table.reasons,
+        "reasons": list(table.reasons),
+        "metrics": [
             {
                 "name": c["name"],
                 "source": c["source_value"],
@@ -282,7 +280,7 @@ def _describe_finding(finding: FindingRecord) -> Document:
     }
 
 
-def _describe_left_behind(left: LeftBehindRecord) -> Document:
+def _describe_not_migrated(left: NotMigratedRecord) -> Document:
     return {
         "kind": left.kind,
         "subject": left.subject,
@@ -300,7 +298,7 @@ def _describe_attempt(load: TableLoad, tables: Iterable[TableFacts]) -> Document
         "finished_at": _as_utc(load.finished_at, "milliseconds"),
         "rows": load.loaded.rows_written if load.loaded else None,
         "bytes": load.loaded.bytes_written if load.loaded else None,
-        "key_ranges": load.range_count,
+        "key_ranges": load.chunk_count,
         "is_resumed": load.resumed_from is not None,
         "error": load.error,
     }

@@ -22,7 +22,7 @@ from blb_migration.postgres.ledger.records import (
     CheckResult,
     DecisionRecord,
     FindingRecord,
-    LeftBehindRecord,
+    NotMigratedRecord,
     TableLoad,
 )
 
@@ -43,7 +43,7 @@ class TableFacts:
     column_count: int
     load: TableLoad | None
     checks: tuple[CheckResult, ...]
-    objections: tuple[str, ...]
+    reasons: tuple[str, ...]
     failures: tuple[str, ...] = ()
 
 
@@ -81,11 +81,11 @@ class ReportFacts:
     run: RunFacts
     is_equal: bool | None = None
     tables: tuple[TableFacts, ...] = ()
-    keys_set_aside: tuple[str, ...] = ()
+    dropped_keys: tuple[str, ...] = ()
     loads: tuple[TableLoad, ...] = ()
     findings: tuple[FindingRecord, ...] = ()
     decisions: tuple[DecisionRecord, ...] = ()
-    left_behind: tuple[LeftBehindRecord, ...] = ()
+    not_migrated: tuple[NotMigratedRecord, ...] = ()
     history: tuple[RunSummary, ...] = ()
 
 
@@ -105,7 +105,7 @@ def read_run_facts(migration: Migration, run: RunFacts) -> ReportFacts:
             facts,
             is_equal=verdict.is_equal,
             tables=_with_failures(build_table_facts(verdict), facts.loads),
-            keys_set_aside=verdict.keys_set_aside,
+            dropped_keys=verdict.dropped_keys,
         )
 
 
@@ -138,8 +138,8 @@ def read_ledger_facts(target: TargetConnector) -> ReportFacts:
         return replace(
             facts,
             is_equal=ledger_history.read_cutover_answer(connection).is_equal,
-            tables=_with_failures(_read_standing(ledger, start.run_id), facts.loads),
-            keys_set_aside=tuple(f"{key.table}.{key.name}" for _, key in ledger.pending_foreign_keys()),
+            tables=_with_failures(_read_statuses(ledger, start.run_id), facts.loads),
+            dropped_keys=tuple(f"{key.table}.{key.name}" for _, key in ledger.pending_foreign_keys()),
         )
 
 
@@ -147,21 +147,21 @@ def build_table_facts(verdict: Verdict) -> tuple[TableFacts, ...]:
     """The tables of a verdict, in load order."""
     return tuple(
         TableFacts(
-            standing.table.label,
-            standing.table.source.name,
-            standing.table.target.name,
-            standing.table.group,
-            len(standing.table.columns) + len(standing.table.computed),
-            standing.load,
-            standing.checks,
-            standing.objections,
+            status.table.label,
+            status.table.source.name,
+            status.table.target.name,
+            status.table.group,
+            len(status.table.columns) + len(status.table.computed),
+            status.load,
+            status.checks,
+            status.reasons,
         )
-        for standing in verdict.tables
+        for status in verdict.tables
     )
 
 
-def _read_standing(ledger: Ledger, run_id: str) -> tuple[TableFacts, ...]:
-    standings = {s.label: s for s in ledger_history.read_table_standing(ledger.connection)}
+def _read_statuses(ledger: Ledger, run_id: str) -> tuple[TableFacts, ...]:
+    statuses = {s.label: s for s in ledger_history.read_table_statuses(ledger.connection)}
     checks = {(check.table, check.check_name): check for check in ledger.latest_checks()}
     return tuple(
         TableFacts(
@@ -174,7 +174,7 @@ def _read_standing(ledger: Ledger, run_id: str) -> tuple[TableFacts, ...]:
             tuple(
                 checks[key] for name in planned.required_checks if (key := (planned.table, name)) in checks
             ),
-            standings[planned.label].objections,
+            statuses[planned.label].reasons,
         )
         for planned in ledger_history.read_planned_tables(ledger.connection, run_id)
     )
@@ -205,7 +205,7 @@ def _read_recorded(ledger: Ledger, recorded: RecordedRun | None, run: RunFacts) 
         loads=ledger.loads_of_run(recorded.start.run_id),
         findings=ledger_history.read_findings(connection, looked.start.run_id),
         decisions=ledger_history.read_decisions(connection, looked.start.run_id),
-        left_behind=ledger_history.read_left_behind(connection, looked.start.run_id),
+        not_migrated=ledger_history.read_not_migrated(connection, looked.start.run_id),
         history=history,
     )
 

@@ -29,8 +29,8 @@ def summarise(document: Document) -> str:
     ]
     problems = [label for label, result in results.items() if result["status"] != "equal"]
     for label in problems[:PROBLEMS_SHOWN]:
-        objections = "; ".join(totals[label]["objections"]) or results[label]["status"]
-        lines.append(_format_row(f"**{escape(label)}**", f"✖ {escape(objections)}", [label], document))
+        reasons = "; ".join(totals[label]["reasons"]) or results[label]["status"]
+        lines.append(_format_row(f"**{escape(label)}**", f"✖ {escape(reasons)}", [label], document))
     if len(problems) > PROBLEMS_SHOWN:
         lines.append(f"| {len(problems) - PROBLEMS_SHOWN} more | ✖ not proven equal | | | |")
     for group in sorted({result["group"] for result in results.values()}):

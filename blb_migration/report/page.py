@@ -18,14 +18,14 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from blb_migration.checks import DEPTHS
+from blb_migration.checks import CHECKS
 from blb_migration.report import pictures
 from blb_migration.report.sentences import TABLE_STATUSES
 
 TEMPLATES = Path(__file__).parent / "templates"
 ALL_OPEN_UP_TO = 60  # tables; above that, groups without problems are folded on the screen
 COLUMNS_NAMED = 40
-FIGURES_SHOWN = 8
+METRICS_SHOWN = 8
 NAMES_SHOWN = 10
 DETAILED_PROBLEMS = 20
 NOT_KNOWN = "\N{EN DASH}"
@@ -35,8 +35,8 @@ HISTORY_WIDTH, HISTORY_HEIGHT = 290, 84
 Document = Mapping[str, Any]
 
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-_DATA_DIFFERS = frozenset(f"{name} differs" for name in DEPTHS if name != "integrity")
-_TELLING_FIGURES = ("rows without", "sum(", "min(", "max(", "count_true(", "sum_length(", "count_", "digest")
+_DATA_DIFFERS = frozenset(f"{name} differs" for name in CHECKS if name != "integrity")
+_TELLING_METRICS = ("rows without", "sum(", "min(", "max(", "count_true(", "sum_length(", "count_", "digest")
 _DECIMAL = re.compile(r"(?P<sign>-?)(?P<whole>[0-9]+)(?:\.(?P<decimals>[0-9]+))?")
 _HEADLINES = {
     "equal": ("✔", "EQUAL"),
@@ -63,9 +63,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Problems:
-    """Tables that are not equal: labels of those with figures or errors to look at, and the rest.
+    """Tables that are not equal: labels of those with metrics or errors to look at, and the rest.
 
-    The rest stands together by what speaks against it: (status, objections, labels).
+    The rest stands together by what speaks against it: (status, reasons, labels).
     """
 
     in_detail: tuple[str, ...]
@@ -98,8 +98,8 @@ def render_page(document: Document) -> str:
             names_shown=NAMES_SHOWN,
             severities=[(key, name, _group_findings(document["findings"], key)) for key, name in _SEVERITIES],
             decisions=[d for d in document["decisions"] if d["decision"] != "skip"],
-            left_behind=_group_left_behind(document["left_behind"]),
-            depths=DEPTHS,
+            not_migrated=_group_not_migrated(document["not_migrated"]),
+            checks=CHECKS,
             timeline=pictures.draw_timeline(document["loads"]),
             sizes=[
                 (name, pictures.draw_sizes([(label, r.get(key) or 0) for label, r in results.items()], unit))
@@ -118,7 +118,7 @@ def render_page(document: Document) -> str:
                 )
             ],
             columns_named=COLUMNS_NAMED,
-            choose_figures=_choose_figures,
+            choose_metrics=_choose_metrics,
             drawing=pictures,
             history_width=HISTORY_WIDTH,
             history_height=HISTORY_HEIGHT,
@@ -138,7 +138,7 @@ def _environment() -> Environment:
         finalize=lambda value: make_visible(value) if isinstance(value, str) else value,
     )
     environment.filters |= {"number": _format_number, "bytes": _format_bytes, "moment": _format_moment}
-    environment.filters |= {"seconds": _format_seconds, "figure": _format_figure}
+    environment.filters |= {"seconds": _format_seconds, "metric": _format_metric}
     return environment
 
 
@@ -161,29 +161,29 @@ def _sort_problems(document: Document) -> Problems:
     detailed = [
         label
         for label in sorted(unequal, key=lambda label: TABLE_STATUSES.index(results[label]["status"]))
-        if results[label]["errors"] or _DATA_DIFFERS.intersection(totals[label]["objections"])
+        if results[label]["errors"] or _DATA_DIFFERS.intersection(totals[label]["reasons"])
     ][:DETAILED_PROBLEMS]
     short: dict[tuple[str, str], list[str]] = {}
     for label in unequal:
         if label not in detailed:
-            objections = "; ".join(totals[label]["objections"])
-            short.setdefault((results[label]["status"], objections), []).append(label)
+            reasons = "; ".join(totals[label]["reasons"])
+            short.setdefault((results[label]["status"], reasons), []).append(label)
     return Problems(tuple(detailed), tuple((*cause, tuple(labels)) for cause, labels in short.items()))
 
 
-def _choose_figures(comparisons: Sequence[Document]) -> list[Document]:
-    """The figures that say most about a difference: rows, key totals, sums; digests only to the auditor."""
-    return sorted(comparisons, key=_rank_figure)[:FIGURES_SHOWN]
+def _choose_metrics(comparisons: Sequence[Document]) -> list[Document]:
+    """The metrics that say most about a difference: rows, key totals, sums; digests only to the auditor."""
+    return sorted(comparisons, key=_rank_metric)[:METRICS_SHOWN]
 
 
-def _rank_figure(comparison: Document) -> int:
+def _rank_metric(comparison: Document) -> int:
     name = comparison["name"]
     if name == "rows" or comparison.get("is_key_total"):
         return 0
-    for rank, beginning in enumerate(_TELLING_FIGURES, start=1):
+    for rank, beginning in enumerate(_TELLING_METRICS, start=1):
         if name.startswith(beginning):
             return rank
-    return len(_TELLING_FIGURES) // 2
+    return len(_TELLING_METRICS) // 2
 
 
 def _group_tables(document: Document) -> list[Group]:
@@ -209,10 +209,10 @@ def _group_tables(document: Document) -> list[Group]:
     return sorted(groups, key=lambda group: (group.problem_count == 0, group.name))
 
 
-def _group_left_behind(left_behind: Sequence[Document]) -> dict[str, list[Document]]:
+def _group_not_migrated(not_migrated: Sequence[Document]) -> dict[str, list[Document]]:
     """By kind: tables first, then columns, then the objects that hold no rows."""
     grouped: dict[str, list[Document]] = {"table": [], "column": []}
-    for left in left_behind:
+    for left in not_migrated:
         grouped.setdefault(left["kind"], []).append(left)
     return {kind: items for kind, items in grouped.items() if items}
 
@@ -233,8 +233,8 @@ def _format_number(value: float | None) -> str:
     return NOT_KNOWN if value is None else f"{value:,}"
 
 
-def _format_figure(value: str | None) -> str:
-    """A figure as recorded, thousands set apart, without the zeros that only the column's scale adds."""
+def _format_metric(value: str | None) -> str:
+    """A metric as recorded, thousands set apart, without the zeros that only the column's scale adds."""
     if value is None:
         return "NULL"
     matched = _DECIMAL.fullmatch(value)

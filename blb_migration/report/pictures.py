@@ -70,7 +70,7 @@ class Column:
 
 @dataclass(frozen=True)
 class History:
-    """One figure over the last runs."""
+    """One metric over the last runs."""
 
     heading: str
     columns: tuple[Column, ...]
@@ -115,7 +115,7 @@ def draw_timeline(loads: Sequence[Document]) -> Picture | None:
 
 
 def draw_sizes(tables: Sequence[tuple[str, int]], unit: str) -> Picture | None:
-    """The largest tables by a figure, largest first, and what the others come to; None without any."""
+    """The largest tables by a metric, largest first, and what the others come to; None without any."""
     largest = sorted((item for item in tables if item[1]), key=lambda item: (-item[1], item[0]))
     if not largest:
         return None
@@ -140,7 +140,7 @@ def draw_sizes(tables: Sequence[tuple[str, int]], unit: str) -> Picture | None:
 
 
 def draw_history(runs: Sequence[Document], key: str, heading: str, width: float, height: float) -> History:
-    """One figure of the runs, oldest first; runs that lack it leave a gap."""
+    """One metric of the runs, oldest first; runs that lack it leave a gap."""
     values = [run[key] for run in runs]
     top_value = max([value for value in values if value is not None], default=0) or 1
     step = width / max(len(runs), 1)

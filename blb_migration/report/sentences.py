@@ -11,7 +11,7 @@ from enum import StrEnum
 _LABELS_IN_SENTENCE = 3
 
 TABLE_STATUSES = ("load failed", "differs", "not loaded", "not compared", "equal")
-"""A table's possible standings, the most urgent first."""
+"""A table's possible statuses, the most urgent first."""
 
 
 class Ending(StrEnum):
@@ -35,7 +35,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Standing:
+class VerdictFacts:
     """What the verdict is spoken over. ``is_equal`` None: the target was not judged.
 
     ``unequal_labels`` are the planned tables not proven equal, ``error_count`` counts what failed in
@@ -47,7 +47,7 @@ class Standing:
     table_count: int
     row_count: int
     unequal_labels: tuple[str, ...]
-    keys_set_aside_count: int
+    dropped_key_count: int
     error_count: int
     refusal_count: int
     is_dry_run: bool = False
@@ -62,42 +62,42 @@ class SpokenVerdict:
     next_act: str
 
 
-def speak(standing: Standing) -> SpokenVerdict:
+def speak(facts: VerdictFacts) -> SpokenVerdict:
     """The verdict over a run and over what stands in the target after it."""
-    if standing.ending is Ending.REFUSED:
-        return _speak_refusal(standing)
-    if standing.ending is Ending.INTERRUPTED:
-        return _speak_interruption(standing)
-    if standing.is_equal is None:
-        return _speak_without_judgement(standing)
-    if not standing.is_equal:
+    if facts.ending is Ending.REFUSED:
+        return _speak_refusal(facts)
+    if facts.ending is Ending.INTERRUPTED:
+        return _speak_interruption(facts)
+    if facts.is_equal is None:
+        return _speak_without_judgement(facts)
+    if not facts.is_equal:
         return SpokenVerdict(
             Status.NOT_EQUAL,
-            f"Not equal: {_describe_problems(standing)}.",
+            f"Not equal: {_describe_problems(facts)}.",
             "Do not cut over. Settle what is listed under Problems, load those tables again, compare again.",
         )
-    tables = count(standing.table_count, "table")
-    if standing.error_count:
+    tables = count(facts.table_count, "table")
+    if facts.error_count:
         return SpokenVerdict(
             Status.FAILED,
-            f"Failed: {count(standing.error_count, 'thing')} went wrong in this run; what PostgreSQL holds,"
+            f"Failed: {count(facts.error_count, 'thing')} went wrong in this run; what PostgreSQL holds,"
             f" {tables}, is equal all the same, from loads that were finished before.",
             "Do not cut over on this run. Settle the errors, then run again.",
         )
     return SpokenVerdict(
         Status.EQUAL,
-        f"Equal: all {tables} ({count(standing.row_count, 'row')}) were loaded, and every figure compared is"
+        f"Equal: all {tables} ({count(facts.row_count, 'row')}) were loaded, and every metric compared is"
         " the same on both sides.",
         "The migration itself is still to be done."
-        if standing.is_dry_run
+        if facts.is_dry_run
         else "As far as the data is concerned, the cutover may go ahead.",
     )
 
 
-def _speak_refusal(standing: Standing) -> SpokenVerdict:
+def _speak_refusal(facts: VerdictFacts) -> SpokenVerdict:
     cause = "the target may not be loaded"
-    if standing.refusal_count:
-        cause = f"{count(standing.refusal_count, 'finding')} must be settled first"
+    if facts.refusal_count:
+        cause = f"{count(facts.refusal_count, 'finding')} must be settled first"
     return SpokenVerdict(
         Status.REFUSED,
         f"Refused: nothing was written to PostgreSQL, because {cause}.",
@@ -105,11 +105,11 @@ def _speak_refusal(standing: Standing) -> SpokenVerdict:
     )
 
 
-def _speak_interruption(standing: Standing) -> SpokenVerdict:
-    equal_count = standing.table_count - len(standing.unequal_labels)
+def _speak_interruption(facts: VerdictFacts) -> SpokenVerdict:
+    equal_count = facts.table_count - len(facts.unequal_labels)
     so_far = (
-        f"so far {equal_count} of {count(standing.table_count, 'table')} are proven equal"
-        if standing.is_equal is not None
+        f"so far {equal_count} of {count(facts.table_count, 'table')} are proven equal"
+        if facts.is_equal is not None
         else "nothing was compared"
     )
     return SpokenVerdict(
@@ -119,8 +119,8 @@ def _speak_interruption(standing: Standing) -> SpokenVerdict:
     )
 
 
-def _speak_without_judgement(standing: Standing) -> SpokenVerdict:
-    if standing.error_count:
+def _speak_without_judgement(facts: VerdictFacts) -> SpokenVerdict:
+    if facts.error_count:
         return SpokenVerdict(
             Status.FAILED,
             "Failed: nothing was migrated in this run, and nothing was compared.",
@@ -133,22 +133,22 @@ def _speak_without_judgement(standing: Standing) -> SpokenVerdict:
     )
 
 
-def _describe_problems(standing: Standing) -> str:
+def _describe_problems(facts: VerdictFacts) -> str:
     problems = []
-    labels = standing.unequal_labels
+    labels = facts.unequal_labels
     if labels:
         named = ", ".join(labels[:_LABELS_IN_SENTENCE])
         if len(labels) > _LABELS_IN_SENTENCE:
             named += " and others"
         problems.append(
-            f"{len(labels)} of {count(standing.table_count, 'table')} "
+            f"{len(labels)} of {count(facts.table_count, 'table')} "
             f"{'is' if len(labels) == 1 else 'are'} not proven equal ({named})"
         )
-    if standing.keys_set_aside_count:
-        verb = "is" if standing.keys_set_aside_count == 1 else "are"
-        problems.append(f"{count(standing.keys_set_aside_count, 'foreign key')} {verb} still set aside")
-    if standing.error_count:
-        problems.append(f"{count(standing.error_count, 'thing')} went wrong in this run")
+    if facts.dropped_key_count:
+        verb = "is" if facts.dropped_key_count == 1 else "are"
+        problems.append(f"{count(facts.dropped_key_count, 'foreign key')} {verb} still dropped")
+    if facts.error_count:
+        problems.append(f"{count(facts.error_count, 'thing')} went wrong in this run")
     return ", ".join(problems) or "no table was planned"
 
 

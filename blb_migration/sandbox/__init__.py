@@ -1,4 +1,4 @@
-"""The sandbox: a SQL Server stand-in, an embedded PostgreSQL and the sample databases.
+"""The sandbox: a SQL Server emulator, an embedded PostgreSQL and the sample databases.
 
 Nothing outside this folder imports it but the command's ``demo`` and the tests.
 """

@@ -9,7 +9,7 @@ from blb_migration.schema.design import SchemaDesign
 from blb_migration.sqlserver.other_objects import SourceModule
 
 SCHEMA_FILE = "schema.sql"
-LEFT_BEHIND_FILE = "left-behind.sql"
+NOT_MIGRATED_FILE = "left-behind.sql"
 
 
 def render_script(design: SchemaDesign, modules: Sequence[SourceModule], notes: Sequence[str] = ()) -> str:
@@ -36,7 +36,7 @@ def render_script(design: SchemaDesign, modules: Sequence[SourceModule], notes: 
     return "\n".join(lines) + "\n"
 
 
-def render_left_behind(database: str, modules: Sequence[SourceModule], notes: Sequence[str] = ()) -> str:
+def render_not_migrated(database: str, modules: Sequence[SourceModule], notes: Sequence[str] = ()) -> str:
     """All views, procedures, functions, triggers, synonyms and the like, in T-SQL as the source has them."""
     lines = [
         f"-- What {_one_line(database)} has besides plain tables: {len(modules)} objects.",

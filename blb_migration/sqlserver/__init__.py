@@ -2,5 +2,5 @@
 
 Rooms: ``connect`` opens sessions, ``failures`` turns the driver's errors into ours, ``names`` quotes,
 ``catalog`` and ``catalog_rows`` discover, ``read`` streams rows as Arrow batches, ``totals`` and ``probes``
-ask for figures, ``orphans`` asks for rows without their parents. Nothing here knows PostgreSQL.
+ask for metrics, ``orphans`` asks for rows without their parents. Nothing here knows PostgreSQL.
 """

@@ -3,7 +3,7 @@
 The driver hands a decimal over as text, digit by digit, and that text is parsed again: 136 ns a value
 measured, where a bigint takes 37. Up to 18 digits, and money, fit a bigint. The product is exact: its type
 has room for every digit (precision p1 + p2 + 1, at most 38, see "Precision, scale, and length
-(Transact-SQL)"), and nothing is left behind the point for the cast to cut.
+(Transact-SQL)"), and nothing is not migrated the point for the cast to cut.
 """
 
 from __future__ import annotations

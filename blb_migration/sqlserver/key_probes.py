@@ -57,7 +57,7 @@ def build_key_condition(table: Table, question: KeyQuestion) -> str:
 def _build_flags(table: Table, questions: Sequence[KeyQuestion]) -> str:
     """One row per row of the table, with a 1 for each question that concerns it.
 
-    Two levels, since values are compared over all rows here, and counted above: an aggregate must not hold
+    Two levels, since values are compared over all rows here, and counted above: an metric must not hold
     a subquery or a window.
     """
     values, flags = [], []

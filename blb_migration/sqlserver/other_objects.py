@@ -22,7 +22,7 @@ _KINDS = {
     "TF": "function",
     "FS": "function",
     "FT": "function",
-    "AF": "aggregate",
+    "AF": "metric",
     "TR": "trigger",
     "TA": "trigger",
     "SO": "sequence",
@@ -44,7 +44,7 @@ class SourceModule:
     definition: str | None = None
 
 
-def read_left_behind(session: SourceSession) -> tuple[SourceModule, ...]:
+def read_not_migrated(session: SourceSession) -> tuple[SourceModule, ...]:
     """All of them, sorted by kind, schema and name; what the server does not list is noted in the session."""
     modules: list[SourceModule] = []
     try:

@@ -1,4 +1,4 @@
-"""Exact figures over a table, all of them in one scan. What a figure means is in ``metrics.py``.
+"""Exact metrics over a table, all of them in one scan. What a metric means is in ``metrics.py``.
 
 Nothing passes through a float: integers, decimals and money are summed as decimal(38, scale), in which
 SQL Server's SUM raises an error (8115) rather than losing a digit. Columns so wide that a few rows could
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from decimal import Decimal, localcontext
 from typing import Any
 
-from blb_migration.metrics import Aggregate, AggregateValue
+from blb_migration.metrics import Metric, MetricValue
 from blb_migration.model import Column, ColumnType, Table, TableName
 from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.expressions import (
@@ -53,58 +53,56 @@ def count_rows(session: SourceSession, table: TableName) -> int:
     return int(session.read_rows(statement, action="counting its rows", subject=str(table))[0][0])
 
 
-def read_totals(
-    session: SourceSession, table: Table, aggregates: Sequence[Aggregate]
-) -> tuple[AggregateValue, ...]:
-    """The figures, in the order asked, from one scan of the table.
+def read_totals(session: SourceSession, table: Table, metrics: Sequence[Metric]) -> tuple[MetricValue, ...]:
+    """The metrics, in the order asked, from one scan of the table.
 
-    Raises ValueError for a figure that has no exact answer (the sum of a float, the maximum of a text), and
+    Raises ValueError for a metric that has no exact answer (the sum of a float, the maximum of a text), and
     SourceError when SQL Server cannot compute one.
     """
-    if not aggregates:
+    if not metrics:
         return ()
-    select_list = ", ".join(build_aggregate(table, aggregate) for aggregate in aggregates)
+    select_list = ", ".join(build_metric(table, metric) for metric in metrics)
     statement = f"SELECT {select_list} FROM {quote_table(table.name)}"
     row = session.read_rows(statement, action="computing its totals", subject=str(table.name))[0]
     return tuple(
-        normalise_total(value, _find_column(table, aggregate), aggregate)
-        for value, aggregate in zip(row, aggregates, strict=True)
+        normalise_total(value, _find_column(table, metric), metric)
+        for value, metric in zip(row, metrics, strict=True)
     )
 
 
-def build_aggregate(table: Table, aggregate: Aggregate) -> str:
-    """The T-SQL of one figure."""
-    if aggregate.kind in ("count_rows", "count_where"):
-        if aggregate.where is None and aggregate.kind == "count_where":
+def build_metric(table: Table, metric: Metric) -> str:
+    """The T-SQL of one metric."""
+    if metric.kind in ("count_rows", "count_where"):
+        if metric.where is None and metric.kind == "count_where":
             raise ValueError("count_where needs a where")
-        return f"COUNT_BIG({_only_where('1', aggregate) if aggregate.where else '*'})"
-    column = _find_column(table, aggregate)
+        return f"COUNT_BIG({_only_where('1', metric) if metric.where else '*'})"
+    column = _find_column(table, metric)
     assert column is not None
-    if aggregate.kind == "count_non_null":
+    if metric.kind == "count_non_null":
         # Not COUNT(column): SQL Server refuses it for text, ntext and image.
-        is_filled = any(decision.covers == "is_null" for decision in aggregate.decisions)
-        condition = "1 = 1" if is_filled else f"{_read_form(column, aggregate)} IS NOT NULL"
-        if aggregate.where:
-            condition += f" AND ({aggregate.where})"
+        is_filled = any(decision.covers == "is_null" for decision in metric.decisions)
+        condition = "1 = 1" if is_filled else f"{_read_form(column, metric)} IS NOT NULL"
+        if metric.where:
+            condition += f" AND ({metric.where})"
         return f"COUNT_BIG(CASE WHEN {condition} THEN 1 END)"
-    value = _build_value(column, aggregate)
-    if _needs_halves(column, aggregate):
-        return _build_sum_of_halves(_only_where(value, aggregate), column.type.scale or 0)
-    function = "SUM" if aggregate.kind == "sum_length" else aggregate.kind.upper()
-    return f"{function}({_only_where(value, aggregate)})"
+    value = _build_value(column, metric)
+    if _needs_halves(column, metric):
+        return _build_sum_of_halves(_only_where(value, metric), column.type.scale or 0)
+    function = "SUM" if metric.kind == "sum_length" else metric.kind.upper()
+    return f"{function}({_only_where(value, metric)})"
 
 
-def _only_where(expression: str, aggregate: Aggregate) -> str:
-    return f"CASE WHEN {aggregate.where} THEN {expression} END" if aggregate.where else expression
+def _only_where(expression: str, metric: Metric) -> str:
+    return f"CASE WHEN {metric.where} THEN {expression} END" if metric.where else expression
 
 
-def _build_value(column: Column, aggregate: Aggregate) -> str:
-    kind, column_type = aggregate.kind, column.type
+def _build_value(column: Column, metric: Metric) -> str:
+    kind, column_type = metric.kind, column.type
     if kind == "sum_length" and column_type.name in TEXT_TYPES:
-        return f"CAST({code_point_count(column, aggregate.decisions)} AS bigint)"
+        return f"CAST({code_point_count(column, metric.decisions)} AS bigint)"
     if kind == "sum_length" and column_type.name in BINARY_TYPES:
         return f"CAST(DATALENGTH({read_expression(column)}) AS bigint)"
-    name = decided_expression(column, aggregate.decisions, _read_form(column, aggregate))
+    name = decided_expression(column, metric.decisions, _read_form(column, metric))
     if (kind == "sum" and is_summable(column_type)) or (
         kind in ("min", "max") and is_ordered(column_type) and column_type.name not in _MOMENTS
     ):
@@ -116,12 +114,12 @@ def _build_value(column: Column, aggregate: Aggregate) -> str:
     raise ValueError(f"{kind} of {column.name} ({column_type}) has no exact answer")
 
 
-def _read_form(column: Column, aggregate: Aggregate) -> str:
-    return computed_expression(column, aggregate.inputs) if aggregate.inputs else quote_name(column.name)
+def _read_form(column: Column, metric: Metric) -> str:
+    return computed_expression(column, metric.inputs) if metric.inputs else quote_name(column.name)
 
 
-def _needs_halves(column: Column | None, aggregate: Aggregate) -> bool:
-    if column is None or aggregate.kind != "sum" or column.type.name not in ("decimal", "numeric"):
+def _needs_halves(column: Column | None, metric: Metric) -> bool:
+    if column is None or metric.kind != "sum" or column.type.name not in ("decimal", "numeric"):
         return False
     return (column.type.precision or 0) > _SUMMABLE_DIGITS
 
@@ -146,17 +144,17 @@ def _join_halves(text: str, scale: int) -> Decimal:
         return high.scaleb(max(_HALF_DIGITS - scale, 0)) + low
 
 
-def _find_column(table: Table, aggregate: Aggregate) -> Column | None:
-    return None if aggregate.column is None else table.columns_by_name[aggregate.column]
+def _find_column(table: Table, metric: Metric) -> Column | None:
+    return None if metric.column is None else table.columns_by_name[metric.column]
 
 
-def normalise_total(value: Any, column: Column | None, aggregate: Aggregate) -> AggregateValue:
+def normalise_total(value: Any, column: Column | None, metric: Metric) -> MetricValue:
     """The driver's value in the form that ``metrics.py`` promises."""
     if value is None:
         return None
-    if column is not None and _needs_halves(column, aggregate):
+    if column is not None and _needs_halves(column, metric):
         return _join_halves(value, column.type.scale or 0)
-    if aggregate.kind in ("sum", "min", "max") and isinstance(value, int | Decimal):
+    if metric.kind in ("sum", "min", "max") and isinstance(value, int | Decimal):
         return Decimal(value)
     if isinstance(value, datetime.datetime | datetime.time):
         text = value.isoformat(timespec="microseconds")

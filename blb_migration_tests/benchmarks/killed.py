@@ -24,13 +24,13 @@ from blb_migration_tests.benchmarks.one_table import Outcome, open_pair
 
 _POLL_SECONDS = 0.005
 _STATISTICS_SECONDS = 10.0  # within these, the server has counted what ended sessions did
-# Of all moments at which to kill, one in so many comes after the last range, while indexes are built.
+# Of all moments at which to kill, one in so many comes after the last chunk, while indexes are built.
 _END_SHARE = 0.1
 
 _RANGES = """
-SELECT range_no, status, load_xid, finished_at FROM blb_migration.table_ranges WHERE load_id > %s
+SELECT chunk_no, status, load_xid, finished_at FROM blb_migration.table_chunks WHERE load_id > %s
 """
-_HAS_LEDGER = "SELECT to_regclass('blb_migration.table_ranges') IS NOT NULL"
+_HAS_LEDGER = "SELECT to_regclass('blb_migration.table_chunks') IS NOT NULL"
 _LATEST_LOAD = "SELECT coalesce(max(load_id), 0) FROM blb_migration.table_loads"
 
 Watch = psycopg.Connection[tuple[Any, ...]]
@@ -40,12 +40,12 @@ Watch = psycopg.Connection[tuple[Any, ...]]
 class KilledLoad:
     """How a load went that was killed ``kills`` times.
 
-    ``work`` is how often the average row was sent to the target, 1.0 at best; ``loaded_twice`` counts ranges
+    ``work`` is how often the average row was sent to the target, 1.0 at best; ``loaded_twice`` counts chunks
     that were finished and then written again.
     """
 
     kills: int
-    ranges: int
+    chunks: int
     loaded_twice: int
     work: float
     is_equal: bool
@@ -63,7 +63,7 @@ def load_killed(
 ) -> KilledLoad:
     """Load ``table``, killed at random moments of its way, and run again until it is done; then compare.
 
-    Each moment is a share of the ranges, and up to ``longest_delay_seconds`` after that. What was quicker
+    Each moment is a share of the chunks, and up to ``longest_delay_seconds`` after that. What was quicker
     than its last moments is killed less often than asked for.
     """
     chance = random.Random(seed)
@@ -88,7 +88,7 @@ def load_killed(
             if not is_done and moment is None:
                 raise RuntimeError("the load failed; its error is above")
             killed += not is_done
-            for number, *facts in _read_ranges(watch, base)[0]:
+            for number, *facts in _read_chunks(watch, base)[0]:
                 loaded_twice += number in finished and finished[number] != tuple(facts)
                 finished[number] = tuple(facts)
             if is_done:
@@ -123,16 +123,16 @@ def _start(order: str) -> subprocess.Popen[str]:
 
 
 def _wait_for(watch: Watch, base: int, moment: float, process: subprocess.Popen[str]) -> None:
-    """Wait until that share of the ranges is finished, or the process is."""
+    """Wait until that share of the chunks is finished, or the process is."""
     while process.poll() is None:
-        finished, total = _read_ranges(watch, base)
+        finished, total = _read_chunks(watch, base)
         if total and len(finished) >= min(moment, 1.0) * total:
             return
         time.sleep(_POLL_SECONDS)
 
 
-def _read_ranges(watch: Watch, base: int) -> tuple[list[tuple[Any, ...]], int]:
-    """The finished ranges of loads after ``base``, and how many there are in all."""
+def _read_chunks(watch: Watch, base: int) -> tuple[list[tuple[Any, ...]], int]:
+    """The finished chunks of loads after ``base``, and how many there are in all."""
     if not _read_one(watch, _HAS_LEDGER):
         return [], 0
     rows = watch.execute(_RANGES.encode(), (base,)).fetchall()

@@ -1,6 +1,6 @@
 """Our load of one table, end to end. The floors that it is compared with are in ``floors``.
 
-Each function runs in a process of its own (see ``worker``) and returns its seconds and its own figures.
+Each function runs in a process of its own (see ``worker``) and returns its seconds and its own metrics.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What is measured against what: one large table, what people use today, growth, the whole ERP.
 
-Each section starts its own servers, warms up (the stand-in encodes a table's rows at the first reading
+Each section starts its own servers, warms up (the emulator encodes a table's rows at the first reading
 and replays the bytes after that) and returns measurements. ``quick`` is for the test of the benchmark
 itself.
 """
@@ -113,15 +113,15 @@ def measure_growth(size: Size) -> Iterator[Sequence[Measurement]]:
             yield measure_in_turn(table.name.name, row_count, contestants, (source, target), rounds)
 
 
-def measure_split(size: Size) -> Iterator[Sequence[Measurement]]:
-    """A large table whole, and in key ranges by one, two and four connections; then from a slow source."""
+def measure_chunked(size: Size) -> Iterator[Sequence[Measurement]]:
+    """A large table whole, and in chunks by one, two and four connections; then from a slow source."""
     shape, row_count = SHAPES["inventory_transactions"], size.growth_rows[-1]
     with running_source([(shape.name, row_count)]) as source, running_target() as target:
         table = shape.table(row_count)
         arguments = _prepare_target(source, target, table)
         ways = {
-            "whole": {"split_from_rows": 2 * row_count},
-            **{f"ranges, {n} connections": {"split_from_rows": 1, "connections": n} for n in (1, 2, 4)},
+            "whole": {"chunked_from_rows": 2 * row_count},
+            **{f"ranges, {n} connections": {"chunked_from_rows": 1, "connections": n} for n in (1, 2, 4)},
         }
         contestants = {
             name: partial(run_worker, "one_table.load", **arguments, loading=loading)
@@ -144,7 +144,7 @@ def measure_killed(size: Size) -> Iterator[Sequence[Measurement]]:
     shape, row_count = SHAPES["inventory_transactions"], size.growth_rows[-1]
     with running_source([(shape.name, row_count)]) as source, running_target() as target:
         table = shape.table(row_count)
-        loading = {"split_from_rows": 1}
+        loading = {"chunked_from_rows": 1}
         arguments = _prepare_target(source, target, table)
         work = partial(run_worker, "killed.measure", **arguments, kills=KILLS, loading=loading)
         (measured,) = measure_in_turn(table.name.name, row_count, {"killed": work}, (source, target), 1)
@@ -222,7 +222,7 @@ SECTIONS: dict[str, Callable[[Size], Iterator[Sequence[Measurement]]]] = {
     "today": measure_todays_tools,
     "content": measure_content,
     "growth": measure_growth,
-    "split": measure_split,
+    "split": measure_chunked,
     "killed": measure_killed,
     "erp": measure_erp,
 }

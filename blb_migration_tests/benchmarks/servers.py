@@ -1,6 +1,6 @@
-"""The servers that are measured against, and what each costs: the stand-in's process and PostgreSQL.
+"""The servers that are measured against, and what each costs: the emulator's process and PostgreSQL.
 
-A source named by ``BLB_SOURCE_CONN`` takes the stand-in's place; its processor time is then not ours to
+A source named by ``BLB_SOURCE_CONN`` takes the emulator's place; its processor time is then not ours to
 see.
 """
 
@@ -35,7 +35,7 @@ class Source:
     def put_behind(self, link: Link) -> None:
         """From now on every connection is behind this line; raises RuntimeError for a source not ours."""
         if self.process is None:
-            raise RuntimeError("only the stand-in can be put behind a slow line; unset BLB_SOURCE_CONN")
+            raise RuntimeError("only the emulator can be put behind a slow line; unset BLB_SOURCE_CONN")
         _exchange(self.process, asdict(link))
 
 
@@ -43,7 +43,7 @@ class Source:
 def running_source(
     tables: Sequence[tuple[str, int]] = (), erp_scale: int | None = None, link: Link | None = None
 ) -> Iterator[Source]:
-    """The stand-in with these tables (shape, rows) and the ERP, in a process of its own, behind ``link``."""
+    """The emulator with these tables (shape, rows) and the ERP, in a process of its own, behind ``link``."""
     process = subprocess.Popen(
         [sys.executable, "-m", "blb_migration_tests.benchmarks.source_process"],
         stdin=subprocess.PIPE,
@@ -70,7 +70,7 @@ def _exchange(process: subprocess.Popen[str], document: dict[str, Any]) -> Any:
     process.stdin.flush()
     answer = process.stdout.readline()
     if not answer:
-        raise RuntimeError("the stand-in's process has ended; its error is above")
+        raise RuntimeError("the emulator's process has ended; its error is above")
     return json.loads(answer)
 
 

@@ -23,7 +23,7 @@ _WIDE_COLUMNS = 60
 
 @dataclass(frozen=True)
 class Shape:
-    """A kind of table. ``build_batch(first_id, row_count)`` makes rows in the stand-in's Arrow forms."""
+    """A kind of table. ``build_batch(first_id, row_count)`` makes rows in the emulator's Arrow forms."""
 
     name: str
     description: str

@@ -1,7 +1,7 @@
-"""The stand-in in a process of its own, so that it shares neither a lock nor a heap with what is measured.
+"""The emulator in a process of its own, so that it shares neither a lock nor a heap with what is measured.
 
 ``python -m blb_migration_tests.benchmarks.source_process`` reads one JSON document from standard input
-(``{"tables": [[shape, rows], ...], "erp_scale": n or null}``), fills the stand-in, prints one JSON line
+(``{"tables": [[shape, rows], ...], "erp_scale": n or null}``), fills the emulator, prints one JSON line
 with its URLs, and serves until standard input ends. Every further line is a ``Link`` to put in force
 (``{"latency_seconds": 0.01, "bytes_per_second": 2e7}``), answered by one line once it is.
 """
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.link import Link
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.erp import SOURCE_DATABASE, create_source
@@ -40,7 +40,7 @@ def main() -> None:
             database.load(table.name, shape.iterate_batches(row_count))
         if order["erp_scale"] is not None:
             create_source(engine, order["erp_scale"])
-        with SqlServerStandIn(
+        with SqlServerEmulator(
             engine, replay_limit_bytes=_REPLAY_LIMIT_BYTES, has_clients_in_process=False
         ) as server:
             urls = {name: server.url(name, _LOG_IN, password) for name in (DATABASE, SOURCE_DATABASE)}

@@ -1,6 +1,6 @@
 """Works on one table as people move one today: pandas, execute_values, pgloader, sling.
 
-Each function runs in a process of its own (see ``worker``) and returns its seconds and its own figures.
+Each function runs in a process of its own (see ``worker``) and returns its seconds and its own metrics.
 Reading goes through the driver that this project bundles, so that the difference is the way and not the
 driver; pgloader and sling bring their own and are measured where they are on the path. Everybody fills the
 same table, which has its keys and indexes before and after; who documents a faster way of getting there,

@@ -1,6 +1,6 @@
 """Works on the whole sample ERP: its stages called one after the other, and as Dagster's jobs.
 
-Each function runs in a process of its own (see ``worker``) and returns its seconds and its own figures.
+Each function runs in a process of its own (see ``worker``) and returns its seconds and its own metrics.
 The bare engine does what the job does, with no Dagster in the process; what the job takes beyond it is
 orchestration.
 """

@@ -2,7 +2,7 @@
 
 Starts ``python -m blb_migration_tests.benchmarks.worker`` with a JSON document on standard input
 (connection URLs hold passwords, and a command line is public) and reads the JSON answer. Imports are in
-none of the figures.
+none of the metrics.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PEAK_LINE = "VmHWM:"
 class Cost:
     """What a piece of work took: seconds by the clock and on processors, megabytes at the peak.
 
-    ``peak_megabytes`` is None where the system does not tell; ``details`` are the work's own figures.
+    ``peak_megabytes`` is None where the system does not tell; ``details`` are the work's own metrics.
     """
 
     seconds: float

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration_tests.cli.servers import (
     DECISIONS,
@@ -25,9 +25,9 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def servers(engine: TsqlEngine, stand_in: SqlServerStandIn, embedded_postgres: EmbeddedPostgres) -> Servers:
+def servers(engine: TsqlEngine, emulator: SqlServerEmulator, embedded_postgres: EmbeddedPostgres) -> Servers:
     engine.add_login(USER, PASSWORD)
-    return Servers(engine, stand_in, embedded_postgres)
+    return Servers(engine, emulator, embedded_postgres)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 from blb_migration.cli.main import main
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration_tests.plan.catalogs import table
 
@@ -44,7 +44,7 @@ class Servers:
     """Both servers, for as many databases as the tests want."""
 
     engine: TsqlEngine
-    sql_server: SqlServerStandIn
+    sql_server: SqlServerEmulator
     postgres: EmbeddedPostgres
 
 

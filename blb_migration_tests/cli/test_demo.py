@@ -36,7 +36,7 @@ def test_the_demo_migrates_the_erp_and_says_so(
     assert report["stats"]["tables_migrated"] == 42
     assert report["stats"]["errors"] == 0
     assert report["reconciliation"]["equal"]
-    inventory = {figure["name"]: figure["match"] for figure in report["key_totals"]["inventory"]["figures"]}
+    inventory = {metric["name"]: metric["match"] for metric in report["key_totals"]["inventory"]["metrics"]}
     assert inventory["sum(on_hand_quantity)"]
 
 

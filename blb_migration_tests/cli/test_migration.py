@@ -42,8 +42,8 @@ def test_the_report_keeps_its_contract(shop: Shop) -> None:
     assert {"generated_at", "tables", "key_totals"} <= report["reconciliation"].keys()
     totals = report["key_totals"]["orders"]
     assert (totals["source_count"], totals["target_count"], totals["match"]) == (3, 3, True)
-    figures = {figure["name"]: figure["target"] for figure in totals["figures"]}
-    assert figures == {"sum(total)": "30.85", "count paid where status = 'paid'": "2"}
+    metrics = {metric["name"]: metric["target"] for metric in totals["metrics"]}
+    assert metrics == {"sum(total)": "30.85", "count paid where status = 'paid'": "2"}
 
 
 def test_key_totals_are_printed_with_both_sides(shop: Shop) -> None:
@@ -65,7 +65,7 @@ def test_a_second_run_gives_the_same(shop: Shop) -> None:
     assert shop.report["stats"]["rows_migrated"] == 11
 
 
-def test_the_urls_may_stand_in_the_environment(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_urls_may_emulator_the_environment(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BLB_SOURCE_CONN", shop.source_url)
     monkeypatch.setenv("BLB_TARGET_CONN", shop.target_url)
     monkeypatch.setenv("BLB_PROJECT", str(shop.folder))

@@ -13,7 +13,7 @@ from blb_migration_tests.cli.servers import Shop
 def test_the_page_for_people_stands_beside_the_document_and_both_are_named(shop: Shop) -> None:
     answer = shop.migrate()
     page = shop.report_path.with_suffix(".html")
-    assert "Dübel" not in page.read_text(encoding="utf-8")  # figures, not the data itself
+    assert "Dübel" not in page.read_text(encoding="utf-8")  # metrics, not the data itself
     assert "EQUAL" in page.read_text(encoding="utf-8")
     told = answer.out.replace("\n", "")
     assert str(shop.report_path) in told and str(page) in told

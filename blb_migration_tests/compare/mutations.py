@@ -38,8 +38,8 @@ class Mutation:
     row_kind: str | None = None
 
     @property
-    def depth(self) -> str:
-        """The depth that must find it."""
+    def check(self) -> str:
+        """The check that must find it."""
         return "content" if self.cells or self.row_kind else "integrity"
 
 

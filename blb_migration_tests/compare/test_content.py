@@ -1,4 +1,4 @@
-"""What ``content`` sees and the shallower depths do not, and what it refuses to trust."""
+"""What ``content`` sees and the shallower checks do not, and what it refuses to trust."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from blb_migration.compare.verdict import read_verdict
 from blb_migration.errors import TableFailed
 from blb_migration.migration import Comparing, Migration
 from blb_migration.postgres.ledger.ledger import Ledger
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration.sandbox.erp import create_target
 from blb_migration_tests.chain import Chain
@@ -136,41 +136,41 @@ def test_a_table_that_differs_all_over_is_counted_in_full_and_kept_in_part(
     ids=["a row skipped", "a batch twice"],
 )
 def test_a_load_whose_reader_errs_does_not_pass(
-    chain: Chain, stand_in: SqlServerStandIn, tmp_path: Path, fault: Fault
+    chain: Chain, emulator: SqlServerEmulator, tmp_path: Path, fault: Fault
 ) -> None:
     migration = replace(chain.migration(), comparing=Comparing(differences_folder=tmp_path))
-    stand_in.faults.add(fault)
+    emulator.faults.add(fault)
     try:
         chain.load(migration, "users")
     except TableFailed:
         assert fault.repeated_batch is not None  # rows out of their key's order, or a key twice
-        assert "never loaded" in read_objections(chain, migration, "users")
+        assert "never loaded" in read_reasons(chain, migration, "users")
         return
     finally:
-        stand_in.faults.clear()
+        emulator.faults.clear()
     assert not check(migration, "row_count", label="users").passed
     assert not check(migration, "content", rereads=True, label="users").passed
 
 
-def read_objections(chain: Chain, migration: Migration, label: str) -> tuple[str, ...]:
+def read_reasons(chain: Chain, migration: Migration, label: str) -> tuple[str, ...]:
     with chain.target.connect() as connection:
         verdict = read_verdict(Ledger(connection), migration.project.plan)
-    return next(table.objections for table in verdict.tables if table.table.label == label)
+    return next(table.reasons for table in verdict.tables if table.table.label == label)
 
 
 def test_a_result_counts_only_for_its_load_and_its_plan(chain: Chain, tmp_path: Path) -> None:
     migration = load_one(chain, tmp_path)
 
-    def objections() -> tuple[str, ...]:
-        return read_objections(chain, migration, TABLE)
+    def reasons() -> tuple[str, ...]:
+        return read_reasons(chain, migration, TABLE)
 
-    assert "content was not compared" in objections()
+    assert "content was not compared" in reasons()
     check(migration, "content")
-    assert "content was not compared" not in objections()
+    assert "content was not compared" not in reasons()
     chain.load(migration, TABLE)
-    assert "content was compared for an earlier load" in objections()
+    assert "content was compared for an earlier load" in reasons()
     check(migration, "content")
     chain.execute("UPDATE blb_migration.check_results SET plan_hash = 'another'")
-    assert "content was compared under another plan" in objections()
+    assert "content was compared under another plan" in reasons()
     check(migration, "content")
-    assert not [objection for objection in objections() if objection.startswith("content")]
+    assert not [reason for reason in reasons() if reason.startswith("content")]

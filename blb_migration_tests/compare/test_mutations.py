@@ -27,7 +27,7 @@ from blb_migration_tests.chain import Chain
 from blb_migration_tests.compare.mutations import Mutation, Mutator
 
 MUTATIONS = {"erp": 130, "zoo": 70}
-CONTENT_DEPTHS = ("row_count", "key_totals", "content")
+CONTENT_CHECKS = ("row_count", "key_totals", "content")
 ATTEMPTS = 400  # draws that find nothing to change, per mutation, before a kind counts as impossible
 
 
@@ -45,7 +45,7 @@ class HeldTarget(TargetConnector):
 
 @dataclass(frozen=True)
 class Found:
-    """One mutation: the depths that found it; whether its cells or its row are named, and nothing else."""
+    """One mutation: the checks that found it; whether its cells or its row are named, and nothing else."""
 
     mutation: Mutation
     finders: frozenset[str]
@@ -73,25 +73,25 @@ def mutate_and_check(migration: Migration, kind: str, draw: random.Random) -> Fo
             return None
         held = replace(migration, target=HeldTarget(migration.target, connection))
         table = migration.project.plan.tables_by_label[mutation.label]
-        names = ["integrity"] if mutation.depth == "integrity" else CONTENT_DEPTHS
+        names = ["integrity"] if mutation.check == "integrity" else CONTENT_CHECKS
         checks = {name: run_check(held, table, name) for name in names}
         finders = frozenset(name for name, check in checks.items() if not check.passed)
-        named = mutation.depth == "integrity" or is_named(mutation, checks["content"])
+        named = mutation.check == "integrity" or is_named(mutation, checks["content"])
         return Found(mutation, finders, named)
 
 
 def print_table(name: str, found: list[Found]) -> None:
     lines = [f"\n{name}: {len(found)} mutations"]
     lines.append(
-        f"{'':28}{'made':>6}{'found':>7}{'named':>7}" + "".join(f"{depth:>12}" for depth in CHECK_NAMES)
+        f"{'':28}{'made':>6}{'found':>7}{'named':>7}" + "".join(f"{check:>12}" for check in CHECK_NAMES)
     )
     for kind in dict.fromkeys(item.mutation.kind for item in found):
         own = [item for item in found if item.mutation.kind == kind]
-        depths = Counter(depth for item in own for depth in item.finders)
-        named = sum(item.is_named for item in own if item.mutation.depth == "content")
+        checks = Counter(check for item in own for check in item.finders)
+        named = sum(item.is_named for item in own if item.mutation.check == "content")
         lines.append(
             f"{kind:28}{len(own):>6}{sum(bool(item.finders) for item in own):>7}{named or '':>7}"
-            + "".join(f"{depths[depth] or '':>12}" for depth in CHECK_NAMES)
+            + "".join(f"{checks[check] or '':>12}" for check in CHECK_NAMES)
         )
     sys.stdout.write("\n".join([*lines, ""]))
 
@@ -116,8 +116,8 @@ def loaded(
 def test_every_mutation_is_found_and_every_cell_is_named(loaded: tuple[str, Migration]) -> None:
     name, migration = loaded
     for table in migration.project.plan.tables:
-        for depth in CHECK_NAMES:
-            assert run_check(migration, table, depth).passed, (table.label, depth)
+        for check in CHECK_NAMES:
+            assert run_check(migration, table, check).passed, (table.label, check)
     draw = random.Random(20)
     with migration.target.connect() as connection:
         kinds = list(Mutator(connection, (), draw).kinds)
@@ -131,6 +131,6 @@ def test_every_mutation_is_found_and_every_cell_is_named(loaded: tuple[str, Migr
             elif len(found) < MUTATIONS[name]:
                 found.append(outcome)
     print_table(name, found)
-    overlooked = [item.mutation for item in found if item.mutation.depth not in item.finders]
+    overlooked = [item.mutation for item in found if item.mutation.check not in item.finders]
     assert overlooked == []
     assert [item.mutation for item in found if not item.is_named] == []

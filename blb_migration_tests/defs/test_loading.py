@@ -11,7 +11,7 @@ from blb_migration.migration import Loading
 
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("BLB_CONNECTIONS", "BLB_SPLIT_FROM_ROWS", "BLB_RESUME"):
+    for name in ("BLB_CONNECTIONS", "BLB_CHUNKED_FROM_ROWS", "BLB_RESUME"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -21,9 +21,9 @@ def test_nothing_set_means_the_defaults() -> None:
 
 def test_what_is_set_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BLB_CONNECTIONS", " 6 ")
-    monkeypatch.setenv("BLB_SPLIT_FROM_ROWS", "10_000_000")
+    monkeypatch.setenv("BLB_CHUNKED_FROM_ROWS", "10_000_000")
     monkeypatch.setenv("BLB_RESUME", "0")
-    assert read_loading() == Loading(connections=6, split_from_rows=10_000_000, resumes=False)
+    assert read_loading() == Loading(connections=6, chunked_from_rows=10_000_000, resumes=False)
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "two", "1.5"])

@@ -19,7 +19,7 @@ from dagster import (
 
 from blb_migration.defs.assemble import build_defs
 from blb_migration.sandbox.emulator.results import SqlServerError
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration_tests.chain import Chain
 from blb_migration_tests.plan.catalogs import table
@@ -104,14 +104,14 @@ def test_a_value_changed_by_hand_turns_its_check_red_without_a_load(
 
 
 def test_a_table_that_breaks_off_stops_its_descendants_alone(
-    chain: Chain, instance: DagsterInstance, stand_in: SqlServerStandIn
+    chain: Chain, instance: DagsterInstance, emulator: SqlServerEmulator
 ) -> None:
     broken = SqlServerError(823, "The operating system returned error 23.", severity=24)
-    stand_in.faults.add(Fault(r"^SELECT \[id\].*\[orders\]", error=broken, error_after_rows=1))
+    emulator.faults.add(Fault(r"^SELECT \[id\].*\[orders\]", error=broken, error_after_rows=1))
     try:
         result = run(build_defs(chain.project(DECISIONS)), "rehearsal", instance)
     finally:
-        stand_in.faults.clear()
+        emulator.faults.clear()
     materialized = {
         event.asset_key.to_user_string()
         for event in result.get_asset_materialization_events()

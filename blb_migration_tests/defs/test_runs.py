@@ -102,7 +102,7 @@ def test_a_check_that_differs_is_compared_once_and_shows_what_it_expected(
     comparisons = evaluation.metadata["comparisons"]
     assert isinstance(comparisons, TableMetadataValue)
     assert comparisons.records[0].data == {
-        "figure": "rows", "expected": "3", "actual": "2", "difference": "-1", "equal": False,
+        "metric": "rows", "expected": "3", "actual": "2", "difference": "-1", "equal": False,
     }  # fmt: skip
 
 
@@ -280,9 +280,9 @@ def test_a_reconciliation_of_some_tables_compares_only_these(stages: Stages) -> 
     assert len(stages.checks) == len(CHECK_NAMES)
 
 
-def test_a_reconciliation_can_be_kept_to_some_depths(stages: Stages) -> None:
+def test_a_reconciliation_can_be_kept_to_some_checks(stages: Stages) -> None:
     migration = build_migration("reconcile")
-    assert run_in_process(migration, RunObserver(), labels=["orders"], depths=["content"]).is_success
+    assert run_in_process(migration, RunObserver(), labels=["orders"], checks=["content"]).is_success
     assert stages.checks == [("orders", "content")]
 
 

@@ -1,1 +1,1 @@
-"""The whole way: the real driver, the stand-in, a real PostgreSQL, the product's own stages."""
+"""The whole way: the real driver, the emulator, a real PostgreSQL, the product's own stages."""

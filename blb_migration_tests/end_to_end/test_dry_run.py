@@ -83,7 +83,7 @@ def test_a_target_without_its_foreign_keys_refuses_a_dry_run(erp_chain: Chain) -
 
 def test_every_table_of_the_ledger_forgets_a_dry_run(erp_chain: Chain) -> None:
     prepare_target(erp_chain.migration(), ())
-    erp_chain.execute("UPDATE blb_migration.set_aside SET brought_back_at = now()")
+    erp_chain.execute("UPDATE blb_migration.dropped_keys SET restored_at = now()")
     runs = erp_chain.execute("SELECT count(*) FROM blb_migration.runs")
     dry_run(erp_chain)
     assert erp_chain.execute("SELECT count(*) FROM blb_migration.runs") == runs

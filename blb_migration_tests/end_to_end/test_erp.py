@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from blb_migration.compare.verdict import read_verdict
 from blb_migration.postgres.ledger.ledger import Ledger
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration_tests.chain import Chain
 
 READS = ("SELECT", "SET ", "WITH ", "DECLARE @")
@@ -21,10 +21,10 @@ def test_the_erp_moves_and_is_proven_equal(erp_chain: Chain) -> None:
     assert len(erp_chain.execute("SELECT 1 FROM pg_constraint WHERE contype = 'f' AND convalidated")) >= 74
 
 
-def test_nothing_but_reads_reaches_the_source(erp_chain: Chain, stand_in: SqlServerStandIn) -> None:
-    before = len(stand_in.statements)
+def test_nothing_but_reads_reaches_the_source(erp_chain: Chain, emulator: SqlServerEmulator) -> None:
+    before = len(emulator.statements)
     erp_chain.check(erp_chain.migrate())
-    statements = [statement.text.strip() for statement in stand_in.statements[before:]]
+    statements = [statement.text.strip() for statement in emulator.statements[before:]]
     assert len(statements) > 42
     assert [text for text in statements if not text.upper().startswith(READS)] == []
 

@@ -64,7 +64,7 @@ def test_28_what_only_the_source_has_needs_a_decision_with_its_rows(new_chain: N
         "tables:\n  extra: {skip: kept elsewhere}\n  items: {columns: {lot: {skip: not used}}}\n"
     )
     migration = decided.migrate()
-    left = {item.subject: item.row_estimate for item in migration.project.plan.left_behind}
+    left = {item.subject: item.row_estimate for item in migration.project.plan.not_migrated}
     assert left == {"dbo.extra": 2, "dbo.items.lot": 1}
     skipped = decided.rows("SELECT subject, row_count FROM blb_migration.decisions ORDER BY subject")
     assert skipped == [("dbo.extra", 2), ("dbo.items.lot", 1)]

@@ -9,7 +9,7 @@ from typing import Any
 
 from blb_migration.findings import Severity
 from blb_migration.model import Identity, Index, IndexColumn, UniqueKey
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.zoo.declare import column
 from blb_migration_tests.chain import Chain
 from blb_migration_tests.hazards.planting import NewChain, Row, columns, plant, refers, table
@@ -73,7 +73,7 @@ def test_08_padding_and_trailing_spaces_are_carried(new_chain: NewChain) -> None
     assert planted.rows("SELECT octet_length(fixed), free, loose FROM texts") == [(5, "x  ", "y   ")]
 
 
-def test_09_numbering_goes_on_where_the_source_stands(new_chain: NewChain) -> None:
+def test_09_the_sequence_goes_on_where_the_source_stands(new_chain: NewChain) -> None:
     up = table(
         "up", column("id", "int", identity=Identity(10, 5, last_value=40)), *columns("name varchar(5)")
     )
@@ -247,16 +247,18 @@ def test_34_a_table_without_a_key_is_loaded_whole(new_chain: NewChain) -> None:
     ]
 
 
-def test_preflight_costs_at_most_two_scans_per_table(new_chain: NewChain, stand_in: SqlServerStandIn) -> None:
+def test_preflight_costs_at_most_two_scans_per_table(
+    new_chain: NewChain, emulator: SqlServerEmulator
+) -> None:
     planted = plant(
         new_chain(),
         PARENTS_TARGET + CHILDREN_TARGET + "ALTER TABLE children ADD UNIQUE (parent)",
         (PARENTS, [{"code": "DE"}]),
         (CHILDREN, [{"id": 1, "parent": "DE"}]),
     )
-    before = len(stand_in.statements)
+    before = len(emulator.statements)
     assert planted.errors() == []
-    statements = stand_in.statements.texts[before:]
+    statements = emulator.statements.texts[before:]
     for name in ("parents", "children"):
         # The parents' rows that a question about children looks up are no scan of their own.
         scans = [text for text in statements if re.search(rf"(?<!SELECT 1 )FROM \[dbo\]\.\[{name}\]", text)]
@@ -265,13 +267,13 @@ def test_preflight_costs_at_most_two_scans_per_table(new_chain: NewChain, stand_
 
 
 def test_preflight_of_the_erp_costs_at_most_two_scans_per_table(
-    erp_chain: Chain, stand_in: SqlServerStandIn
+    erp_chain: Chain, emulator: SqlServerEmulator
 ) -> None:
-    before = len(stand_in.statements)
+    before = len(emulator.statements)
     result = erp_chain.preflight()
     scans = Counter(
         name
-        for text in stand_in.statements.texts[before:]
+        for text in emulator.statements.texts[before:]
         for name in re.findall(r"(?<!SELECT 1 )FROM (\[dbo\]\.\[\w+\])", text)
     )
     assert 30 < len(scans) <= len(result.live_project.plan.tables)

@@ -9,7 +9,7 @@ import pytest
 from blb_migration.errors import SourceUnreachable, TableFailed
 from blb_migration.preflight.stage import run_preflight
 from blb_migration.sandbox.emulator.results import SqlServerError
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration.settings import parse_source_url
 from blb_migration.sqlserver.connect import SourceConnector
@@ -66,15 +66,15 @@ def test_25_how_the_source_was_read_is_known_and_said(new_chain: NewChain) -> No
     [{"error": SqlServerError(824, "a page is torn"), "error_after_rows": 25}, {"drop_after_rows": 25}],
 )
 def test_29_a_read_that_breaks_off_is_not_the_end_of_the_table(
-    new_chain: NewChain, stand_in: SqlServerStandIn, fault: dict[str, object]
+    new_chain: NewChain, emulator: SqlServerEmulator, fault: dict[str, object]
 ) -> None:
     planted = plant(new_chain(), ITEMS_TARGET, (ITEMS, ROWS))
-    stand_in.faults.add(Fault(r"SELECT \[id\], \[amount\] FROM \[dbo\]\.\[items\]", **fault))  # type: ignore[arg-type]
+    emulator.faults.add(Fault(r"SELECT \[id\], \[amount\] FROM \[dbo\]\.\[items\]", **fault))  # type: ignore[arg-type]
     try:
         with pytest.raises(TableFailed, match="items"):
             planted.chain.migrate(planted.text)
     finally:
-        stand_in.faults.clear()
+        emulator.faults.clear()
     assert planted.rows("SELECT count(*) FROM items") == [(0,)]
     planted.migrate()
     assert planted.rows("SELECT count(*) FROM items") == [(40,)]

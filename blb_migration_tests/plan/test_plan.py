@@ -1,4 +1,4 @@
-"""Source and target catalogs plus decisions: what is loaded where, what is left behind, what is asked."""
+"""Source and target catalogs plus decisions: what is loaded where, what is not migrated, what is asked."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_table_only_the_source_has_needs_a_decision() -> None:
     assert codes(result, Severity.ERROR) == [("source_table_without_target", "accounts")]
     decided = plan(both, catalog("postgres", USERS_TARGET), "tables: {accounts: {skip: kept elsewhere}}\n")
     assert codes(decided, Severity.ERROR) == []
-    assert [(left.subject, left.reason) for left in decided.left_behind] == [
+    assert [(left.subject, left.reason) for left in decided.not_migrated] == [
         ("dbo.accounts", "kept elsewhere")
     ]
 
@@ -56,7 +56,7 @@ def test_a_column_only_the_source_has_needs_a_decision() -> None:
         both, catalog("postgres", USERS_TARGET), "tables: {users: {columns: {level: {skip: not used}}}}\n"
     )
     assert codes(decided, Severity.ERROR) == []
-    assert [left.subject for left in decided.left_behind] == ["dbo.users.level"]
+    assert [left.subject for left in decided.not_migrated] == ["dbo.users.level"]
 
 
 def test_a_column_may_go_into_another_by_decision() -> None:

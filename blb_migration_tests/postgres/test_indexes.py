@@ -174,7 +174,7 @@ def test_the_fingerprint_notices_every_change(orders: TargetConnection, change: 
     assert schema_fingerprint(orders, [ORDERS]) != before
 
 
-def test_rows_and_numbering_do_not_change_the_fingerprint(target: TargetConnection) -> None:
+def test_rows_and_sequences_do_not_change_the_fingerprint(target: TargetConnection) -> None:
     execute(target, "CREATE TABLE plain (id serial PRIMARY KEY)")
     before = schema_fingerprint(target, [TableName("public", "plain")])
     execute(target, "INSERT INTO plain DEFAULT VALUES", "ANALYZE plain", "VACUUM FULL plain")

@@ -1,4 +1,4 @@
-"""Foreign keys are set aside, recorded, and brought back: none is ever lost."""
+"""Foreign keys are dropped, recorded, and restored: none is ever lost."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from blb_migration.errors import TargetError
 from blb_migration.model import TableName
 from blb_migration.postgres.fingerprint import read_definitions
 from blb_migration.postgres.foreign_keys import find_foreign_keys, foreign_keys_around
-from blb_migration.postgres.key_restoration import bring_back, set_aside_foreign_keys
-from blb_migration.postgres.ledger.dropped_keys import read_set_aside
+from blb_migration.postgres.key_restoration import drop_recorded_foreign_keys, restore_foreign_keys
+from blb_migration.postgres.ledger.dropped_keys import read_dropped_keys
 from blb_migration.postgres.ledger.ledger import Ledger
 from blb_migration.postgres.names import TargetConnection
 from blb_migration_tests.postgres.tables import column, execute, scalar
@@ -72,7 +72,7 @@ def test_keys_of_single_partitions_are_found(target: TargetConnection) -> None:
 
 
 def test_keys_are_proven_with_more_memory_and_the_session_is_left_as_it_was(shop: TargetConnection) -> None:
-    set_aside_foreign_keys(shop, RUN_ID, ALL)
+    drop_recorded_foreign_keys(shop, RUN_ID, ALL)
     execute(
         shop,
         "CREATE TABLE seen (memory text)",
@@ -80,39 +80,39 @@ def test_keys_are_proven_with_more_memory_and_the_session_is_left_as_it_was(shop
         " $$ BEGIN INSERT INTO seen SELECT current_setting('maintenance_work_mem'); END $$",
         "CREATE EVENT TRIGGER looking ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION look()",
     )
-    bring_back(shop)
+    restore_foreign_keys(shop)
     assert column(shop, "SELECT memory FROM seen") == ["160MB"] * 3
     assert scalar(shop, "SELECT current_setting('maintenance_work_mem')") == "64MB"
 
 
 def test_keys_come_back_as_they_were(shop: TargetConnection) -> None:
     before = read_definitions(shop, ALL)
-    assert len(set_aside_foreign_keys(shop, RUN_ID, [PRODUCTS])) == 3
+    assert len(drop_recorded_foreign_keys(shop, RUN_ID, [PRODUCTS])) == 3
     assert count_foreign_keys(shop) == 0
-    assert set_aside_foreign_keys(shop, RUN_ID, [PRODUCTS]) == ()
-    assert len(read_set_aside(shop)) == 3
-    assert [key.error for key in bring_back(shop)] == [None, None, None]
+    assert drop_recorded_foreign_keys(shop, RUN_ID, [PRODUCTS]) == ()
+    assert len(read_dropped_keys(shop)) == 3
+    assert [key.error for key in restore_foreign_keys(shop)] == [None, None, None]
     assert read_definitions(shop, ALL) == before
-    assert read_set_aside(shop) == ()
-    assert bring_back(shop) == ()
+    assert read_dropped_keys(shop) == ()
+    assert restore_foreign_keys(shop) == ()
 
 
 def test_a_second_run_sets_aside_again(shop: TargetConnection) -> None:
     for _ in range(2):
-        assert len(set_aside_foreign_keys(shop, RUN_ID, ALL)) == 3
-        bring_back(shop)
+        assert len(drop_recorded_foreign_keys(shop, RUN_ID, ALL)) == 3
+        restore_foreign_keys(shop)
     assert count_foreign_keys(shop) == 3
 
 
 def test_a_violated_key_does_not_keep_the_others_out(shop: TargetConnection) -> None:
-    set_aside_foreign_keys(shop, RUN_ID, ALL)
+    drop_recorded_foreign_keys(shop, RUN_ID, ALL)
     execute(
         shop,
         "INSERT INTO products VALUES (1, 1, NULL), (2, 2, 1)",
         # under MATCH FULL a key that is half filled in is a violation too
         "INSERT INTO lines VALUES (10, 1, 1), (11, 99, 1), (12, 1, NULL), (13, NULL, NULL)",
     )
-    outcome = {key.name: key for key in bring_back(shop)}
+    outcome = {key.name: key for key in restore_foreign_keys(shop)}
     assert outcome["loose"].error is None and outcome["to_parent"].error is None
     assert "foreign key both of public.lines" in str(outcome["both"].error)
     assert outcome["both"].orphan_count == 2
@@ -120,12 +120,12 @@ def test_a_violated_key_does_not_keep_the_others_out(shop: TargetConnection) -> 
         "id=11 (product_id=99, region=1)",
         "id=12 (product_id=1, region=NULL)",
     )
-    assert [key.name for _, key in read_set_aside(shop)] == ["both"]
+    assert [key.name for _, key in read_dropped_keys(shop)] == ["both"]
     assert "violates" in scalar(
-        shop, "SELECT error FROM blb_migration.set_aside WHERE brought_back_at IS NULL"
+        shop, "SELECT error FROM blb_migration.dropped_keys WHERE restored_at IS NULL"
     )
     execute(shop, "DELETE FROM lines WHERE id IN (11, 12)")
-    assert [key.error for key in bring_back(shop)] == [None]
+    assert [key.error for key in restore_foreign_keys(shop)] == [None]
     assert count_foreign_keys(shop) == 3
 
 
@@ -135,21 +135,21 @@ def test_orphans_without_a_primary_key_are_named_by_their_place(shop: TargetConn
         "DELETE FROM elsewhere.notes",
         "ALTER TABLE elsewhere.notes VALIDATE CONSTRAINT loose",
     )
-    set_aside_foreign_keys(shop, RUN_ID, [NOTES])
+    drop_recorded_foreign_keys(shop, RUN_ID, [NOTES])
     execute(shop, "INSERT INTO elsewhere.notes VALUES (7)")
-    (loose,) = bring_back(shop)
+    (loose,) = restore_foreign_keys(shop)
     assert loose.orphan_count == 1
     assert loose.first_keys[0].startswith("ctid=(0,") and loose.first_keys[0].endswith("(product_id=7)")
 
 
 def test_a_key_that_someone_added_again_counts_as_back_only_if_it_is_the_same(shop: TargetConnection) -> None:
-    set_aside_foreign_keys(shop, RUN_ID, ALL)
+    drop_recorded_foreign_keys(shop, RUN_ID, ALL)
     execute(
         shop,
         "ALTER TABLE products ADD CONSTRAINT to_parent FOREIGN KEY (parent_id) REFERENCES products",
         'ALTER TABLE lines ADD CONSTRAINT "both" FOREIGN KEY (product_id) REFERENCES products',
     )
-    outcome = {key.name: key.error for key in bring_back(shop)}
+    outcome = {key.name: key.error for key in restore_foreign_keys(shop)}
     assert outcome["to_parent"] is None
     assert "another one of this name" in str(outcome["both"])
 
@@ -160,18 +160,18 @@ def test_a_crash_while_setting_aside_loses_nothing(
     with other_session.transaction():
         execute(other_session, "LOCK TABLE products IN ACCESS SHARE MODE")
         with pytest.raises(TargetError, match="foreign key loose of elsewhere") as caught:
-            set_aside_foreign_keys(shop, RUN_ID, ALL, lock_timeout_seconds=0.05)
+            drop_recorded_foreign_keys(shop, RUN_ID, ALL, lock_timeout_seconds=0.05)
     assert caught.value.is_transient
     assert count_foreign_keys(shop) == 3
-    assert read_set_aside(shop) == ()
+    assert read_dropped_keys(shop) == ()
 
 
 def test_a_key_whose_table_is_gone_stays_on_record(shop: TargetConnection) -> None:
-    set_aside_foreign_keys(shop, RUN_ID, [LINES])
+    drop_recorded_foreign_keys(shop, RUN_ID, [LINES])
     execute(shop, "DROP TABLE lines")
-    (both,) = bring_back(shop)
+    (both,) = restore_foreign_keys(shop)
     assert "does not exist" in str(both.error)
-    assert len(read_set_aside(shop)) == 1
+    assert len(read_dropped_keys(shop)) == 1
 
 
 def test_one_tables_rerun_with_keys_in_place(shop: TargetConnection) -> None:

@@ -37,7 +37,7 @@ IN_FORCE = """current_setting('maintenance_work_mem')
     || ', ' || current_setting('max_parallel_maintenance_workers')"""
 
 
-FIGURES = "SELECT attname, null_frac, n_distinct FROM pg_stats WHERE tablename = 'moves' ORDER BY 1"
+METRICS = "SELECT attname, null_frac, n_distinct FROM pg_stats WHERE tablename = 'moves' ORDER BY 1"
 
 
 def build_moves(new_chain: NewChain, target: str, row_count: int = MANY) -> tuple[Chain, Migration]:
@@ -58,7 +58,7 @@ def test_a_load_leaves_a_table_as_a_fresh_vacuum_does(new_chain: NewChain, row_c
             assert scalar(connection, f"SELECT {IN_FORCE}") == "64MB, 2"
             assert find_invisible(connection, [MOVES_TARGET]) == ()
     assert chain.execute("SELECT reltuples FROM pg_class WHERE relname = 'moves'") == [(row_count,)]
-    (_, _, ids), (_, nulls, notes), (_, _, places) = chain.execute(FIGURES)
+    (_, _, ids), (_, nulls, notes), (_, _, places) = chain.execute(METRICS)
     assert (ids, notes) == (-1, 1)
     assert places in (50, -50 / row_count)
     assert nulls == pytest.approx(1 / 3, abs=0.01)
@@ -74,13 +74,13 @@ def test_a_table_that_is_loaded_alone_does_not_wait_for_the_end_of_a_run(new_cha
     chain = plant(new_chain(), CREATE_MOVES, (MOVES, [{"id": 1, "place": 2, "note": None}])).chain
     migration = chain.migration(HEAD)
     chain.load(migration, "moves")
-    assert len(chain.execute(FIGURES)) == 3
+    assert len(chain.execute(METRICS)) == 3
     prepare_target(migration, ())
     chain.execute("DELETE FROM pg_statistic WHERE starelid = 'moves'::regclass")
     chain.load(migration, "moves")
-    assert chain.execute(FIGURES) == []
+    assert chain.execute(METRICS) == []
     restore_constraints(migration)
-    assert len(chain.execute(FIGURES)) == 3
+    assert len(chain.execute(METRICS)) == 3
 
 
 def test_indexes_are_built_with_more_memory_and_workers(new_chain: NewChain) -> None:

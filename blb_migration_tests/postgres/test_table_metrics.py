@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from blb_migration.errors import TargetError
-from blb_migration.metrics import Aggregate
+from blb_migration.metrics import Metric
 from blb_migration.model import Table
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.table_metrics import (
@@ -37,24 +37,24 @@ def stock(target: TargetConnection) -> Table:
 
 def test_every_kind_of_figure(target: TargetConnection, stock: Table) -> None:
     expected = {
-        Aggregate("count_rows"): 3,
-        Aggregate("count_where", where="amount > 1"): 1,
-        Aggregate("count_non_null", "note"): 2,
-        Aggregate("sum", "Id"): Decimal(2 * (2**63 - 1)),
-        Aggregate("sum", "amount"): Decimal("7082761.70"),
-        Aggregate("sum", "amount", where="is_open"): Decimal("7082761.69"),
-        Aggregate("sum", "amount", where="amount < 0"): None,
-        Aggregate("sum", "is_open"): Decimal(1),
-        Aggregate("min", "amount"): Decimal("0.01"),
-        Aggregate("max", "Id"): Decimal(2**63 - 1),
-        Aggregate("min", "day"): "0001-01-01",
-        Aggregate("max", "day"): "9999-12-31",
-        Aggregate("min", "at"): "2024-01-01T10:00:00.000000",
-        Aggregate("max", "at"): "2024-01-01T10:00:00.000001",
-        Aggregate("max", "instant"): "2024-06-01T08:00:00.000000+00:00",
-        Aggregate("max", "clock"): "23:59:59.500000",
-        Aggregate("sum_length", "note"): 2,
-        Aggregate("sum_length", "body"): 2,
+        Metric("count_rows"): 3,
+        Metric("count_where", where="amount > 1"): 1,
+        Metric("count_non_null", "note"): 2,
+        Metric("sum", "Id"): Decimal(2 * (2**63 - 1)),
+        Metric("sum", "amount"): Decimal("7082761.70"),
+        Metric("sum", "amount", where="is_open"): Decimal("7082761.69"),
+        Metric("sum", "amount", where="amount < 0"): None,
+        Metric("sum", "is_open"): Decimal(1),
+        Metric("min", "amount"): Decimal("0.01"),
+        Metric("max", "Id"): Decimal(2**63 - 1),
+        Metric("min", "day"): "0001-01-01",
+        Metric("max", "day"): "9999-12-31",
+        Metric("min", "at"): "2024-01-01T10:00:00.000000",
+        Metric("max", "at"): "2024-01-01T10:00:00.000001",
+        Metric("max", "instant"): "2024-06-01T08:00:00.000000+00:00",
+        Metric("max", "clock"): "23:59:59.500000",
+        Metric("sum_length", "note"): 2,
+        Metric("sum_length", "body"): 2,
     }
     values = read_totals(target, stock, list(expected))
     assert dict(zip(expected, values, strict=True)) == expected
@@ -69,7 +69,7 @@ def test_sums_beyond_38_digits_are_exact(target: TargetConnection) -> None:
         "CREATE TABLE big (amount numeric(38,0))",
         f"INSERT INTO big VALUES ({'9' * 38}), ({'9' * 38})",
     )
-    values = read_totals(target, read_table(target, "big"), [Aggregate("sum", "amount")])
+    values = read_totals(target, read_table(target, "big"), [Metric("sum", "amount")])
     assert values == (Decimal("1" + "9" * 37 + "8"),)
 
 
@@ -81,7 +81,7 @@ def test_figures_without_an_exact_answer_are_refused(
     target: TargetConnection, stock: Table, kind: str, column: str
 ) -> None:
     with pytest.raises(ValueError, match="no exact answer"):
-        read_totals(target, stock, [Aggregate(kind, column)])  # type: ignore[arg-type]
+        read_totals(target, stock, [Metric(kind, column)])  # type: ignore[arg-type]
 
 
 def test_what_may_be_asked_of_a_type(stock: Table) -> None:
@@ -100,6 +100,6 @@ def test_what_may_be_asked_of_a_type(stock: Table) -> None:
 
 def test_a_condition_that_the_server_rejects_is_an_error(target: TargetConnection, stock: Table) -> None:
     with pytest.raises(TargetError, match=r"totals of table public\.stock"):
-        read_totals(target, stock, [Aggregate("count_where", where="no_such_column = 1")])
+        read_totals(target, stock, [Metric("count_where", where="no_such_column = 1")])
     with pytest.raises(ValueError, match="needs a where"):
-        read_totals(target, stock, [Aggregate("count_where")])
+        read_totals(target, stock, [Metric("count_where")])

@@ -1,4 +1,4 @@
-"""Figures of a load: never absurd, never more than is known, whatever the estimates and the threads do."""
+"""Metrics of a load: never absurd, never more than is known, whatever the estimates and the threads do."""
 
 from __future__ import annotations
 

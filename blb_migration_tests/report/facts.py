@@ -1,4 +1,4 @@
-"""Facts of runs that never were, to compose reports of: any size, any standing, any names."""
+"""Facts of runs that never were, to compose reports of: any size, any status, any names."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RUN = RunFacts(
 )
 
 
-def figure(name: str, source: str | None, target: str | None, **more: Any) -> dict[str, Any]:
+def metric(name: str, source: str | None, target: str | None, **more: Any) -> dict[str, Any]:
     """A comparison as a check records it."""
     match = source == target
     return {
@@ -47,8 +47,8 @@ def figure(name: str, source: str | None, target: str | None, **more: Any) -> di
     } | more
 
 
-def loaded_table(label: str, number: int = 1, group: str = "sales", **figures: Any) -> TableFacts:
-    """A table that was loaded and found equal in every depth; ``figures`` by check name replace its own."""
+def loaded_table(label: str, number: int = 1, group: str = "sales", **metrics: Any) -> TableFacts:
+    """A table that was loaded and found equal in every check; ``metrics`` by check name replace its own."""
     target = TableName("public", label)
     started_at = NOON + datetime.timedelta(milliseconds=10 * number)
     load = TableLoad(
@@ -63,27 +63,27 @@ def loaded_table(label: str, number: int = 1, group: str = "sales", **figures: A
         1,
         None,
     )
-    default: dict[str, list[dict[str, Any]]] = {"row_count": [figure("rows", "7", "7")]}
+    default: dict[str, list[dict[str, Any]]] = {"row_count": [metric("rows", "7", "7")]}
     checks = tuple(
         CheckResult(
             RUN.run_id,
             number,
             target,
             name,
-            all(item["match"] for item in (default | figures).get(name, [])),
+            all(item["match"] for item in (default | metrics).get(name, [])),
             RUN.plan_hash,
-            {"comparisons": (default | figures).get(name, [])},
+            {"comparisons": (default | metrics).get(name, [])},
         )
         for name in CHECK_NAMES
     )
-    objections = tuple(f"{check.check_name} differs" for check in checks if not check.passed)
-    return TableFacts(label, load.source_table, target, group, 3, load, checks, objections)
+    reasons = tuple(f"{check.check_name} differs" for check in checks if not check.passed)
+    return TableFacts(label, load.source_table, target, group, 3, load, checks, reasons)
 
 
 def facts_of(*tables: TableFacts, **changes: Any) -> ReportFacts:
     """A run over these tables."""
     loads = tuple(table.load for table in tables if table.load is not None)
-    is_equal = bool(tables) and not any(table.objections for table in tables)
+    is_equal = bool(tables) and not any(table.reasons for table in tables)
     return replace(ReportFacts(RUN, is_equal, tables, loads=loads), **changes)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from blb_migration.errors import ConfigurationError
 from blb_migration.report.files import name_report_files, write_report
-from blb_migration_tests.report.facts import document_of, figure, loaded_table
+from blb_migration_tests.report.facts import document_of, loaded_table, metric
 
 
 def test_the_contract_has_its_keys() -> None:
@@ -30,7 +30,7 @@ def test_the_contract_has_its_keys() -> None:
 
 
 def test_a_key_total_that_differs_stands_with_both_values() -> None:
-    total = figure("sum(price)", "10.50", "10.51", difference="0.01", is_key_total=True)
+    total = metric("sum(price)", "10.50", "10.51", difference="0.01", is_key_total=True)
     document = document_of(loaded_table("orders", key_totals=[total]))
     assert document["verdict_status"] == "not_equal"
     assert document["table_results"]["orders"]["status"] == "differs"
@@ -42,7 +42,7 @@ def test_a_key_total_that_differs_stands_with_both_values() -> None:
 
 def test_anybody_can_recompute_the_seal_from_the_file(tmp_path: Path) -> None:
     table = loaded_table(
-        "users", row_count=[figure("rows", "7", "7"), figure("Größe \ud800 \u202e", "1", "1")]
+        "users", row_count=[metric("rows", "7", "7"), metric("Größe \ud800 \u202e", "1", "1")]
     )
     files = write_report(document_of(table), tmp_path / "report.json")
     document = json.loads(files.document.read_text(encoding="utf-8"))
@@ -52,7 +52,7 @@ def test_anybody_can_recompute_the_seal_from_the_file(tmp_path: Path) -> None:
     assert files.page is not None and sealed in files.page.read_text(encoding="utf-8")
 
 
-def test_whoever_changes_a_figure_breaks_the_seal(tmp_path: Path) -> None:
+def test_whoever_changes_a_metric_breaks_the_seal(tmp_path: Path) -> None:
     files = write_report(document_of(loaded_table("users")), tmp_path / "report.json")
     text = files.document.read_text(encoding="utf-8").replace('"rows_inserted": 7', '"rows_inserted": 8')
     document = json.loads(text)
@@ -62,20 +62,20 @@ def test_whoever_changes_a_figure_breaks_the_seal(tmp_path: Path) -> None:
 
 
 def test_texts_compared_by_length_only_are_not_sold_as_compared() -> None:
-    figures = [
-        figure("count_non_null(name)", "7", "7"),
-        figure("sum_length(name)", "70", "70"),
-        figure("count_non_null(weight)", "7", "7"),
-        figure("count_non_null(price)", "7", "7"),
-        figure("sum(price)", "1", "1"),
+    metrics = [
+        metric("count_non_null(name)", "7", "7"),
+        metric("sum_length(name)", "70", "70"),
+        metric("count_non_null(weight)", "7", "7"),
+        metric("count_non_null(price)", "7", "7"),
+        metric("sum(price)", "1", "1"),
     ]
-    table = loaded_table("goods", key_totals=figures)
+    table = loaded_table("goods", key_totals=metrics)
     without_content = replace(table, checks=tuple(c for c in table.checks if c.check_name != "content"))
     coverage = document_of(without_content)["coverage"]
     assert coverage["columns_by_count_and_length_only"] == ["goods.name"]
     assert coverage["columns_by_count_only"] == ["goods.weight"]
     assert coverage["columns_by_totals"] == 1
-    content = next(depth for depth in coverage["depths"] if depth["name"] == "content")
+    content = next(check for check in coverage["checks"] if check["name"] == "content")
     assert (content["tables_passed"], content["tables_not_compared"]) == (0, 1)
     assert document_of(table)["coverage"]["tables_compared_cell_by_cell"] == 1
 
@@ -83,9 +83,9 @@ def test_texts_compared_by_length_only_are_not_sold_as_compared() -> None:
 def test_a_check_of_an_earlier_load_counts_as_not_compared() -> None:
     table = loaded_table("goods")
     assert table.load is not None
-    reloaded = replace(table, load=replace(table.load, load_id=99), objections=("all of an earlier load",))
+    reloaded = replace(table, load=replace(table.load, load_id=99), reasons=("all of an earlier load",))
     document = document_of(reloaded)
-    assert {depth["tables_not_compared"] for depth in document["coverage"]["depths"]} == {1}
+    assert {check["tables_not_compared"] for check in document["coverage"]["checks"]} == {1}
     assert document["key_totals"]["goods"]["source_count"] is None
 
 

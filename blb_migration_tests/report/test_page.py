@@ -9,12 +9,12 @@ from html.parser import HTMLParser
 
 import pytest
 
-from blb_migration.postgres.ledger.records import DecisionRecord, LeftBehindRecord
+from blb_migration.postgres.ledger.records import DecisionRecord, NotMigratedRecord
 from blb_migration.report.facts import TableFacts
 from blb_migration.report.markdown import draw_text_timeline, summarise
 from blb_migration.report.page import make_visible, render_page
 from blb_migration.report.sentences import Ending
-from blb_migration_tests.report.facts import RUN, document_of, figure, finding, loaded_table, summary
+from blb_migration_tests.report.facts import RUN, document_of, finding, loaded_table, metric, summary
 
 VOID = {"meta", "col", "br", "rect", "line"}
 SCRIPT = "<script>alert(1)</script>"
@@ -48,7 +48,7 @@ class Page(HTMLParser):
 
 
 def differing_table(label: str) -> TableFacts:
-    return loaded_table(label, row_count=[figure("rows", "7", "6", difference="-1")])
+    return loaded_table(label, row_count=[metric("rows", "7", "6", difference="-1")])
 
 
 def test_it_is_well_formed_and_holds_every_table() -> None:
@@ -62,7 +62,7 @@ def test_it_is_well_formed_and_holds_every_table() -> None:
 
 def test_at_250_tables_only_groups_with_problems_are_unfolded() -> None:
     tables = [loaded_table(f"t{n}", n, group=f"g{n % 7}") for n in range(1, 250)]
-    bad = loaded_table("bad", 250, group="g3", row_count=[figure("rows", "7", "6", difference="-1")])
+    bad = loaded_table("bad", 250, group="g3", row_count=[metric("rows", "7", "6", difference="-1")])
     page = Page(render_page(document_of(*tables, bad)))
     details = [attributes for tag, attributes in page.elements if tag == "details"]
     assert ["open" in attributes for attributes in details] == [True] + [False] * 6
@@ -76,10 +76,10 @@ def test_at_250_tables_only_groups_with_problems_are_unfolded() -> None:
 
 
 def test_names_and_values_of_a_database_are_never_markup() -> None:
-    rows = figure("rows", "7", "6", difference=SCRIPT)
-    total = figure(f"sum({SCRIPT})", SCRIPT, f'"{SCRIPT}', is_key_total=True)
+    rows = metric("rows", "7", "6", difference=SCRIPT)
+    total = metric(f"sum({SCRIPT})", SCRIPT, f'"{SCRIPT}', is_key_total=True)
     table = loaded_table(f"t{SCRIPT}", group=SCRIPT, row_count=[rows], key_totals=[total])
-    table = replace(table, failures=(SCRIPT,), objections=(SCRIPT, "row_count differs"))
+    table = replace(table, failures=(SCRIPT,), reasons=(SCRIPT, "row_count differs"))
     table.checks[0].details["differences"] = {
         "cell_count": 1, "row_count": 1, "is_complete": False,
         "csv_path": SCRIPT, "parquet_path": SCRIPT, "first": [SCRIPT],
@@ -90,8 +90,10 @@ def test_names_and_values_of_a_database_are_never_markup() -> None:
             run=replace(RUN, errors=(SCRIPT,), notes=(SCRIPT,), project=SCRIPT, operator=SCRIPT, host=SCRIPT),
             findings=(finding("warning", SCRIPT, SCRIPT), finding("note", SCRIPT, SCRIPT)),
             decisions=(DecisionRecord(SCRIPT, SCRIPT, SCRIPT, 3),),
-            left_behind=tuple(LeftBehindRecord(kind, SCRIPT, SCRIPT) for kind in ("table", "column", SCRIPT)),
-            keys_set_aside=(SCRIPT,),
+            not_migrated=tuple(
+                NotMigratedRecord(kind, SCRIPT, SCRIPT) for kind in ("table", "column", SCRIPT)
+            ),
+            dropped_keys=(SCRIPT,),
             history=(summary(1), summary(2, mismatch_count=2)),
         )
     )
@@ -147,7 +149,7 @@ def test_a_failed_load_is_told_apart_without_colour() -> None:
     assert table.load is not None
     failed = replace(table.load, status="failed", loaded=None, error="disk full")
     document = document_of(
-        replace(table, load=None, failures=("disk full",), objections=("never loaded",)), loads=(failed,)
+        replace(table, load=None, failures=("disk full",), reasons=("never loaded",)), loads=(failed,)
     )
     html = render_page(document)
     assert "FAILED</text>" in html and "url(#hatch)" in html and "✖ load failed" in html
@@ -156,7 +158,7 @@ def test_a_failed_load_is_told_apart_without_colour() -> None:
 
 
 def test_dagster_gets_a_summary_that_stays_a_table() -> None:
-    bad = loaded_table("a|b`<img src=x>", 2, row_count=[figure("rows", "7", "6")])
+    bad = loaded_table("a|b`<img src=x>", 2, row_count=[metric("rows", "7", "6")])
     tables = [loaded_table(f"t{n}", n + 3, group="big") for n in range(200)]
     text = summarise(document_of(bad, *tables))
     rows = [line for line in text.splitlines() if line.startswith("| ") and "---" not in line]

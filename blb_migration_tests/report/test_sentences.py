@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from blb_migration.report.sentences import Ending, Standing, Status, speak
+from blb_migration.report.sentences import Ending, Status, VerdictFacts, speak
 
-EQUAL = Standing(Ending.COMPLETED, True, 42, 5039, (), 0, 0, 0)
+EQUAL = VerdictFacts(Ending.COMPLETED, True, 42, 5039, (), 0, 0, 0)
 TWO_DIFFER = replace(EQUAL, is_equal=False, unequal_labels=("orders", "users"))
 
 
@@ -16,7 +16,7 @@ def test_equal() -> None:
     spoken = speak(EQUAL)
     assert spoken.status is Status.EQUAL
     assert spoken.sentence == (
-        "Equal: all 42 tables (5,039 rows) were loaded, and every figure compared is the same on both sides."
+        "Equal: all 42 tables (5,039 rows) were loaded, and every metric compared is the same on both sides."
     )
     assert "may go ahead" in spoken.next_act
 
@@ -26,10 +26,10 @@ def test_an_equal_dry_run_opens_nothing() -> None:
 
 
 def test_not_equal_names_tables_and_keys() -> None:
-    spoken = speak(replace(TWO_DIFFER, keys_set_aside_count=1))
+    spoken = speak(replace(TWO_DIFFER, dropped_key_count=1))
     assert spoken.status is Status.NOT_EQUAL
     assert spoken.sentence == (
-        "Not equal: 2 of 42 tables are not proven equal (orders, users), 1 foreign key is still set aside."
+        "Not equal: 2 of 42 tables are not proven equal (orders, users), 1 foreign key is still dropped."
     )
     assert spoken.next_act.startswith("Do not cut over.")
 
@@ -56,7 +56,7 @@ def test_interrupted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("standing", "status"),
+    ("facts", "status"),
     [
         (replace(EQUAL, error_count=1), Status.FAILED),
         (replace(EQUAL, is_equal=None, error_count=1), Status.FAILED),
@@ -65,7 +65,7 @@ def test_interrupted() -> None:
     ],
 )
 def test_an_error_or_a_missing_comparison_is_never_spoken_of_as_equal(
-    standing: Standing, status: Status
+    facts: VerdictFacts, status: Status
 ) -> None:
-    assert speak(standing).status is status
-    assert not speak(standing).sentence.startswith("Equal")
+    assert speak(facts).status is status
+    assert not speak(facts).sentence.startswith("Equal")

@@ -1,4 +1,4 @@
-"""The sample in the SQL Server stand-in: what a session sees of it."""
+"""The sample in the SQL Server emulator: what a session sees of it."""
 
 from __future__ import annotations
 

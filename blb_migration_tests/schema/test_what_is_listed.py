@@ -23,7 +23,7 @@ from blb_migration.model import (
 from blb_migration.postgres.server_features import USUAL_SERVER
 from blb_migration.schema.ddl import build_statements
 from blb_migration.schema.design import SchemaDesign, build_design
-from blb_migration.schema.script import render_left_behind, render_script
+from blb_migration.schema.script import render_not_migrated, render_script
 from blb_migration.schema.type_design import render_created_types
 from blb_migration.sqlserver.other_objects import SourceModule
 from blb_migration_tests.schema.designs import COLLATION, codes, decisions, source_catalog
@@ -268,7 +268,7 @@ class TestModules:
             assert text in after
 
     def test_the_project_gets_them_as_they_are(self) -> None:
-        text = render_left_behind("source", self.MODULES)
+        text = render_not_migrated("source", self.MODULES)
         assert "CREATE PROC [close*/] AS\n/* one */\nSELECT 1\n" in text
         assert "sequence dbo.numbers\n-- the server does not show its definition" in text
 

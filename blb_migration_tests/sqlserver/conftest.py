@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.settings import SourceSettings, parse_source_url
 from blb_migration.sqlserver.connect import SourceConnector, SourceSession
@@ -35,13 +35,13 @@ def scripted_engine() -> ScriptedEngine:
 
 
 @pytest.fixture(scope="package")
-def scripted_server(scripted_engine: ScriptedEngine) -> Iterator[SqlServerStandIn]:
-    with SqlServerStandIn(scripted_engine) as server:
+def scripted_server(scripted_engine: ScriptedEngine) -> Iterator[SqlServerEmulator]:
+    with SqlServerEmulator(scripted_engine) as server:
         yield server
 
 
 @pytest.fixture
-def server(scripted_server: SqlServerStandIn) -> Iterator[SqlServerStandIn]:
+def server(scripted_server: SqlServerEmulator) -> Iterator[SqlServerEmulator]:
     """The scripted server, sound and with an empty list of statements."""
     scripted_server.faults.clear()
     scripted_server.statements.clear()
@@ -58,7 +58,7 @@ def script(scripted_engine: ScriptedEngine) -> Script:
 
 
 @pytest.fixture
-def settings(server: SqlServerStandIn) -> SettingsMaker:
+def settings(server: SqlServerEmulator) -> SettingsMaker:
     """Makes settings of the scripted server; any part can be replaced."""
 
     def make(
@@ -83,7 +83,7 @@ def session(settings: SettingsMaker, script: Script) -> Iterator[SourceSession]:
 
 
 @pytest.fixture(scope="package")
-def started_workshop() -> Iterator[SqlServerStandIn]:
+def started_workshop() -> Iterator[SqlServerEmulator]:
     engine = TsqlEngine()
     engine.add_login(USER, PASSWORD)
     engine.add_login(CLERK, PASSWORD, denied_tables=[str(MATERIALS.name)])
@@ -93,21 +93,21 @@ def started_workshop() -> Iterator[SqlServerStandIn]:
     database.load(MATERIALS.name, MATERIAL_ROWS)
     database.load(LOTS.name, LOT_ROWS)
     database.load(VARIANTS.name, VARIANT_ROWS)
-    with SqlServerStandIn(engine) as server:
+    with SqlServerEmulator(engine) as server:
         yield server
     engine.close()
 
 
 @pytest.fixture
-def workshop_server(started_workshop: SqlServerStandIn) -> Iterator[SqlServerStandIn]:
+def workshop_server(started_workshop: SqlServerEmulator) -> Iterator[SqlServerEmulator]:
     """The workshop's server, sound again after every test."""
     yield started_workshop
     started_workshop.faults.clear()
 
 
 @pytest.fixture
-def workshop(workshop_server: SqlServerStandIn) -> Iterator[SourceSession]:
-    """A session with the workshop, a database of the stand-in's own engine."""
+def workshop(workshop_server: SqlServerEmulator) -> Iterator[SourceSession]:
+    """A session with the workshop, a database of the emulator's own engine."""
     with SourceConnector(
         parse_source_url(workshop_server.url("workshop", USER, PASSWORD))
     ).connect() as opened:

@@ -1,4 +1,4 @@
-"""A SQL Server that answers from a script, behind the stand-in's protocol: for what real ones rarely do.
+"""A SQL Server that answers from a script, behind the emulator's protocol: for what real ones rarely do.
 
 Missing views, refused rights, broken reads, identifiers folded to lower case. Requests nobody scripted get
 SQL Server's error 208, never an invented answer.

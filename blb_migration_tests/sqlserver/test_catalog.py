@@ -9,7 +9,7 @@ import pytest
 from blb_migration.errors import SourceError
 from blb_migration.model import ColumnType, Table
 from blb_migration.sandbox.emulator.results import SqlServerError
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration.settings import parse_source_url
 from blb_migration.sqlserver.catalog import (
@@ -19,7 +19,7 @@ from blb_migration.sqlserver.catalog import (
     read_unreadable_tables,
 )
 from blb_migration.sqlserver.connect import SourceConnector, SourceSession
-from blb_migration.sqlserver.other_objects import SourceModule, read_left_behind
+from blb_migration.sqlserver.other_objects import SourceModule, read_not_migrated
 from blb_migration.sqlserver.table_metrics import count_rows
 from blb_migration_tests.sqlserver.conftest import CLERK
 from blb_migration_tests.sqlserver.scripted import BIT, INT, NAME, PASSWORD, Script
@@ -40,7 +40,7 @@ def test_the_database_says_what_it_is(workshop: SourceSession) -> None:
 
 
 def test_it_takes_one_statement_per_kind_of_thing(
-    workshop: SourceSession, workshop_server: SqlServerStandIn
+    workshop: SourceSession, workshop_server: SqlServerEmulator
 ) -> None:
     workshop_server.statements.clear()
     read_catalog(workshop)
@@ -67,7 +67,7 @@ def test_the_order_of_the_servers_answers_does_not_matter(
     [("sys.extended_properties", "comments"), ("sys.partitions", "row estimates")],
 )
 def test_what_a_server_lacks_is_left_out_and_noted(
-    workshop: SourceSession, workshop_server: SqlServerStandIn, view: str, missing: str
+    workshop: SourceSession, workshop_server: SqlServerEmulator, view: str, missing: str
 ) -> None:
     workshop_server.faults.add(Fault(view, error=SqlServerError(208, f"Invalid object name '{view}'.")))
     tables = read_catalog(workshop).tables
@@ -77,7 +77,7 @@ def test_what_a_server_lacks_is_left_out_and_noted(
 
 
 def test_what_the_migration_stands_on_must_be_there(
-    workshop: SourceSession, workshop_server: SqlServerStandIn
+    workshop: SourceSession, workshop_server: SqlServerEmulator
 ) -> None:
     workshop_server.faults.add(
         Fault("sys.foreign_keys", error=SqlServerError(208, "Invalid object name 'sys.foreign_keys'."))
@@ -112,7 +112,7 @@ def test_types_are_resolved_to_their_base(
 
 
 def test_a_log_in_without_the_right_to_select_is_told_which_tables(
-    workshop_server: SqlServerStandIn,
+    workshop_server: SqlServerEmulator,
 ) -> None:
     url = workshop_server.url("workshop", CLERK, PASSWORD)
     with SourceConnector(parse_source_url(url)).connect() as session:
@@ -133,7 +133,7 @@ def test_a_log_in_that_cannot_see_everything_is_known(
     assert may_read_everything(session) is expected
 
 
-class TestLeftBehind:
+class TestNotMigrated:
     def test_all_kinds_are_named(self, session: SourceSession, script: Script) -> None:
         script.answer(
             "sys.sql_modules",
@@ -150,7 +150,7 @@ class TestLeftBehind:
             [NAME, NAME, INT, NAME, NAME, BIT, INT],
             [("dbo", "prices", 2, "dbo", "old_prices", False, 0), ("dbo", "plain", 0, None, None, False, 0)],
         )
-        assert read_left_behind(session) == (
+        assert read_not_migrated(session) == (
             SourceModule("sequence", "dbo", "numbers"),
             SourceModule("synonym", "dbo", "parts", definition="[other].[dbo].[parts]"),
             SourceModule(
@@ -164,8 +164,8 @@ class TestLeftBehind:
         )
 
     def test_a_server_that_lists_none_is_noted(self, session: SourceSession, script: Script) -> None:
-        assert read_left_behind(session) == ()
+        assert read_not_migrated(session) == ()
         assert len(session.notes) == 3
 
     def test_a_database_with_tables_only(self, workshop: SourceSession) -> None:
-        assert read_left_behind(workshop) == ()
+        assert read_not_migrated(workshop) == ()

@@ -11,7 +11,7 @@ from blb_migration.model import Column, ColumnType, TableName
 from blb_migration.sqlserver.chunk_keys import (
     HistogramStep,
     build_key_range,
-    is_splittable,
+    is_chunkable,
     read_clustered_column,
     read_histogram,
     read_table_size,
@@ -90,8 +90,8 @@ def test_what_a_server_tells(workshop: SourceSession) -> None:
     ],
 )
 def test_which_columns_can_be_bounds(column_type: ColumnType, collation: str | None, expected: bool) -> None:
-    assert is_splittable(Column("k", column_type, False, collation)) is expected
-    assert not is_splittable(Column("k", column_type, True, collation))
+    assert is_chunkable(Column("k", column_type, False, collation)) is expected
+    assert not is_chunkable(Column("k", column_type, True, collation))
 
 
 def test_statements_differ_in_bound_values_alone() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from blb_migration.errors import ExitCode, SourceError, SourceUnreachable
 from blb_migration.sandbox.emulator.results import SqlServerError
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration.settings import SourceSettings, parse_source_url
 from blb_migration.sqlserver.connect import SourceConnector, SourceSession
@@ -55,7 +55,7 @@ class TestConnecting:
         assert "certificate verify failed" in str(error)
         assert "TrustServerCertificate=yes" in str(error)
 
-    def test_a_closed_port_is_told_at_once(self, settings: SettingsMaker, server: SqlServerStandIn) -> None:
+    def test_a_closed_port_is_told_at_once(self, settings: SettingsMaker, server: SqlServerEmulator) -> None:
         error = connect_in_vain(parse_source_url(f"mssql://sa:{'x'}@127.0.0.1:1/erp?timeout=2"))
         assert "127.0.0.1 port 1 cannot be reached" in str(error)
         assert "TCP/IP enabled" in str(error)
@@ -83,14 +83,14 @@ class TestConnecting:
 
 class TestIsolation:
     def test_read_committed_opens_no_transaction(
-        self, settings: SettingsMaker, script: Script, server: SqlServerStandIn
+        self, settings: SettingsMaker, script: Script, server: SqlServerEmulator
     ) -> None:
         with SourceConnector(settings()).connect() as session:
             assert session.isolation == "read committed"
         assert [kind for kind in (s.kind for s in server.statements) if kind == "transaction"] == []
 
     def test_snapshot_where_the_database_allows_it(
-        self, settings: SettingsMaker, script: Script, server: SqlServerStandIn
+        self, settings: SettingsMaker, script: Script, server: SqlServerEmulator
     ) -> None:
         script.answer(ISOLATION_STATEMENT, [INT, INT], [(1, 0)])
         with SourceConnector(settings(), isolation="snapshot").connect() as session:
@@ -142,7 +142,7 @@ class TestStatements:
         assert session.read_rows("SELECT 1", action="asking") == [(1,)]
 
     def test_an_error_in_the_middle_of_a_result_is_an_error(
-        self, session: SourceSession, script: Script, server: SqlServerStandIn
+        self, session: SourceSession, script: Script, server: SqlServerEmulator
     ) -> None:
         script.answer("SELECT many", [INT], [(number,) for number in range(100)])
         broken = SqlServerError(8115, "Arithmetic overflow error converting expression to data type int.")
@@ -151,7 +151,7 @@ class TestStatements:
             session.read_rows("SELECT many", action="asking")
 
     def test_a_lost_connection_may_be_tried_again(
-        self, session: SourceSession, script: Script, server: SqlServerStandIn
+        self, session: SourceSession, script: Script, server: SqlServerEmulator
     ) -> None:
         script.answer("SELECT many", [INT], [(number,) for number in range(100)])
         server.faults.add(Fault("SELECT many", drop_after_rows=10))

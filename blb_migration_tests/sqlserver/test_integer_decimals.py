@@ -10,7 +10,7 @@ import pytest
 
 from blb_migration.model import Column, ColumnType
 from blb_migration.sandbox.emulator.results import SqlServerError
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration.sandbox.zoo.rows import build_arrow
 from blb_migration.sqlserver.integer_decimals import build_integer_expressions, restore_decimals
@@ -55,12 +55,12 @@ def build_rows() -> list[Row]:
 
 
 def test_every_shape_arrives_exactly_and_in_its_own_type(
-    new_chain: NewChain, stand_in: SqlServerStandIn
+    new_chain: NewChain, emulator: SqlServerEmulator
 ) -> None:
     chain, rows = new_chain(), build_rows()
     chain.database.create_table(NUMBERS)
     chain.database.load(NUMBERS.name, build_arrow(NUMBERS, rows))
-    stand_in.statements.clear()
+    emulator.statements.clear()
     with chain.source.connect() as session:
         found = pa.Table.from_batches(
             read_batches(session, NUMBERS.name, NUMBERS.columns, order_by=["id"], target_batch_bytes=2_000)
@@ -79,23 +79,23 @@ def test_every_shape_arrives_exactly_and_in_its_own_type(
     ]
     assert found.schema == as_it_stands.schema
     assert found.equals(as_it_stands)
-    selects = [text for text in stand_in.statements.texts if "FROM [dbo].[numbers]" in text]
+    selects = [text for text in emulator.statements.texts if "FROM [dbo].[numbers]" in text]
     assert [text.count(" AS bigint)") for text in selects] == [7, 0], "all but the one of 19 digits"
 
 
 def test_a_server_that_cannot_multiply_is_read_as_it_stands(
-    new_chain: NewChain, stand_in: SqlServerStandIn
+    new_chain: NewChain, emulator: SqlServerEmulator
 ) -> None:
     chain, rows = new_chain(), build_rows()
     chain.database.create_table(NUMBERS)
     chain.database.load(NUMBERS.name, build_arrow(NUMBERS, rows))
-    stand_in.faults.add(Fault(AS_INTEGER, error=SqlServerError(8115, "Arithmetic overflow error.")))
+    emulator.faults.add(Fault(AS_INTEGER, error=SqlServerError(8115, "Arithmetic overflow error.")))
     try:
         with chain.source.connect() as session:
             batches = read_batches(session, NUMBERS.name, NUMBERS.columns, order_by=["id"])
             found = pa.Table.from_batches(batches)
     finally:
-        stand_in.faults.clear()
+        emulator.faults.clear()
     assert found.column("paid").to_pylist() == [row["paid"] for row in rows]
 
 
@@ -115,16 +115,18 @@ def test_what_fits_a_bigint_is_read_as_one(declared: ColumnType, expression: str
     assert build_integer_expressions([Column("a]b", declared, nullable=True)]).get("a]b") == expression
 
 
-def test_a_column_to_order_by_is_never_an_expression(new_chain: NewChain, stand_in: SqlServerStandIn) -> None:
+def test_a_column_to_order_by_is_never_an_expression(
+    new_chain: NewChain, emulator: SqlServerEmulator
+) -> None:
     keyed = table("keyed", *columns("id decimal(18,0) not null", "price decimal(18,4)"))
     chain = new_chain()
     chain.database.create_table(keyed)
     chain.database.load(keyed.name, build_arrow(keyed, [{"id": 2, "price": 1}, {"id": 1, "price": None}]))
-    stand_in.statements.clear()
+    emulator.statements.clear()
     with chain.source.connect() as session:
         (batch,) = read_batches(session, keyed.name, keyed.columns, order_by=["id"])
     assert batch.column("id").to_pylist() == [1, 2]
-    assert stand_in.statements.texts[-1].startswith("SELECT [id], CAST([price] * 10000 AS bigint)")
+    assert emulator.statements.texts[-1].startswith("SELECT [id], CAST([price] * 10000 AS bigint)")
 
 
 def test_parts_of_larger_arrays_are_restored_from_their_own_rows() -> None:

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from blb_migration.errors import SourceError
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration.sqlserver.connect import SourceConnector, SourceSession
 from blb_migration_tests.sqlserver.conftest import ISOLATION_STATEMENT, SettingsMaker
@@ -63,7 +63,7 @@ def test_a_session_in_which_something_failed_is_not_used_again(connector: Source
 
 
 def test_a_session_that_the_server_ended_is_replaced(
-    connector: SourceConnector, server: SqlServerStandIn
+    connector: SourceConnector, server: SqlServerEmulator
 ) -> None:
     with connector.keeping_sessions():
         first = use(connector)

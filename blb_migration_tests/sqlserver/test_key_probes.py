@@ -9,7 +9,7 @@ import pytest
 from blb_migration.errors import SourceError
 from blb_migration.model import Table, TableName
 from blb_migration.questions import KeyColumn, KeyQuestion, ReferenceQuestion, UniquenessQuestion
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.key_probes import answer_key_questions
 from blb_migration.value_decisions import ValueDecision
@@ -64,7 +64,7 @@ def test_letter_case_counts_unless_the_target_ignores_it(workshop: SourceSession
         assert answer.row_count == row_count
 
 
-def test_all_questions_take_one_scan(workshop: SourceSession, workshop_server: SqlServerStandIn) -> None:
+def test_all_questions_take_one_scan(workshop: SourceSession, workshop_server: SqlServerEmulator) -> None:
     workshop_server.statements.clear()
     questions: list[KeyQuestion] = [
         reference(("material_id",), MATERIALS, ("id",)),

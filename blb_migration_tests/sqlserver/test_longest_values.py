@@ -11,7 +11,7 @@ import pytest
 from blb_migration.errors import SourceError, TableFailed
 from blb_migration.model import Column, ColumnType
 from blb_migration.sandbox.emulator.results import SqlServerError
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration.sandbox.zoo.rows import build_arrow
 from blb_migration.sandbox.zoo.types import UTF8_COLLATION
@@ -59,11 +59,11 @@ def chain(new_chain: NewChain) -> Chain:
 
 
 @pytest.fixture
-def statements(stand_in: SqlServerStandIn) -> Iterator[StatementFinder]:
+def statements(emulator: SqlServerEmulator) -> Iterator[StatementFinder]:
     """What the source was asked for the rows of the notes."""
-    stand_in.statements.clear()
-    yield lambda: [text for text in stand_in.statements.texts if "FROM [dbo].[notes]" in text]
-    stand_in.faults.clear()
+    emulator.statements.clear()
+    yield lambda: [text for text in emulator.statements.texts if "FROM [dbo].[notes]" in text]
+    emulator.faults.clear()
 
 
 def load_notes(chain: Chain, texts: Sequence[str | None], first: int = 1) -> None:
@@ -96,14 +96,14 @@ def grow_after_the_question(chain: Chain, monkeypatch: pytest.MonkeyPatch, text:
 
 class TestValues:
     def test_every_type_goes_the_whole_way_and_compares_equal(
-        self, chain: Chain, stand_in: SqlServerStandIn
+        self, chain: Chain, emulator: SqlServerEmulator
     ) -> None:
         rows = [build_every_row(number, text) for number, text in enumerate(TEXTS)]
         planted = plant(chain, EVERY_TARGET, (EVERY, rows))
-        stand_in.statements.clear()
+        emulator.statements.clear()
 
         def find_sized() -> list[str]:
-            return [text for text in stand_in.statements.texts if re.search(SIZED + r" AS \[wide\]", text)]
+            return [text for text in emulator.statements.texts if re.search(SIZED + r" AS \[wide\]", text)]
 
         migration = planted.migrate()
         assert [len(re.findall(SIZED, text)) for text in find_sized()] == [7]
@@ -155,15 +155,15 @@ class TestWhenItIsNotAsked:
         assert [text for text in statements() if re.search(QUESTION, text)] == []
 
     def test_one_column_that_must_be_streamed_leaves_all_as_they_are(
-        self, chain: Chain, stand_in: SqlServerStandIn
+        self, chain: Chain, emulator: SqlServerEmulator
     ) -> None:
         mixed = table("mixed", *columns("id int not null", "note nvarchar(max)", "page xml"))
         plant(chain, "SELECT 1", (mixed, [{"id": 1, "note": "short", "page": "<a/>"}]))
-        stand_in.statements.clear()
+        emulator.statements.clear()
         with chain.source.connect() as session:
             (batch,) = read_batches(session, mixed.name, mixed.columns)
         assert batch.to_pylist() == [{"id": 1, "note": "short", "page": "<a/>"}]
-        assert not any(re.search(SIZED, text) for text in stand_in.statements.texts)
+        assert not any(re.search(SIZED, text) for text in emulator.statements.texts)
 
 
 class TestRowsThatChangeMeanwhile:
@@ -210,10 +210,10 @@ class TestRowsThatChangeMeanwhile:
 class TestServersThatCannot:
     @pytest.mark.parametrize("refused", [QUESTION, SIZED])
     def test_what_a_server_refuses_is_done_without(
-        self, chain: Chain, stand_in: SqlServerStandIn, statements: StatementFinder, refused: str
+        self, chain: Chain, emulator: SqlServerEmulator, statements: StatementFinder, refused: str
     ) -> None:
         load_notes(chain, ["short", None])
-        stand_in.faults.add(Fault(refused, error=SqlServerError(1540, "Cannot sort a row of size 9000.")))
+        emulator.faults.add(Fault(refused, error=SqlServerError(1540, "Cannot sort a row of size 9000.")))
         assert read_notes(chain) == ["short", None]
         assert not re.search(SIZED, statements()[-1])
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from blb_migration.metrics import Aggregate
+from blb_migration.metrics import Metric
 from blb_migration.questions import KeyColumn, Question, ReferenceQuestion, UniquenessQuestion
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sqlserver.catalog import may_read_everything, read_catalog, read_unreadable_tables
 from blb_migration.sqlserver.chunk_keys import (
     are_ascending,
@@ -20,7 +20,7 @@ from blb_migration.sqlserver.chunk_keys import (
 from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.key_probes import answer_key_questions
 from blb_migration.sqlserver.origin import read_origin
-from blb_migration.sqlserver.other_objects import read_left_behind
+from blb_migration.sqlserver.other_objects import read_not_migrated
 from blb_migration.sqlserver.probes import answer_questions
 from blb_migration.sqlserver.read import KeyRange, read_batches
 from blb_migration.sqlserver.table_metrics import count_rows, read_totals
@@ -37,14 +37,14 @@ def without_names_and_texts(statement: str) -> str:
     return re.sub(r"\[(?:[^\]]|\]\])*\]|'(?:[^']|'')*'", "", statement)
 
 
-def test_all_that_is_sent_is_selects(workshop: SourceSession, workshop_server: SqlServerStandIn) -> None:
+def test_all_that_is_sent_is_selects(workshop: SourceSession, workshop_server: SqlServerEmulator) -> None:
     workshop_server.statements.clear()
     read_catalog(workshop)
     read_unreadable_tables(workshop)
     may_read_everything(workshop)
-    read_left_behind(workshop)
+    read_not_migrated(workshop)
     count_rows(workshop, LOTS.name)
-    read_totals(workshop, MATERIALS, [Aggregate("sum", "price"), Aggregate("sum_length", "name")])
+    read_totals(workshop, MATERIALS, [Metric("sum", "price"), Metric("sum_length", "name")])
     answer_questions(workshop, MATERIALS, [Question("price", "is_null"), Question("notes", "contains_nul")])
     material, ident = (KeyColumn("material_id"),), (KeyColumn("id"),)
     answer_key_questions(workshop, LOTS, [ReferenceQuestion("fk", material, MATERIALS, ident, True)])

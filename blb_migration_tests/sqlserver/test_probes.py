@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from blb_migration.questions import Answer, Question
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.probes import answer_questions, build_condition
 from blb_migration.value_decisions import ValueDecision
@@ -52,7 +52,7 @@ class TestQuestions:
         assert answer_questions(workshop, MATERIALS, [question]) == (Answer(question, len(keys), keys),)
 
     def test_all_questions_take_one_scan_and_one_statement_per_finding(
-        self, workshop: SourceSession, workshop_server: SqlServerStandIn
+        self, workshop: SourceSession, workshop_server: SqlServerEmulator
     ) -> None:
         workshop_server.statements.clear()
         answers = answer_questions(workshop, MATERIALS, [question for question, _ in EXPECTED])
@@ -74,7 +74,7 @@ class TestQuestions:
         assert answer_questions(workshop, LOOSE, [question]) == (Answer(question, 0),)
 
     def test_nothing_asked_is_nothing_sent(
-        self, workshop: SourceSession, workshop_server: SqlServerStandIn
+        self, workshop: SourceSession, workshop_server: SqlServerEmulator
     ) -> None:
         workshop_server.statements.clear()
         assert answer_questions(workshop, MATERIALS, []) == ()

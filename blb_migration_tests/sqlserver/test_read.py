@@ -10,7 +10,7 @@ import pytest
 from blb_migration.errors import SourceError
 from blb_migration.model import Column, ColumnType, TableName
 from blb_migration.sandbox.emulator.results import ResultColumn, SqlServerError
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration.sqlserver.batch_sizes import (
     MAX_BATCH_ROWS,
@@ -95,7 +95,7 @@ class TestReading:
 class TestErrors:
     @pytest.mark.parametrize("columns", [[ID, NAME], [NOTES]], ids=["bounded", "row by row"])
     def test_an_error_half_way_names_the_table_and_the_rows_so_far(
-        self, session: SourceSession, script: Script, server: SqlServerStandIn, columns: list[Column]
+        self, session: SourceSession, script: Script, server: SqlServerEmulator, columns: list[Column]
     ) -> None:
         if columns == [NOTES]:
             answer_texts(script, [10] * 1000)
@@ -113,7 +113,7 @@ class TestErrors:
 
     @pytest.mark.parametrize("columns", [[ID, NAME], [NOTES]], ids=["bounded", "row by row"])
     def test_a_lost_connection_is_no_end_of_the_table(
-        self, session: SourceSession, script: Script, server: SqlServerStandIn, columns: list[Column]
+        self, session: SourceSession, script: Script, server: SqlServerEmulator, columns: list[Column]
     ) -> None:
         if columns == [NOTES]:
             answer_texts(script, [10] * 1000)

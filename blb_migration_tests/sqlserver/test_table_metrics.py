@@ -1,4 +1,4 @@
-"""Figures: exact, one scan, in values that can be compared across engines."""
+"""Metrics: exact, one scan, in values that can be compared across engines."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 
 from blb_migration.errors import SourceError
-from blb_migration.metrics import Aggregate, AggregateValue
+from blb_migration.metrics import Metric, MetricValue
 from blb_migration.model import TableName
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.table_metrics import (
     count_rows,
@@ -20,75 +20,73 @@ from blb_migration.sqlserver.table_metrics import (
 )
 from blb_migration_tests.sqlserver.workshop import LOOSE, LOTS, MATERIALS
 
-EXPECTED: list[tuple[Aggregate, AggregateValue]] = [
-    (Aggregate("count_rows"), 4),
-    (Aggregate("count_non_null", "price"), 3),
-    (Aggregate("count_non_null", "notes"), 3),
-    (Aggregate("count_where", where="[active] = 1"), 2),
-    (Aggregate("count_rows", where="[stock] > 0"), 2),
-    (Aggregate("sum", "price"), Decimal("12345678901227.6678")),
-    (Aggregate("sum", "price", where="[active] = 0"), None),
-    (Aggregate("sum", "cost"), Decimal("922337203685477.5806")),
-    (Aggregate("sum", "stock"), Decimal("18446744073709551613")),
-    (Aggregate("sum", "active"), Decimal(2)),
-    (Aggregate("min", "price"), Decimal("-7")),
-    (Aggregate("max", "stock"), Decimal(9_223_372_036_854_775_807)),
-    (Aggregate("min", "bought_at"), "0001-01-01T00:00:00.000000"),
-    (Aggregate("max", "bought_at"), "2022-09-28T22:13:20.000001"),
-    (Aggregate("max", "seen_at"), "2022-09-28T22:13:20.000000+00:00"),
-    (Aggregate("max", "opens"), "23:59:59.999999"),
-    (Aggregate("min", "made_on"), "0001-01-01"),
-    (Aggregate("max", "made_on"), "9999-12-31"),
-    (Aggregate("sum_length", "name"), 7 + 40 + 4),
-    (Aggregate("sum_length", "spec"), 4 + 0 + 2),
-    (Aggregate("sum_length", "picture"), 5),
+EXPECTED: list[tuple[Metric, MetricValue]] = [
+    (Metric("count_rows"), 4),
+    (Metric("count_non_null", "price"), 3),
+    (Metric("count_non_null", "notes"), 3),
+    (Metric("count_where", where="[active] = 1"), 2),
+    (Metric("count_rows", where="[stock] > 0"), 2),
+    (Metric("sum", "price"), Decimal("12345678901227.6678")),
+    (Metric("sum", "price", where="[active] = 0"), None),
+    (Metric("sum", "cost"), Decimal("922337203685477.5806")),
+    (Metric("sum", "stock"), Decimal("18446744073709551613")),
+    (Metric("sum", "active"), Decimal(2)),
+    (Metric("min", "price"), Decimal("-7")),
+    (Metric("max", "stock"), Decimal(9_223_372_036_854_775_807)),
+    (Metric("min", "bought_at"), "0001-01-01T00:00:00.000000"),
+    (Metric("max", "bought_at"), "2022-09-28T22:13:20.000001"),
+    (Metric("max", "seen_at"), "2022-09-28T22:13:20.000000+00:00"),
+    (Metric("max", "opens"), "23:59:59.999999"),
+    (Metric("min", "made_on"), "0001-01-01"),
+    (Metric("max", "made_on"), "9999-12-31"),
+    (Metric("sum_length", "name"), 7 + 40 + 4),
+    (Metric("sum_length", "spec"), 4 + 0 + 2),
+    (Metric("sum_length", "picture"), 5),
 ]
 
 
 class TestTotals:
-    @pytest.mark.parametrize(("aggregate", "expected"), EXPECTED, ids=lambda value: str(value)[:60])
-    def test_each_figure_is_exact(
-        self, workshop: SourceSession, aggregate: Aggregate, expected: AggregateValue
+    @pytest.mark.parametrize(("metric", "expected"), EXPECTED, ids=lambda value: str(value)[:60])
+    def test_each_metric_is_exact(
+        self, workshop: SourceSession, metric: Metric, expected: MetricValue
     ) -> None:
-        assert read_totals(workshop, MATERIALS, [aggregate]) == (expected,)
+        assert read_totals(workshop, MATERIALS, [metric]) == (expected,)
 
-    def test_all_figures_of_a_table_take_one_statement(
-        self, workshop: SourceSession, workshop_server: SqlServerStandIn
+    def test_all_metrics_of_a_table_take_one_statement(
+        self, workshop: SourceSession, workshop_server: SqlServerEmulator
     ) -> None:
         workshop_server.statements.clear()
-        totals = read_totals(workshop, MATERIALS, [aggregate for aggregate, _ in EXPECTED])
+        totals = read_totals(workshop, MATERIALS, [metric for metric, _ in EXPECTED])
         assert totals == tuple(value for _, value in EXPECTED)
         assert len(workshop_server.statements) == 1
 
     def test_an_empty_table_has_no_sums(self, workshop: SourceSession) -> None:
-        aggregates = [Aggregate("count_rows"), Aggregate("sum_length", "na]me")]
-        assert read_totals(workshop, LOOSE, aggregates) == (0, None)
+        metrics = [Metric("count_rows"), Metric("sum_length", "na]me")]
+        assert read_totals(workshop, LOOSE, metrics) == (0, None)
 
     def test_rows_are_counted(self, workshop: SourceSession) -> None:
         assert count_rows(workshop, LOTS.name) == 4
 
     def test_nothing_asked_is_nothing_sent(
-        self, workshop: SourceSession, workshop_server: SqlServerStandIn
+        self, workshop: SourceSession, workshop_server: SqlServerEmulator
     ) -> None:
         workshop_server.statements.clear()
         assert read_totals(workshop, MATERIALS, []) == ()
         assert len(workshop_server.statements) == 0
 
     @pytest.mark.parametrize(
-        "aggregate",
+        "metric",
         [
-            Aggregate("sum", "weight"),
-            Aggregate("max", "name"),
-            Aggregate("sum_length", "id"),
-            Aggregate("count_where"),
+            Metric("sum", "weight"),
+            Metric("max", "name"),
+            Metric("sum_length", "id"),
+            Metric("count_where"),
         ],
         ids=str,
     )
-    def test_what_has_no_exact_answer_is_not_asked(
-        self, workshop: SourceSession, aggregate: Aggregate
-    ) -> None:
+    def test_what_has_no_exact_answer_is_not_asked(self, workshop: SourceSession, metric: Metric) -> None:
         with pytest.raises(ValueError):
-            read_totals(workshop, MATERIALS, [aggregate])
+            read_totals(workshop, MATERIALS, [metric])
 
     def test_what_may_be_asked_is_known_beforehand(self) -> None:
         types = {column.name: column.type for column in MATERIALS.columns}

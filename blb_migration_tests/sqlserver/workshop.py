@@ -134,7 +134,7 @@ MATERIAL_ROWS = pa.table(
         "active": [True, True, False, None],
         "weight": pa.array([0.1, 1e300, None, -0.0], pa.float64()),
         "bought_at": pa.array(
-            # 100 ns: the stand-in's physical form, so that the seventh digit can be set.
+            # 100 ns: the emulator's physical form, so that the seventh digit can be set.
             [638000000000000001, 638000000000000010, None, 0],
             pa.int64(),
         ),

@@ -16,7 +16,7 @@ from blb_migration.load.prepare import prepare_target
 from blb_migration.migration import Migration
 from blb_migration.model import Table, TableName
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.zoo.declare import column, primary_key
 from blb_migration.sandbox.zoo.rows import build_arrow
@@ -51,7 +51,7 @@ class RoundTrips:
         rows_back = self.target.execute(f'SELECT {selected} FROM "{table.name.name}" ORDER BY id'.encode())
         return [(filled, maybe) for filled, maybe in rows_back]
 
-    def find_unequal_figures(self, pair: Pair) -> list[Comparison]:
+    def find_unequal_metrics(self, pair: Pair) -> list[Comparison]:
         """What reconciliation says about the values carried last."""
         table = self.migration.project.plan.tables_by_label[build_table(pair).name.name]
         checks = [run_check(self.migration, table, name) for name in ("row_count", "key_totals")]
@@ -74,7 +74,7 @@ def build_table(pair: Pair) -> Table:
 
 @pytest.fixture(scope="package")
 def round_trips(
-    engine: TsqlEngine, stand_in: SqlServerStandIn, embedded_postgres: EmbeddedPostgres
+    engine: TsqlEngine, emulator: SqlServerEmulator, embedded_postgres: EmbeddedPostgres
 ) -> Iterator[RoundTrips]:
     name = f"types_{uuid.uuid4().hex[:8]}"
     database = engine.create_database(name)
@@ -87,7 +87,7 @@ def round_trips(
                 f'CREATE TABLE "{table_name}" '
                 f"(id integer PRIMARY KEY, filled {pair.target} NOT NULL, maybe {pair.target})".encode()
             )
-        chain = Chain(stand_in.url(name, LOG_IN, PASSWORD), target_url, database)
+        chain = Chain(emulator.url(name, LOG_IN, PASSWORD), target_url, database)
         migration = chain.migration(DECISIONS)
         assert not [finding for finding in migration.project.plan.findings if finding.severity == "error"]
         prepare_target(migration, ())

@@ -78,8 +78,8 @@ CODE_PAGE_1252 = "".join(
     if chr(code).encode("cp1252", "ignore") and chr(code).encode("cp1252").decode("cp1252") == chr(code)
 )
 # The emulator keeps halves of surrogate pairs as these private characters (emulator/tsql/surrogates.py).
-_STAND_IN_S_OWN = "".join(map(chr, range(0x10F000, 0x10F800)))
-_UNICODE = st.characters(exclude_categories=["Cs"], exclude_characters="\0" + _STAND_IN_S_OWN)
+_EMULATORS_OWN = "".join(map(chr, range(0x10F000, 0x10F800)))
+_UNICODE = st.characters(exclude_categories=["Cs"], exclude_characters="\0" + _EMULATORS_OWN)
 
 
 def _utf16_units(text: str) -> int:

@@ -38,7 +38,7 @@ def with_nulls(texts: Sequence[str]) -> list[tuple[str | None, str | None]]:
 def test_golden_values_arrive_as_they_must(round_trips: RoundTrips, pair: Pair) -> None:
     values = [*pair.golden, *pair.golden, *pair.golden]
     assert round_trips.carry(pair, values) == with_nulls([pair.golden[value] for value in values])
-    assert not round_trips.find_unequal_figures(pair)
+    assert not round_trips.find_unequal_metrics(pair)
 
 
 @each_pair
@@ -50,7 +50,7 @@ def test_any_values_arrive_as_they_are(round_trips: RoundTrips, pair: Pair) -> N
     expected = with_nulls([pair.rule(value) for value in values])
     wrong = [each for each in zip(values, expected, arrived, strict=True) if each[1] != each[2]]
     assert not wrong, wrong[:5]
-    assert not round_trips.find_unequal_figures(pair)
+    assert not round_trips.find_unequal_metrics(pair)
 
 
 def _canonical(text: str | None) -> Any:

@@ -1,4 +1,4 @@
-"""The zoo on the stand-in, once per session, and its target as made beforehand."""
+"""The zoo on the emulator, once per session, and its target as made beforehand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.zoo import Hazard, create_zoo, create_zoo_target
 from blb_migration_tests.chain import Chain
@@ -77,6 +77,6 @@ def new_zoo_chain(new_chain: Callable[..., Chain]) -> Callable[[str], Chain]:
 
 
 @pytest.fixture
-def connection_string(stand_in: SqlServerStandIn) -> Callable[[str], str]:
-    """The stand-in's ODBC connection string for a database."""
-    return lambda database: stand_in.odbc_connection_string(database, LOG_IN, PASSWORD, encrypt="no")
+def connection_string(emulator: SqlServerEmulator) -> Callable[[str], str]:
+    """The emulator's ODBC connection string for a database."""
+    return lambda database: emulator.odbc_connection_string(database, LOG_IN, PASSWORD, encrypt="no")

@@ -12,7 +12,7 @@ from blb_migration.compare.verdict import read_verdict
 from blb_migration.migration import Migration
 from blb_migration.postgres.ledger.ledger import Ledger
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.zoo import create_zoo_target
 from blb_migration.sandbox.zoo.keys import BIGINT_LIMIT
@@ -34,11 +34,11 @@ class Migrated:
 
 @pytest.fixture(scope="module")
 def migrated(
-    engine: TsqlEngine, stand_in: SqlServerStandIn, embedded_postgres: EmbeddedPostgres, carried_zoo: str
+    engine: TsqlEngine, emulator: SqlServerEmulator, embedded_postgres: EmbeddedPostgres, carried_zoo: str
 ) -> Iterator[Migrated]:
     target_url = embedded_postgres.create_database("zoo_carried")
     create_zoo_target(target_url)
-    source_url = stand_in.url(carried_zoo, LOG_IN, PASSWORD)
+    source_url = emulator.url(carried_zoo, LOG_IN, PASSWORD)
     chain = Chain(source_url, target_url, engine.databases[carried_zoo.lower()])
     yield Migrated(chain, chain.migrate(DECISIONS))
     embedded_postgres.drop_database("zoo_carried")
@@ -93,7 +93,7 @@ def test_every_check_passes(migrated: Migrated) -> None:
     assert not failed
     with migrated.chain.target.connect() as connection:
         verdict = read_verdict(Ledger(connection), migrated.migration.project.plan)
-    assert verdict.is_equal, [table.objections for table in verdict.tables if not table.is_equal]
+    assert verdict.is_equal, [table.reasons for table in verdict.tables if not table.is_equal]
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,7 @@ def test_every_check_passes(migrated: Migrated) -> None:
         ("shop.measures_id_seq", 1146),  # beyond the highest row
     ],
 )
-def test_numbering_goes_on_where_the_source_left_off(
-    migrated: Migrated, sequence: str, expected: int
-) -> None:
+def test_sequences_go_on_where_the_source_left_off(migrated: Migrated, sequence: str, expected: int) -> None:
     assert migrated.chain.execute(f"SELECT nextval('{sequence}')") == [(expected,)]
 
 

@@ -10,7 +10,7 @@ from blb_migration.errors import PreflightRefused
 from blb_migration.findings import Finding, Severity
 from blb_migration.preflight.stage import PreflightResult, refuse_if_errors
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.zoo import Hazard, create_zoo_target
 from blb_migration.sandbox.zoo.names import LONGEST_NAME
@@ -60,11 +60,11 @@ EXPECTED: dict[Hazard, tuple[Expected, ...]] = {
 
 @pytest.fixture(scope="module")
 def dangers(
-    engine: TsqlEngine, stand_in: SqlServerStandIn, embedded_postgres: EmbeddedPostgres, dangerous_zoo: str
+    engine: TsqlEngine, emulator: SqlServerEmulator, embedded_postgres: EmbeddedPostgres, dangerous_zoo: str
 ) -> Iterator[PreflightResult]:
     target_url = embedded_postgres.create_database("zoo_found")
     create_zoo_target(target_url)
-    source_url = stand_in.url(dangerous_zoo, LOG_IN, PASSWORD)
+    source_url = emulator.url(dangerous_zoo, LOG_IN, PASSWORD)
     chain = Chain(source_url, target_url, engine.databases[dangerous_zoo.lower()])
     result = chain.preflight(DECISIONS)
     assert chain.execute("SELECT count(*) FROM shop.devices") == [(0,)]

@@ -1,10 +1,10 @@
-"""Which large tables are split into ranges of their key, and where: reads the source, loads nothing.
+"""Which large tables are split into chunks of their key, and where: reads the source, loads nothing.
 
-Ranges follow one column, the first of the source's clustered index, from bound to bound; the first and the
-last range are open, so that no row lies outside. Whatever the bounds are, as long as they ascend for the
-source, each row is in exactly one range; where they lie only decides how even the ranges are:
+Chunks follow one column, the first of the source's clustered index, from bound to bound; the first and the
+last chunk are open, so that no row lies outside. Whatever the bounds are, as long as they ascend for the
+source, each row is in exactly one chunk; where they lie only decides how even the chunks are:
 
-- a unique integer without large gaps is cut every so many numbers: two look-ups, and no range can hold more
+- a unique integer without large gaps is cut every so many numbers: two look-ups, and no chunk can hold more
   rows than numbers;
 - else the statistics' histogram gives bounds, and every stretch of it that is too large, or that it does
   not know (below its first key, above its last), is counted and cut by rows;
@@ -28,7 +28,7 @@ from blb_migration.sqlserver.chunk_keys import (
     TableSize,
     are_ascending,
     build_key_range,
-    is_splittable,
+    is_chunkable,
     read_clustered_column,
     read_histogram,
     read_key_extremes,
@@ -39,7 +39,7 @@ from blb_migration.sqlserver.connect import SourceSession
 
 RANGE_ROWS = 100_000
 RANGE_BYTES = 256 * 1024 * 1024
-# From so few on a range is a small loss; with more the ledger's rows would weigh as much as the table's.
+# From so few on a chunk is a small loss; with more the ledger's rows would weigh as much as the table's.
 FEWEST_RANGES, MOST_RANGES = 20, 2_000
 LEAST_RANGE_ROWS = 1_000
 USUAL_ROW_BYTES = 256
@@ -51,20 +51,20 @@ RangeEnds = tuple[str | None, str | None]
 
 
 @dataclass(frozen=True)
-class SplitColumn:
-    """The column along which a table is split, the table's rows, and how many of them a range should have.
+class ChunkColumn:
+    """The column along which a table is split, the table's rows, and how many of them a chunk should have.
 
-    ``is_aligned``: the digest hashes whole units of 64 numbers, which no range may cut.
+    ``is_aligned``: the digest hashes whole units of 64 numbers, which no chunk may cut.
     """
 
     column: Column
     row_count: int
-    range_rows: int
+    chunk_rows: int
     is_unique: bool
     is_aligned: bool
 
 
-def choose_split_column(session: SourceSession, table: TablePlan, loading: Loading) -> SplitColumn | None:
+def choose_chunk_column(session: SourceSession, table: TablePlan, loading: Loading) -> ChunkColumn | None:
     """How to split the table; None for one that is small, or has no column to split it by.
 
     Under isolation "snapshot" a table is read from one moment, which no two sessions share: it is not split.
@@ -74,28 +74,28 @@ def choose_split_column(session: SourceSession, table: TablePlan, loading: Loadi
         return None
     # Not the plan's estimate: that is as old as the project's catalog.json.
     size = read_table_size(session, table.source.name) or TableSize(table.source.row_estimate or 0, 0)
-    is_large = size.byte_count >= loading.split_from_rows * USUAL_ROW_BYTES
-    if size.row_count < loading.split_from_rows and not is_large:
+    is_large = size.byte_count >= loading.chunked_from_rows * USUAL_ROW_BYTES
+    if size.row_count < loading.chunked_from_rows and not is_large:
         return None
     name = read_clustered_column(session, table.source.name)
     column = next((pair.source for pair in table.columns if pair.source.name == name), None)
-    if column is None or not is_splittable(column):
+    if column is None or not is_chunkable(column):
         return None
     key = find_content_key(table)
     if key.is_ordered and table.columns[key.positions[0]].source.name != name:
         return None
     unique_keys = [table.source_key, *(unique.columns for unique in table.source.unique_keys)]
-    return SplitColumn(
+    return ChunkColumn(
         column,
         size.row_count,
-        loading.range_rows or choose_range_rows(size.row_count, size.byte_count),
+        loading.chunk_rows or choose_chunk_rows(size.row_count, size.byte_count),
         is_unique=(column.name,) in unique_keys,
         is_aligned=key.is_ordered,
     )
 
 
-def choose_range_rows(row_count: int, table_bytes: int) -> int:
-    """How many rows a range should have, for a table of so many rows and bytes (0: unknown)."""
+def choose_chunk_rows(row_count: int, table_bytes: int) -> int:
+    """How many rows a chunk should have, for a table of so many rows and bytes (0: unknown)."""
     wanted = min(RANGE_ROWS, row_count // FEWEST_RANGES)
     if table_bytes:
         wanted = min(wanted, RANGE_BYTES * row_count // table_bytes)
@@ -103,8 +103,8 @@ def choose_range_rows(row_count: int, table_bytes: int) -> int:
     return max(wanted, least, row_count // MOST_RANGES)
 
 
-def plan_ranges(session: SourceSession, table: TablePlan, split: SplitColumn) -> tuple[RangeEnds, ...] | None:
-    """Ranges that hold every row once, ascending; None where the source does not sort bounds as it gave them.
+def plan_chunks(session: SourceSession, table: TablePlan, split: ChunkColumn) -> tuple[RangeEnds, ...] | None:
+    """Chunks that hold every row once, ascending; None where the source does not sort bounds as it gave them.
 
     Each as (first key, key before which it ends), as the source writes keys; None where it is open. Raises
     SourceError.
@@ -120,29 +120,29 @@ def plan_ranges(session: SourceSession, table: TablePlan, split: SplitColumn) ->
     return tuple(pairwise([None, *bounds, None]))
 
 
-def _align(number: int, split: SplitColumn) -> int:
+def _align(number: int, split: ChunkColumn) -> int:
     return number // _UNIT * _UNIT if split.is_aligned else number
 
 
-def _read_bounds(session: SourceSession, table: TablePlan, split: SplitColumn) -> list[str]:
+def _read_bounds(session: SourceSession, table: TablePlan, split: ChunkColumn) -> list[str]:
     if split.is_unique and split.column.type.name in INTEGER_TYPES:
         extremes = read_key_extremes(session, table.source.name, split.column)
         if extremes is None:
             return []
         low, high = extremes
         if high - low < _MOST_NUMBERS_PER_ROW * split.row_count:
-            width = -(-split.range_rows // _UNIT) * _UNIT if split.is_aligned else split.range_rows
+            width = -(-split.chunk_rows // _UNIT) * _UNIT if split.is_aligned else split.chunk_rows
             return [str(number) for number in range(_align(low, split) + width, high + 1, width)]
     steps = read_histogram(session, table.source.name, split.column)
-    return list(_refine(session, table, split, _merge_small_steps(steps, split.range_rows)))
+    return list(_refine(session, table, split, _merge_small_steps(steps, split.chunk_rows)))
 
 
-def _merge_small_steps(steps: Iterable[HistogramStep], range_rows: int) -> list[HistogramStep]:
-    """Steps that have ``range_rows`` rows together become one."""
+def _merge_small_steps(steps: Iterable[HistogramStep], chunk_rows: int) -> list[HistogramStep]:
+    """Steps that have ``chunk_rows`` rows together become one."""
     merged: list[HistogramStep] = []
     for step in steps:
         # The first step begins below all keys that the histogram knows: it stays alone, to be counted.
-        if len(merged) > 1 and merged[-1].rows_before + step.rows_before <= range_rows:
+        if len(merged) > 1 and merged[-1].rows_before + step.rows_before <= chunk_rows:
             merged[-1] = HistogramStep(step.key, merged[-1].rows_before + step.rows_before)
         else:
             merged.append(step)
@@ -150,21 +150,21 @@ def _merge_small_steps(steps: Iterable[HistogramStep], range_rows: int) -> list[
 
 
 def _refine(
-    session: SourceSession, table: TablePlan, split: SplitColumn, steps: list[HistogramStep]
+    session: SourceSession, table: TablePlan, split: ChunkColumn, steps: list[HistogramStep]
 ) -> Iterator[str]:
     """The steps' keys, and between them those that counting finds where the histogram is too coarse.
 
     Neighbouring stretches that need counting are counted together: it is one scan either way.
     """
     ends: list[str | None] = [*(step.key for step in steps), None]
-    is_coarse = [step.rows_before > 2 * split.range_rows for step in steps] + [True]
+    is_coarse = [step.rows_before > 2 * split.chunk_rows for step in steps] + [True]
     is_coarse[0] = True
     first: str | None = None
     for coarse, group in groupby(zip(ends, is_coarse, strict=True), key=lambda item: item[1]):
         stretch = [end for end, _ in group]
         if coarse:
             key_range = build_key_range(split.column, first, stretch[-1])
-            yield from read_row_bounds(session, table.source.name, split.column, key_range, split.range_rows)
+            yield from read_row_bounds(session, table.source.name, split.column, key_range, split.chunk_rows)
             kept = stretch[-1:]
         else:
             kept = stretch

@@ -1,10 +1,10 @@
-"""Loading the open ranges of a split load: several connections at once, a transaction per range.
+"""Loading the open chunks of a chunked load: several connections at once, a transaction per chunk.
 
-Each worker has a session on either side and three threads: one reads the next open range, and the one
-after it while the first is still written; one converts, encodes and digests; one locks the range's row in
-the ledger, copies its rows and sets it to finished, all in one transaction, so that the range is there as a
+Each worker has a session on either side and three threads: one reads the next open chunk, and the one
+after it while the first is still written; one converts, encodes and digests; one locks the chunk's row in
+the ledger, copies its rows and sets it to finished, all in one transaction, so that the chunk is there as a
 whole or not at all, whatever happens to this process. The first error stops the other workers, whose open
-ranges are rolled back; what was finished stays. A worker that a server lets not in leaves its share to the
+chunks are rolled back; what was finished stays. A worker that a server lets not in leaves its share to the
 others.
 """
 
@@ -23,14 +23,14 @@ import pyarrow as pa
 from blb_migration.errors import SourceUnreachable, TargetUnreachable
 from blb_migration.feed.read_ahead import read_ahead
 from blb_migration.feed.source_feed import SourceFeed, list_decisions
-from blb_migration.load.chunks.begin import BegunSplit
-from blb_migration.load.chunks.planning import SplitColumn
+from blb_migration.load.chunks.begin import BegunChunkedLoad
+from blb_migration.load.chunks.planning import ChunkColumn
 from blb_migration.load.guards import LOCK_TIMEOUT_SECONDS
 from blb_migration.migration import Migration, ProgressListener, TableProgress
 from blb_migration.plan.build import TablePlan
 from blb_migration.postgres.copy import BinaryCopyWriter, EncodedRows
 from blb_migration.postgres.failures import target_errors
-from blb_migration.postgres.ledger.chunks import LoadedRange, TableRange, claim_range, finish_range
+from blb_migration.postgres.ledger.chunks import LoadedChunk, TableChunk, claim_chunk, finish_chunk
 from blb_migration.postgres.ledger.records import DecisionRecord
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.sqlserver.batch_sizes import TARGET_BATCH_BYTES
@@ -40,15 +40,15 @@ from blb_migration.sqlserver.connect import SourceSession
 _POLL_SECONDS = 0.2  # so that an interrupt is noticed on Windows too, where join() cannot be
 
 
-class RangeWorkers:
-    """The workers of one split load; ``run`` it once."""
+class ChunkWorkers:
+    """The workers of one chunked load; ``run`` it once."""
 
     def __init__(
         self,
         migration: Migration,
         table: TablePlan,
-        split: SplitColumn,
-        begun: BegunSplit,
+        split: ChunkColumn,
+        begun: BegunChunkedLoad,
         on_progress: ProgressListener | None,
     ) -> None:
         self._migration = migration
@@ -56,7 +56,7 @@ class RangeWorkers:
         self._split = split
         self._begun = begun
         self._on_progress = on_progress
-        self._waiting = deque(each for each in begun.ranges if not each.is_finished)
+        self._waiting = deque(each for each in begun.chunks if not each.is_finished)
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._first_error: BaseException | None = None
@@ -64,13 +64,13 @@ class RangeWorkers:
         self._batch_bytes = TARGET_BATCH_BYTES
 
     def run(self, connections: int) -> None:
-        """Load every open range by so many connections at once. Raises the first error of any of them."""
+        """Load every open chunk by so many connections at once. Raises the first error of any of them."""
         self._report_kept()
         # Two connections peak at 192 MB like this, a whole table at 184, and two with full batches at 250;
         # the processor time is the same.
         self._batch_bytes = TARGET_BATCH_BYTES // (2 * connections)
         threads = [
-            threading.Thread(target=self._work, name=f"blb-ranges-{number}", daemon=True)
+            threading.Thread(target=self._work, name=f"blb-chunks-{number}", daemon=True)
             for number in range(1, min(connections, len(self._waiting)) + 1)
         ]
         try:
@@ -93,7 +93,7 @@ class RangeWorkers:
     def _report_kept(self) -> None:
         if self._on_progress is None:
             return
-        for kept in self._begun.ranges:
+        for kept in self._begun.chunks:
             if kept.is_finished:
                 self._on_progress(
                     TableProgress(
@@ -102,7 +102,7 @@ class RangeWorkers:
                         self._table.source.row_estimate,
                         kept.bytes_read,
                         0.0,
-                        kept.range_no,
+                        kept.chunk_no,
                         is_kept=True,
                     )
                 )
@@ -114,10 +114,10 @@ class RangeWorkers:
                 closing(read_ahead(self._open_encoded)) as parts,
             ):
                 for opened, group in groupby(parts, key=lambda part: part[0]):
-                    self._load_range(connection, opened, (rows for _, rows in group if rows is not None))
+                    self._load_chunk(connection, opened, (rows for _, rows in group if rows is not None))
         except _Stopped:
             pass
-        except (SourceUnreachable, TargetUnreachable) as error:  # sessions are opened before a range is taken
+        except (SourceUnreachable, TargetUnreachable) as error:  # sessions are opened before a chunk is taken
             self._not_let_in = error
         except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
             with self._lock:
@@ -132,13 +132,13 @@ class RangeWorkers:
     @contextmanager
     def _open_read(self) -> Iterator[Iterator[_ReadPart]]:
         with self._migration.source.connect() as session:
-            yield self._read_ranges(session)
+            yield self._read_chunks(session)
 
-    def _read_ranges(self, session: SourceSession) -> Iterator[_ReadPart]:
-        """The batches of one open range after the other; None first, since a range may have no rows."""
-        for table_range in self._take_ranges():
-            key_range = build_key_range(self._split.column, table_range.first_key, table_range.before_key)
-            number = table_range.range_no
+    def _read_chunks(self, session: SourceSession) -> Iterator[_ReadPart]:
+        """The batches of one open chunk after the other; None first, since a chunk may have no rows."""
+        for table_chunk in self._take_chunks():
+            key_range = build_key_range(self._split.column, table_chunk.first_key, table_chunk.before_key)
+            number = table_chunk.chunk_no
             feed = SourceFeed(
                 self._migration,
                 self._table,
@@ -147,30 +147,30 @@ class RangeWorkers:
                 part=number,
                 batch_bytes=self._batch_bytes,
             )
-            opened = _OpenRange(number, feed, time.monotonic())
+            opened = _OpenChunk(number, feed, time.monotonic())
             yield opened, None
             with closing(feed.read(session)) as batches:
                 for batch in batches:
                     yield opened, batch
 
-    def _take_ranges(self) -> Iterator[TableRange]:
+    def _take_chunks(self) -> Iterator[TableChunk]:
         while not self._stopped.is_set():
             try:
                 yield self._waiting.popleft()
             except IndexError:
                 return
 
-    def _load_range(
-        self, connection: TargetConnection, opened: _OpenRange, rows: Iterator[EncodedRows]
+    def _load_chunk(
+        self, connection: TargetConnection, opened: _OpenChunk, rows: Iterator[EncodedRows]
     ) -> None:
         feed, load_id = opened.feed, self._begun.load_id
         with target_errors(f"table {self._table.target.name}"), connection.transaction():
-            if not claim_range(connection, load_id, opened.range_no):
+            if not claim_chunk(connection, load_id, opened.chunk_no):
                 return
             columns = [column.target for column in self._table.columns]
             writer = BinaryCopyWriter(connection, self._table.target.name, columns)
             copied = writer.write(self._until_stopped(feed, rows))
-            loaded = LoadedRange(
+            loaded = LoadedChunk(
                 copied.row_count,
                 feed.source_bytes,
                 copied.byte_count,
@@ -178,7 +178,7 @@ class RangeWorkers:
                 feed.finish_digest(),
                 time.monotonic() - opened.started_at,
             )
-            finish_range(connection, load_id, opened.range_no, loaded)
+            finish_chunk(connection, load_id, opened.chunk_no, loaded)
 
     def _until_stopped(
         self, feed: SourceFeed, rows: Iterator[EncodedRows]
@@ -191,26 +191,26 @@ class RangeWorkers:
 
 
 @dataclass(frozen=True, eq=False)
-class _OpenRange:
-    """A range that is being read; the next one may be, while this one is still written."""
+class _OpenChunk:
+    """A chunk that is being read; the next one may be, while this one is still written."""
 
-    range_no: int
+    chunk_no: int
     feed: SourceFeed
     started_at: float
 
 
-_ReadPart = tuple[_OpenRange, pa.RecordBatch | None]
-_EncodedPart = tuple[_OpenRange, EncodedRows | None]
+_ReadPart = tuple[_OpenChunk, pa.RecordBatch | None]
+_EncodedPart = tuple[_OpenChunk, EncodedRows | None]
 
 
 class _Stopped(Exception):
     """Another worker has failed, or the load was interrupted."""
 
 
-def add_up_decisions(table: TablePlan, ranges: Iterable[TableRange]) -> list[DecisionRecord]:
-    """What was decided about values, and how many rows of all ranges it has changed."""
+def add_up_decisions(table: TablePlan, chunks: Iterable[TableChunk]) -> list[DecisionRecord]:
+    """What was decided about values, and how many rows of all chunks it has changed."""
     counts: Counter[str] = Counter()
-    for each in ranges:
+    for each in chunks:
         counts.update(each.rows_decided)
     return [
         replace(record, row_count=counts[_name_decision(record)]) for record, _, _ in list_decisions(table)

@@ -1,4 +1,4 @@
-"""The ledger's record of split loads that are not finished: who may go on with them, and what must come back.
+"""The ledger's record of chunked loads that are not finished: who may go on, and what must be restored.
 
 One row per table, there from the transaction that empties it to the one that finishes its load.
 """
@@ -20,10 +20,10 @@ _SUBJECT = "the target's ledger"
 
 
 @dataclass(frozen=True)
-class SetAsideParts:
-    """What a split load has taken off its table, to be put back at its end.
+class DroppedParts:
+    """What a chunked load has taken off its table, to be put back at its end.
 
-    ``foreign_keys`` are (schema, table, name) of those on record as set aside because of this load alone.
+    ``foreign_keys`` are (schema, table, name) of those on record as dropped because of this load alone.
     ``table_oid`` tells the table from a later one of the same name.
     """
 
@@ -33,7 +33,7 @@ class SetAsideParts:
     foreign_keys: tuple[tuple[str, str, str], ...] = ()
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> SetAsideParts:
+    def from_json(cls, document: dict[str, Any]) -> DroppedParts:
         """What ``asdict`` made of it."""
         return cls(
             document["table_oid"],
@@ -45,7 +45,7 @@ class SetAsideParts:
             tuple((schema, table, name) for schema, table, name in document["foreign_keys"]),
         )
 
-    def including(self, recorded: SetAsideParts | None) -> SetAsideParts:
+    def including(self, recorded: DroppedParts | None) -> DroppedParts:
         """With what an earlier load of the same table had taken off and did not put back."""
         if recorded is None or recorded.table_oid != self.table_oid:
             return self
@@ -53,7 +53,7 @@ class SetAsideParts:
         # a key again.
         index_names = {index.name for index in recorded.indexes}
         trigger_names = {trigger.name for trigger in recorded.triggers}
-        return SetAsideParts(
+        return DroppedParts(
             self.table_oid,
             (*recorded.indexes, *(index for index in self.indexes if index.name not in index_names)),
             (*recorded.triggers, *(each for each in self.triggers if each.name not in trigger_names)),
@@ -62,74 +62,79 @@ class SetAsideParts:
 
 
 @dataclass(frozen=True)
-class UnfinishedSplit:
-    """A split load that did not come to its end. ``basis`` is what it rests on, in JSON."""
+class UnfinishedChunkedLoad:
+    """A chunked load that did not come to its end. ``basis`` is what it rests on, in JSON."""
 
     load_id: int
     basis: dict[str, Any]
-    parts: SetAsideParts
+    parts: DroppedParts
     is_resumable: bool
     age_seconds: float
 
 
-def read_unfinished_split(connection: TargetConnection, table: TableName) -> UnfinishedSplit | None:
-    """The table's unfinished split load, or None. Raises TargetError."""
+def read_unfinished_chunked_load(
+    connection: TargetConnection, table: TableName
+) -> UnfinishedChunkedLoad | None:
+    """The table's unfinished chunked load, or None. Raises TargetError."""
     with target_errors(_SUBJECT):
         row = connection.execute(
-            "SELECT load_id, basis, set_aside, is_resumable,"
+            "SELECT load_id, basis, dropped_parts, is_resumable,"
             " extract(epoch FROM clock_timestamp() - begun_at)"
-            " FROM blb_migration.split_loads WHERE table_schema = %s AND table_name = %s",
+            " FROM blb_migration.chunked_loads WHERE table_schema = %s AND table_name = %s",
             (table.schema, table.name),
         ).fetchone()
     if row is None:
         return None
-    load_id, basis, set_aside, is_resumable, age_seconds = row
-    return UnfinishedSplit(
-        load_id, basis, SetAsideParts.from_json(set_aside), is_resumable, float(age_seconds)
+    load_id, basis, dropped_parts, is_resumable, age_seconds = row
+    return UnfinishedChunkedLoad(
+        load_id, basis, DroppedParts.from_json(dropped_parts), is_resumable, float(age_seconds)
     )
 
 
 def read_unfinished_tables(connection: TargetConnection) -> frozenset[TableName]:
-    """The tables with an unfinished split load. Raises TargetError."""
+    """The tables with an unfinished chunked load. Raises TargetError."""
     with target_errors(_SUBJECT):
-        rows = connection.execute("SELECT table_schema, table_name FROM blb_migration.split_loads").fetchall()
+        rows = connection.execute(
+            "SELECT table_schema, table_name FROM blb_migration.chunked_loads"
+        ).fetchall()
     return frozenset(TableName(schema, name) for schema, name in rows)
 
 
-def begin_split(
+def record_chunked_load(
     connection: TargetConnection,
     load_id: int,
     table: TableName,
     *,
     basis: dict[str, Any],
-    parts: SetAsideParts,
-    range_count: int,
+    parts: DroppedParts,
+    chunk_count: int,
 ) -> None:
-    """Record a split load, in the transaction that empties the table. Raises TargetError."""
+    """Record a chunked load, in the transaction that empties the table. Raises TargetError."""
     with target_errors(_SUBJECT):
         connection.execute(
-            "INSERT INTO blb_migration.split_loads (load_id, table_schema, table_name, basis, set_aside)"
+            "INSERT INTO blb_migration.chunked_loads"
+            " (load_id, table_schema, table_name, basis, dropped_parts)"
             " VALUES (%s, %s, %s, %s, %s)",
             (load_id, table.schema, table.name, Jsonb(basis), Jsonb(asdict(parts))),
         )
         connection.execute(
-            "UPDATE blb_migration.table_loads SET range_count = %s WHERE load_id = %s", (range_count, load_id)
+            "UPDATE blb_migration.table_loads SET chunk_count = %s WHERE load_id = %s", (chunk_count, load_id)
         )
 
 
-def resume_split(connection: TargetConnection, earlier_load_id: int, load_id: int) -> None:
-    """Hand an unfinished load and its ranges over to ``load_id``.
+def take_over_chunked_load(connection: TargetConnection, earlier_load_id: int, load_id: int) -> None:
+    """Hand an unfinished load and its chunks over to ``load_id``.
 
-    Whoever still holds the earlier one finds no range of it any more. Raises TargetError.
+    Whoever still holds the earlier one finds no chunk of it any more. Raises TargetError.
     """
     with target_errors(_SUBJECT):
         connection.execute(
             "UPDATE blb_migration.table_loads AS this"
-            " SET range_count = earlier.range_count, resumed_from = earlier.load_id"
+            " SET chunk_count = earlier.chunk_count, resumed_from = earlier.load_id"
             " FROM blb_migration.table_loads AS earlier WHERE this.load_id = %s AND earlier.load_id = %s",
             (load_id, earlier_load_id),
         )
-        for name in ("split_loads", "table_ranges"):
+        for name in ("chunked_loads", "table_chunks"):
             connection.execute(
                 f"UPDATE blb_migration.{name} SET load_id = %s WHERE load_id = %s".encode(),
                 (load_id, earlier_load_id),
@@ -140,14 +145,14 @@ def forbid_resuming(connection: TargetConnection, load_id: int) -> None:
     """Record that the table's next load must begin again. Raises TargetError."""
     with target_errors(_SUBJECT):
         connection.execute(
-            "UPDATE blb_migration.split_loads SET is_resumable = false WHERE load_id = %s", (load_id,)
+            "UPDATE blb_migration.chunked_loads SET is_resumable = false WHERE load_id = %s", (load_id,)
         )
 
 
-def end_split(connection: TargetConnection, load_id: int) -> None:
-    """Strike a split load off, in the transaction that finishes it or begins again. Raises TargetError."""
+def end_chunked_load(connection: TargetConnection, load_id: int) -> None:
+    """Strike a chunked load off, in the transaction that finishes it or begins again. Raises TargetError."""
     with target_errors(_SUBJECT):
-        connection.execute("DELETE FROM blb_migration.split_loads WHERE load_id = %s", (load_id,))
+        connection.execute("DELETE FROM blb_migration.chunked_loads WHERE load_id = %s", (load_id,))
 
 
 def read_table_oid(connection: TargetConnection, table: TableName) -> int:

@@ -1,7 +1,7 @@
-"""The ledger's rows of key ranges: each is written, and set to finished, by one transaction. Loads nothing.
+"""The ledger's rows of chunks: each is written, and set to finished, by one transaction. Loads nothing.
 
-A range's row is locked by the transaction that loads it, from before its first row is sent until it commits.
-So a process that is just dying cannot finish a range that another one loads.
+A chunk's row is locked by the transaction that loads it, from before its first row is sent until it commits.
+So a process that is just dying cannot finish a chunk that another one loads.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _BUCKET = struct.Struct("<Hq16s")  # bucket, rows, sums
 
 
 @dataclass(frozen=True)
-class TableRange:
-    """One range of a split load; keys are the source's texts, None where it is open."""
+class TableChunk:
+    """One chunk of a chunked load; keys are the source's texts, None where it is open."""
 
-    range_no: int
+    chunk_no: int
     first_key: str | None
     before_key: str | None
     is_finished: bool = False
@@ -37,8 +37,8 @@ class TableRange:
 
 
 @dataclass(frozen=True)
-class LoadedRange:
-    """What loading one range did. ``rows_decided`` counts the rows that each decision has changed."""
+class LoadedChunk:
+    """What loading one chunk did. ``rows_decided`` counts the rows that each decision has changed."""
 
     rows_written: int
     bytes_read: int
@@ -48,69 +48,69 @@ class LoadedRange:
     elapsed_seconds: float
 
 
-def record_ranges(
+def record_chunks(
     connection: TargetConnection, load_id: int, ends: Sequence[tuple[str | None, str | None]]
 ) -> None:
-    """Record the ranges of a load as open, numbered from 1. Raises TargetError."""
+    """Record the chunks of a load as open, numbered from 1. Raises TargetError."""
     with target_errors(_SUBJECT), connection.cursor() as cursor, cursor.copy(
-        "COPY blb_migration.table_ranges (load_id, range_no, first_key, before_key) FROM STDIN"
+        "COPY blb_migration.table_chunks (load_id, chunk_no, first_key, before_key) FROM STDIN"
     ) as copy:  # fmt: skip
         for number, (first_key, before_key) in enumerate(ends, start=1):
             copy.write_row((load_id, number, first_key, before_key))
 
 
-def read_ranges(connection: TargetConnection, load_id: int, *, locks: bool = False) -> tuple[TableRange, ...]:
-    """A load's ranges in their order; with ``locks``, after waiting for whoever is still loading one.
+def read_chunks(connection: TargetConnection, load_id: int, *, locks: bool = False) -> tuple[TableChunk, ...]:
+    """A load's chunks in their order; with ``locks``, after waiting for whoever is still loading one.
 
     Raises TargetError, transient when that takes longer than the session's lock_timeout.
     """
     with target_errors(_SUBJECT):
         rows = connection.execute(
             (
-                "SELECT range_no, first_key, before_key, status = 'finished', loaded_by,"
+                "SELECT chunk_no, first_key, before_key, status = 'finished', loaded_by,"
                 " coalesce(rows_written, 0), coalesce(bytes_read, 0), coalesce(bytes_written, 0),"
-                " coalesce(rows_decided, '{}') FROM blb_migration.table_ranges WHERE load_id = %s"
-                f" ORDER BY range_no{' FOR UPDATE' if locks else ''}"
+                " coalesce(rows_decided, '{}') FROM blb_migration.table_chunks WHERE load_id = %s"
+                f" ORDER BY chunk_no{' FOR UPDATE' if locks else ''}"
             ).encode(),
             (load_id,),
         ).fetchall()
-    return tuple(TableRange(*row) for row in rows)
+    return tuple(TableChunk(*row) for row in rows)
 
 
-def claim_range(connection: TargetConnection, load_id: int, range_no: int) -> bool:
-    """Lock a range for the open transaction, which will load it.
+def claim_chunk(connection: TargetConnection, load_id: int, chunk_no: int) -> bool:
+    """Lock a chunk for the open transaction, which will load it.
 
     Its commit need not wait for the disk: rows and this record are lost together if the server crashes, and
-    the end of the load waits for all of them. False for a range that is finished. Raises TargetError when
+    the end of the load waits for all of them. False for a chunk that is finished. Raises TargetError when
     the load was taken over by another.
     """
     with target_errors(_SUBJECT):
         row = connection.execute(
-            "SELECT status, set_config('synchronous_commit', 'off', true) FROM blb_migration.table_ranges"
-            " WHERE load_id = %s AND range_no = %s FOR UPDATE",
-            (load_id, range_no),
+            "SELECT status, set_config('synchronous_commit', 'off', true) FROM blb_migration.table_chunks"
+            " WHERE load_id = %s AND chunk_no = %s FOR UPDATE",
+            (load_id, chunk_no),
         ).fetchone()
     if row is None:
         raise TargetError(
-            f"range {range_no} of load {load_id}",
+            f"chunk {chunk_no} of load {load_id}",
             found="it is gone: another process took the table over",
             next_act="Wait for the other run to end",
         )
     return bool(row[0] == "open")
 
 
-def finish_range(connection: TargetConnection, load_id: int, range_no: int, loaded: LoadedRange) -> None:
-    """Record a range as finished, in the transaction (and no savepoint) that wrote its rows.
+def finish_chunk(connection: TargetConnection, load_id: int, chunk_no: int, loaded: LoadedChunk) -> None:
+    """Record a chunk as finished, in the transaction (and no savepoint) that wrote its rows.
 
     Raises TargetError when it was not open any more.
     """
     with target_errors(_SUBJECT):
         cursor = connection.execute(
-            "UPDATE blb_migration.table_ranges SET status = 'finished', finished_at = clock_timestamp(),"
+            "UPDATE blb_migration.table_chunks SET status = 'finished', finished_at = clock_timestamp(),"
             " loaded_by = load_id, rows_written = %s, bytes_read = %s, bytes_written = %s,"
             " rows_decided = %s, digest = %s, elapsed_seconds = %s,"
             " load_xid = txid_current() %% 4294967296"
-            " WHERE load_id = %s AND range_no = %s AND status = 'open'",
+            " WHERE load_id = %s AND chunk_no = %s AND status = 'open'",
             (
                 loaded.rows_written,
                 loaded.bytes_read,
@@ -119,19 +119,19 @@ def finish_range(connection: TargetConnection, load_id: int, range_no: int, load
                 _pack(loaded.digest),
                 loaded.elapsed_seconds,
                 load_id,
-                range_no,
+                chunk_no,
             ),
         )
     if cursor.rowcount != 1:
-        raise TargetError(f"range {range_no} of load {load_id}", found="it was finished by another process")
+        raise TargetError(f"chunk {chunk_no} of load {load_id}", found="it was finished by another process")
 
 
 def read_merged_digest(connection: TargetConnection, load_id: int) -> TableDigest:
-    """The digest of all finished ranges together. Raises TargetError."""
+    """The digest of all finished chunks together. Raises TargetError."""
     merged = TableDigest()
-    with target_errors(_SUBJECT), connection.cursor(name="blb_range_digests") as cursor:
+    with target_errors(_SUBJECT), connection.cursor(name="blb_chunk_digests") as cursor:
         cursor.execute(
-            "SELECT digest FROM blb_migration.table_ranges WHERE load_id = %s AND digest IS NOT NULL",
+            "SELECT digest FROM blb_migration.table_chunks WHERE load_id = %s AND digest IS NOT NULL",
             (load_id,),
         )
         for (packed,) in cursor:
@@ -140,18 +140,18 @@ def read_merged_digest(connection: TargetConnection, load_id: int) -> TableDiges
 
 
 def forget_digests(connection: TargetConnection, load_id: int) -> None:
-    """Drop the ranges' own digests, once that of the table is on record. Raises TargetError."""
+    """Drop the chunks' own digests, once that of the table is on record. Raises TargetError."""
     with target_errors(_SUBJECT):
         connection.execute(
-            "UPDATE blb_migration.table_ranges SET digest = NULL WHERE load_id = %s", (load_id,)
+            "UPDATE blb_migration.table_chunks SET digest = NULL WHERE load_id = %s", (load_id,)
         )
 
 
-def forget_ranges_before(connection: TargetConnection, load_id: int) -> None:
-    """Drop the ranges of the same table's earlier loads: none of their rows is left. Raises TargetError."""
+def forget_chunks_before(connection: TargetConnection, load_id: int) -> None:
+    """Drop the chunks of the same table's earlier loads: none of their rows is left. Raises TargetError."""
     with target_errors(_SUBJECT):
         connection.execute(
-            "DELETE FROM blb_migration.table_ranges WHERE load_id IN ("
+            "DELETE FROM blb_migration.table_chunks WHERE load_id IN ("
             " SELECT older.load_id FROM blb_migration.table_loads AS this"
             " JOIN blb_migration.table_loads AS older USING (table_schema, table_name)"
             " WHERE this.load_id = %s AND older.load_id < this.load_id)",
@@ -159,14 +159,14 @@ def forget_ranges_before(connection: TargetConnection, load_id: int) -> None:
         )
 
 
-def read_range_xids(connection: TargetConnection, load_id: int) -> tuple[list[int], int]:
-    """The transaction ids (32 bits) of a load's finished ranges, and how many rows they wrote.
+def read_chunk_xids(connection: TargetConnection, load_id: int) -> tuple[list[int], int]:
+    """The transaction ids (32 bits) of a load's finished chunks, and how many rows they wrote.
 
     Raises TargetError.
     """
     with target_errors(_SUBJECT):
         rows = connection.execute(
-            "SELECT load_xid, rows_written FROM blb_migration.table_ranges"
+            "SELECT load_xid, rows_written FROM blb_migration.table_chunks"
             " WHERE load_id = %s AND status = 'finished'",
             (load_id,),
         ).fetchall()

@@ -13,25 +13,25 @@ from blb_migration.postgres.names import TargetConnection
 _SUBJECT = "the target's ledger"
 
 _RECORD = """
-INSERT INTO blb_migration.set_aside
+INSERT INTO blb_migration.dropped_keys
     (run_id, table_schema, table_name, constraint_name, columns, referred_schema, referred_table,
      referred_columns, definition, comment)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-ON CONFLICT (table_schema, table_name, constraint_name) WHERE brought_back_at IS NULL
+ON CONFLICT (table_schema, table_name, constraint_name) WHERE restored_at IS NULL
 DO UPDATE SET run_id = excluded.run_id, columns = excluded.columns,
     referred_schema = excluded.referred_schema, referred_table = excluded.referred_table,
     referred_columns = excluded.referred_columns, definition = excluded.definition,
-    comment = excluded.comment, set_aside_at = clock_timestamp(), error = NULL
+    comment = excluded.comment, dropped_at = clock_timestamp(), error = NULL
 """
 _PENDING = """
-SELECT set_aside_id, table_schema, table_name, constraint_name, columns, referred_schema, referred_table,
+SELECT dropped_key_id, table_schema, table_name, constraint_name, columns, referred_schema, referred_table,
        referred_columns, definition, comment
-FROM blb_migration.set_aside WHERE brought_back_at IS NULL
+FROM blb_migration.dropped_keys WHERE restored_at IS NULL
 ORDER BY table_schema, table_name, constraint_name
 """
 
 
-def record_set_aside(connection: TargetConnection, run_id: str, key: ForeignKeyDefinition) -> None:
+def record_dropped_key(connection: TargetConnection, run_id: str, key: ForeignKeyDefinition) -> None:
     """Record a foreign key that is about to be dropped in this transaction.
 
     One that is on record already, and was added again by hand since, is recorded as it is now.
@@ -54,26 +54,27 @@ def record_set_aside(connection: TargetConnection, run_id: str, key: ForeignKeyD
         )
 
 
-def read_set_aside(connection: TargetConnection) -> tuple[tuple[int, ForeignKeyDefinition], ...]:
-    """The foreign keys that are still set aside, with their ids, sorted by table and name."""
+def read_dropped_keys(connection: TargetConnection) -> tuple[tuple[int, ForeignKeyDefinition], ...]:
+    """The foreign keys that are still dropped, with their ids, sorted by table and name."""
     with target_errors(_SUBJECT):
         rows = connection.execute(_PENDING).fetchall()
     return tuple((row[0], build_foreign_key(row[1:])) for row in rows)
 
 
-def record_brought_back(connection: TargetConnection, set_aside_id: int) -> None:
+def record_restored_key(connection: TargetConnection, dropped_key_id: int) -> None:
     """Strike a key off the record, in the transaction that added it."""
     with target_errors(_SUBJECT):
         connection.execute(
-            "UPDATE blb_migration.set_aside SET brought_back_at = clock_timestamp(), error = NULL"
-            " WHERE set_aside_id = %s",
-            (set_aside_id,),
+            "UPDATE blb_migration.dropped_keys SET restored_at = clock_timestamp(), error = NULL"
+            " WHERE dropped_key_id = %s",
+            (dropped_key_id,),
         )
 
 
-def record_bring_back_failure(connection: TargetConnection, set_aside_id: int, error: str) -> None:
-    """Note why a key could not come back; it stays on record as set aside."""
+def record_restore_failure(connection: TargetConnection, dropped_key_id: int, error: str) -> None:
+    """Note why a key could not come back; it stays on record as dropped."""
     with target_errors(_SUBJECT):
         connection.execute(
-            "UPDATE blb_migration.set_aside SET error = %s WHERE set_aside_id = %s", (error, set_aside_id)
+            "UPDATE blb_migration.dropped_keys SET error = %s WHERE dropped_key_id = %s",
+            (error, dropped_key_id),
         )

@@ -8,10 +8,10 @@ from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.names import TargetConnection
 
 # Children before parents; a dry run never cuts over, so that table is not here.
-_TABLES_BY_LOAD = ("digest_buckets", "table_ranges", "split_loads")
+_TABLES_BY_LOAD = ("digest_buckets", "table_chunks", "chunked_loads")
 _TABLES_BY_RUN = (
-    "check_results", "table_loads", "planned_tables", "table_definitions", "set_aside", "findings",
-    "decisions", "left_behind", "runs",
+    "check_results", "table_loads", "planned_tables", "table_definitions", "dropped_keys", "findings",
+    "decisions", "not_migrated", "runs",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What the ledger remembers, for the report: a run's plan and findings, the tables' standing, earlier runs.
+"""What the ledger remembers, for the report: a run's plan and findings, the tables' status, earlier runs.
 
 Only reading; SELECT on the ledger's schema is enough. Every function raises TargetError.
 """
@@ -14,7 +14,7 @@ from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.ledger.records import (
     DecisionRecord,
     FindingRecord,
-    LeftBehindRecord,
+    NotMigratedRecord,
     PlannedTable,
     RunStart,
 )
@@ -61,7 +61,7 @@ class RecordedRun:
     """One run as the ledger has it. ``outcome`` and ``finished_at`` are None while it lasts or after a crash.
 
     ``source_server``, ``target_server`` and ``isolation`` are None for a run that did not look at them;
-    ``is_prepared`` says whether findings, decisions and what is left behind were recorded with it.
+    ``is_prepared`` says whether findings, decisions and what is not migrated were recorded with it.
     """
 
     start: RunStart
@@ -101,12 +101,12 @@ class RunSummary:
 
 
 @dataclass(frozen=True)
-class StandingRecord:
-    """One row of the view ``table_standing``."""
+class StatusRecord:
+    """One row of the view ``table_status``."""
 
     label: str
     is_equal: bool
-    objections: tuple[str, ...]
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -163,13 +163,13 @@ def read_planned_tables(connection: TargetConnection, run_id: str) -> tuple[Plan
     )
 
 
-def read_table_standing(connection: TargetConnection) -> tuple[StandingRecord, ...]:
-    """The view ``table_standing``: every table of the plan in force, in load order."""
+def read_table_statuses(connection: TargetConnection) -> tuple[StatusRecord, ...]:
+    """The view ``table_status``: every table of the plan in force, in load order."""
     rows = _read(
         connection,
-        "SELECT label, is_equal, objections FROM blb_migration.table_standing ORDER BY position",
+        "SELECT label, is_equal, reasons FROM blb_migration.table_status ORDER BY position",
     )
-    return tuple(StandingRecord(label, is_equal, tuple(objections)) for label, is_equal, objections in rows)
+    return tuple(StatusRecord(label, is_equal, tuple(reasons)) for label, is_equal, reasons in rows)
 
 
 def read_cutover_answer(connection: TargetConnection) -> CutoverAnswer:
@@ -201,15 +201,15 @@ def read_decisions(connection: TargetConnection, run_id: str) -> tuple[DecisionR
     return tuple(DecisionRecord(*row) for row in rows)
 
 
-def read_left_behind(connection: TargetConnection, run_id: str) -> tuple[LeftBehindRecord, ...]:
+def read_not_migrated(connection: TargetConnection, run_id: str) -> tuple[NotMigratedRecord, ...]:
     """What a run did not migrate, sorted by kind and subject."""
     rows = _read(
         connection,
-        "SELECT kind, subject, reason, row_count FROM blb_migration.left_behind WHERE run_id = %s"
+        "SELECT kind, subject, reason, row_count FROM blb_migration.not_migrated WHERE run_id = %s"
         ' ORDER BY kind, subject COLLATE "C"',
         run_id,
     )
-    return tuple(LeftBehindRecord(*row) for row in rows)
+    return tuple(NotMigratedRecord(*row) for row in rows)
 
 
 def read_history(connection: TargetConnection, limit: int) -> tuple[RunSummary, ...]:

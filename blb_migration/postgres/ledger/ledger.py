@@ -19,7 +19,7 @@ from blb_migration.errors import TargetError
 from blb_migration.model import TableName
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.foreign_keys import ForeignKeyDefinition
-from blb_migration.postgres.ledger.dropped_keys import read_set_aside
+from blb_migration.postgres.ledger.dropped_keys import read_dropped_keys
 from blb_migration.postgres.ledger.records import (
     CheckResult,
     DecisionRecord,
@@ -38,7 +38,7 @@ from blb_migration.postgres.names import TargetConnection, qualified_text
 
 _SUBJECT = "the target's ledger"
 INTERRUPTED = "interrupted: the process ended before the load did; nothing of it stayed"
-INTERRUPTED_SPLIT = "interrupted: the process ended before the load did; its finished key ranges stayed"
+INTERRUPTED_CHUNKED = "interrupted: the process ended before the load did; its finished chunks stayed"
 
 # The last two columns came with the ledger's version 2; whoever only reads cannot bring an older one up to
 # date, and need not.
@@ -46,7 +46,7 @@ _LOADS = """
 SELECT load_id, run_id, table_schema, table_name, source_schema, source_table, status, started_at,
        finished_at, rows_read, rows_written, bytes_written, elapsed_seconds, sequence_column,
        next_sequence_value, digest, load_xid, error,
-       (to_jsonb(load) ->> 'range_count')::integer, (to_jsonb(load) ->> 'resumed_from')::bigint
+       (to_jsonb(load) ->> 'chunk_count')::integer, (to_jsonb(load) ->> 'resumed_from')::bigint
 FROM blb_migration.table_loads AS load
 """
 _LATEST_CHECKS = """
@@ -126,10 +126,10 @@ class Ledger:
         with target_errors(_SUBJECT), self.connection.transaction():
             self._write(
                 "UPDATE blb_migration.table_loads SET status = 'failed', finished_at = clock_timestamp(),"
-                " error = CASE WHEN range_count IS NULL THEN %s ELSE %s END"
+                " error = CASE WHEN chunk_count IS NULL THEN %s ELSE %s END"
                 " WHERE table_schema = %s AND table_name = %s AND status = 'running'",
                 INTERRUPTED,
-                INTERRUPTED_SPLIT,
+                INTERRUPTED_CHUNKED,
                 table.schema,
                 table.name,
             )
@@ -184,7 +184,7 @@ class Ledger:
         )
 
     def latest_finished_load(self, table: TableName) -> TableLoad | None:
-        """The load whose rows the table should hold, or None; also None once a split load has emptied it."""
+        """The load whose rows the table should hold, or None, also once a chunked load has emptied it."""
         load = self.latest_effective_load(table)
         return load if load is not None and load.status == "finished" else None
 
@@ -192,7 +192,7 @@ class Ledger:
         """The latest load that has changed the table: a finished one, or a split one wherever it is."""
         rows = self._read(
             f"{_LOADS} WHERE table_schema = %s AND table_name = %s"
-            " AND (status = 'finished' OR to_jsonb(load) ->> 'range_count' IS NOT NULL)"
+            " AND (status = 'finished' OR to_jsonb(load) ->> 'chunk_count' IS NOT NULL)"
             " ORDER BY load_id DESC LIMIT 1",
             table.schema,
             table.name,
@@ -264,8 +264,8 @@ class Ledger:
             )
 
     def pending_foreign_keys(self) -> tuple[tuple[int, ForeignKeyDefinition], ...]:
-        """The foreign keys that are still set aside, with their ids, sorted by table and name."""
-        return read_set_aside(self.connection)
+        """The foreign keys that are still dropped, with their ids, sorted by table and name."""
+        return read_dropped_keys(self.connection)
 
     def record_cutover(self, run_id: str) -> None:
         """Record that the target is live from now on; every load refuses after that."""
@@ -318,7 +318,7 @@ def unlock_table_load(connection: TargetConnection, table: TableName) -> None:
 def _build_load(row: tuple[Any, ...]) -> TableLoad:
     (load_id, run_id, schema, table, source_schema, source_table, status, started_at, finished_at) = row[:9]
     (rows_read, rows_written, bytes_written, elapsed_seconds, sequence_column, next_value, digest) = row[9:16]
-    load_xid, error, range_count, resumed_from = row[16:]
+    load_xid, error, chunk_count, resumed_from = row[16:]
     loaded = (
         LoadedTable(
             rows_read, rows_written, bytes_written, elapsed_seconds, sequence_column, next_value, digest
@@ -337,6 +337,6 @@ def _build_load(row: tuple[Any, ...]) -> TableLoad:
         loaded,
         load_xid,
         error,
-        range_count,
+        chunk_count,
         resumed_from,
     )

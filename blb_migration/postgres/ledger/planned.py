@@ -1,4 +1,4 @@
-"""What a run set out to do, written into the ledger: its planned tables, the servers, what is left behind.
+"""What a run set out to do, written into the ledger: its planned tables, the servers, what is not migrated.
 
 Only writing; ``history`` reads it back. Both functions work in whatever transaction is open.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from blb_migration.postgres.failures import target_errors
-from blb_migration.postgres.ledger.records import LeftBehindRecord, PlannedTable, ServerFacts
+from blb_migration.postgres.ledger.records import NotMigratedRecord, PlannedTable, ServerFacts
 from blb_migration.postgres.names import TargetConnection
 
 _SUBJECT = "the target's ledger"
@@ -43,7 +43,7 @@ def record_preparation(
     connection: TargetConnection,
     run_id: str,
     facts: ServerFacts | None,
-    left_behind: Sequence[LeftBehindRecord],
+    not_migrated: Sequence[NotMigratedRecord],
 ) -> bool:
     """Record that a run begins to write, and what it found on both sides; False if it already did.
 
@@ -64,11 +64,11 @@ def record_preparation(
         if cursor.rowcount != 1:
             return False
         cursor.executemany(
-            "INSERT INTO blb_migration.left_behind (run_id, kind, subject, reason, row_count)"
+            "INSERT INTO blb_migration.not_migrated (run_id, kind, subject, reason, row_count)"
             " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
             [
                 (run_id, left.kind, left.subject, left.reason, left.row_count)
-                for left in (*left_behind, *(facts.objects_left_behind if facts else ()))
+                for left in (*not_migrated, *(facts.objects_not_migrated if facts else ()))
             ],
         )
     return True

@@ -53,7 +53,7 @@ class PlannedTable:
 
 
 @dataclass(frozen=True)
-class LeftBehindRecord:
+class NotMigratedRecord:
     """What the source has and the target does not get: a table, a column, a view, a trigger and so on.
 
     ``row_count`` is the source's estimate for a table, None where there is nothing to count.
@@ -69,14 +69,14 @@ class LeftBehindRecord:
 class ServerFacts:
     """What preflight learned of both servers: versions, how the source is read, and what it would not say.
 
-    ``objects_left_behind`` are the source's views, procedures, triggers and the like.
+    ``objects_not_migrated`` are the source's views, procedures, triggers and the like.
     """
 
     source_server: str
     target_server: str
     isolation: str
     notes: tuple[str, ...] = ()
-    objects_left_behind: tuple[LeftBehindRecord, ...] = ()
+    objects_not_migrated: tuple[NotMigratedRecord, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class TableLoad:
 
     ``load_xid`` is the transaction id its rows carry in ``xmin`` (32 bits), None for no rows. What
     ``loaded`` says exists only for finished loads, ``error`` only for failed ones. A load whose table was
-    split has a ``range_count``, and a transaction per range; ``resumed_from`` is the load it went on with.
+    split has a ``chunk_count``, and a transaction per chunk; ``resumed_from`` is the load it went on with.
     """
 
     load_id: int
@@ -115,7 +115,7 @@ class TableLoad:
     loaded: LoadedTable | None
     load_xid: int | None
     error: str | None
-    range_count: int | None = None
+    chunk_count: int | None = None
     resumed_from: int | None = None
 
 

@@ -9,7 +9,7 @@ from blb_migration.model import TableName
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.fingerprint import read_definitions
 from blb_migration.postgres.ledger.chunked_loads import read_unfinished_tables
-from blb_migration.postgres.ledger.dropped_keys import read_set_aside
+from blb_migration.postgres.ledger.dropped_keys import read_dropped_keys
 from blb_migration.postgres.names import TargetConnection
 
 _SUBJECT = "the target's ledger"
@@ -25,19 +25,19 @@ SET run_id = excluded.run_id, definitions = excluded.definitions, recorded_at = 
 
 
 def record_definitions(connection: TargetConnection, run_id: str, tables: Sequence[TableName]) -> None:
-    """Record the tables as they are defined now, before anything of them is set aside.
+    """Record the tables as they are defined now, before anything of them is dropped.
 
-    Keys that an earlier run set aside and that are not back yet are recorded as they were then. What was
-    recorded of a table whose split load is not finished stands: its indexes are off. Raises TargetError.
+    Keys that an earlier run dropped and that are not back yet are recorded as they were then. What was
+    recorded of a table whose chunked load is not finished stands: its indexes are off. Raises TargetError.
     """
     unfinished = read_unfinished_tables(connection)
     tables = [table for table in tables if table not in unfinished]
-    set_aside: dict[TableName, set[str]] = {}
-    for _, key in read_set_aside(connection):
-        set_aside.setdefault(key.table, set()).add(key.name)
+    dropped: dict[TableName, set[str]] = {}
+    for _, key in read_dropped_keys(connection):
+        dropped.setdefault(key.table, set()).add(key.name)
     rows = []
     for table, definitions in read_table_definitions(connection, tables).items():
-        missing = _recall_constraints(connection, table, set_aside.get(table, set()))
+        missing = _recall_constraints(connection, table, dropped.get(table, set()))
         rows.append((table.schema, table.name, run_id, sorted({*definitions, *missing})))
     with target_errors(_SUBJECT), connection.cursor() as cursor:
         cursor.executemany(_RECORD, rows)

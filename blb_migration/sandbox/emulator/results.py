@@ -1,4 +1,4 @@
-"""What the stand-in's SQL engine hands to its protocol layer. No bytes of TDS, no SQL.
+"""What the emulator's SQL engine hands to its protocol layer. No bytes of TDS, no SQL.
 
 Rows travel as Arrow record batches, one array per column, in the physical form that belongs to
 the column's SQL Server type:

@@ -1,4 +1,4 @@
-"""The SQL Server stand-in as a server: a listening socket, its connections, what tests look at.
+"""The SQL Server emulator as a server: a listening socket, its connections, what tests look at.
 
 Speaks TDS 7.4 on loopback for any ``SqlEngine``; Microsoft's own drivers log in to it and read from
 it. The protocol is in ``tds/``, the SQL in the engine.
@@ -35,7 +35,7 @@ _FIRST_SESSION_ID, _SESSION_IDS = 51, 0x7FFF
 _STRICT_PROTOCOL = "tds/8.0"
 
 
-class SqlServerStandIn:
+class SqlServerEmulator:
     """A server on loopback while started; use as a context manager.
 
     ``statements`` lists every statement received since it was made, ``faults`` makes it misbehave,
@@ -73,7 +73,7 @@ class SqlServerStandIn:
     def port(self) -> int:
         """The TCP port; raises RuntimeError while not started."""
         if self._listener is None:
-            raise RuntimeError("the SQL Server stand-in is not started")
+            raise RuntimeError("the SQL Server emulator is not started")
         number: int = self._listener.getsockname()[1]
         return number
 
@@ -94,7 +94,7 @@ class SqlServerStandIn:
         tls_context.set_alpn_protocols([_STRICT_PROTOCOL])
         self._stopping.clear()
         self._replay_directory = tempfile.TemporaryDirectory(
-            prefix="blb-stand-in-", ignore_cleanup_errors=True
+            prefix="blb-emulator-", ignore_cleanup_errors=True
         )
         services = Services(
             engine=self._engine,
@@ -108,7 +108,7 @@ class SqlServerStandIn:
         )
         self._listener = socket.create_server((self.host, self._wanted_port))
         self._accepting = threading.Thread(
-            target=self._accept, args=(self._listener, services), name="stand-in-accept", daemon=True
+            target=self._accept, args=(self._listener, services), name="emulator-accept", daemon=True
         )
         self._accepting.start()
         return self
@@ -160,7 +160,7 @@ class SqlServerStandIn:
             try:
                 client_socket, _ = listener.accept()
             except OSError as failure:
-                logger.warning("the stand-in missed a connection: %s", failure)
+                logger.warning("the emulator missed a connection: %s", failure)
                 continue
             if self._stopping.is_set():
                 client_socket.close()
@@ -169,7 +169,7 @@ class SqlServerStandIn:
             session_id = _FIRST_SESSION_ID + next(self._session_numbers) % _SESSION_IDS
             connection = Connection(client_socket, session_id, services)
             thread = threading.Thread(
-                target=self._serve, args=(connection,), name=f"stand-in-{session_id}", daemon=True
+                target=self._serve, args=(connection,), name=f"emulator-{session_id}", daemon=True
             )
             with self._lock:
                 self._connections[connection] = thread

@@ -1,6 +1,6 @@
 """The sample ERP of a 3D-print farm: schemas of both sides, and rows that read like a real one.
 
-``create_source`` fills the SQL Server stand-in, ``create_target`` makes the empty PostgreSQL
+``create_source`` fills the SQL Server emulator, ``create_target`` makes the empty PostgreSQL
 tables, ``ErpSample`` yields the rows as Arrow, ``build_source_catalog`` is the schema alone.
 """
 

@@ -1,7 +1,7 @@
 """The ERP's source schema as a catalog: ``source_schema.json`` in SQL Server's own words.
 
 The JSON file states facts as the ERP's scripts wrote them. SQL Server stores some of them in
-another form and names what the scripts left nameless; both are done here, so that the stand-in's
+another form and names what the scripts left nameless; both are done here, so that the emulator's
 ``sys.*`` views answer as the real server's would. No rows (``sample.py``), no PostgreSQL
 (``target.py``). Triggers are in the JSON but not in the model: no row of the sample fires one.
 """

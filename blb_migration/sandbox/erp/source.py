@@ -1,4 +1,4 @@
-"""Fills the SQL Server stand-in with the sample ERP. No rows are made here: see ``sample.py``."""
+"""Fills the SQL Server emulator with the sample ERP. No rows are made here: see ``sample.py``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from blb_migration.sandbox.erp.schema import SOURCE_DATABASE
 
 
 class SourceDatabase(Protocol):
-    """The stand-in's database, as far as filling it goes."""
+    """The emulator's database, as far as filling it goes."""
 
     def create_table(self, table: Table) -> object:
         """Add an empty table with all its keys, indexes and its identity counter."""
@@ -25,7 +25,7 @@ Database_co = TypeVar("Database_co", bound=SourceDatabase, covariant=True)
 
 
 class SourceEngine(Protocol[Database_co]):
-    """The stand-in's server, as far as filling it goes."""
+    """The emulator's server, as far as filling it goes."""
 
     def create_database(self, name: str) -> Database_co:
         """Add an empty database."""

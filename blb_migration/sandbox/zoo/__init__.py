@@ -1,6 +1,6 @@
 """The second sample database: every SQL Server type at its boundaries, every shape of table and name.
 
-``create_zoo`` fills the SQL Server stand-in, with hazards planted on demand; ``create_zoo_target`` makes the
+``create_zoo`` fills the SQL Server emulator, with hazards planted on demand; ``create_zoo_target`` makes the
 PostgreSQL side as somebody would have made it beforehand. Deterministic: no clock, no random numbers.
 """
 

@@ -1,4 +1,4 @@
-"""Fills the SQL Server stand-in with the zoo, hazards included. What is in it is said elsewhere."""
+"""Fills the SQL Server emulator with the zoo, hazards included. What is in it is said elsewhere."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def build_exhibits(hazards: Iterable[Hazard] = ()) -> tuple[Exhibit, ...]:
 
 
 def create_zoo(engine: TsqlEngine, name: str = ZOO_DATABASE, hazards: Iterable[Hazard] = ()) -> Database:
-    """Create the zoo as a database of the stand-in and return it."""
+    """Create the zoo as a database of the emulator and return it."""
     database = engine.create_database(name)
     for exhibit in build_exhibits(hazards):
         database.create_table(exhibit.table)

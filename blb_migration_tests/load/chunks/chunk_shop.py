@@ -83,9 +83,9 @@ def fill(chain: Chain, ids: Sequence[int] | None = None) -> None:
         chain.execute(statement)
 
 
-def loading(connections: int = 2, *, resumes: bool = True, range_rows: int = RANGE_ROWS) -> Loading:
+def loading(connections: int = 2, *, resumes: bool = True, chunk_rows: int = RANGE_ROWS) -> Loading:
     """Everything is large."""
-    return Loading(connections, split_from_rows=1000, range_rows=range_rows, resumes=resumes)
+    return Loading(connections, chunked_from_rows=1000, chunk_rows=chunk_rows, resumes=resumes)
 
 
 def begin_run(chain: Chain, how: Loading | None = None, *, is_prepared: bool = True) -> Migration:

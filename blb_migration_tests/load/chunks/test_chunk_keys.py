@@ -46,11 +46,11 @@ def test_keys_that_are_no_integers(new_chain: Callable[..., Chain], kind: str) -
     chain.database.load(THINGS, pa.table({"k": keys, "n": pa.array(numbers, pa.int32())}))
     chain.execute(f"CREATE TABLE things (k {target_type} NOT NULL, n integer, PRIMARY KEY (k, n))")
     migration = replace(
-        chain.migration("project: shop\n"), loading=replace(loading(range_rows=50), split_from_rows=600)
+        chain.migration("project: shop\n"), loading=replace(loading(chunk_rows=50), chunked_from_rows=600)
     )
     prepare_target(migration, ())
     table = migration.project.plan.tables_by_label["things"]
     load_table(migration, table)
-    finished = "SELECT count(*) FROM blb_migration.table_ranges WHERE status = 'finished'"
+    finished = "SELECT count(*) FROM blb_migration.table_chunks WHERE status = 'finished'"
     assert chain.execute(finished) == [(12,)]
     assert all(run_check(migration, table, name).passed for name in CHECK_NAMES)

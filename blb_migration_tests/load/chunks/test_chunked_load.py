@@ -21,10 +21,10 @@ from blb_migration.load.scratch import on_scratch
 from blb_migration.load.table import TableLoad, load_table
 from blb_migration.migration import Loading, Migration, PhaseBegun, ProgressEvent, TableProgress
 from blb_migration.postgres.fingerprint import schema_fingerprint
-from blb_migration.postgres.ledger.history import read_table_standing
+from blb_migration.postgres.ledger.history import read_table_statuses
 from blb_migration.postgres.ledger.ledger import Ledger, lock_table_load, unlock_table_load
 from blb_migration.sandbox.emulator.results import SqlServerError
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration.settings import SourceSettings
 from blb_migration.sqlserver.connect import SourceConnector, SourceSession
@@ -40,7 +40,7 @@ from blb_migration_tests.load.chunks.chunk_shop import (
     parts_of,
 )
 
-WHOLE = Loading(split_from_rows=10**9)
+WHOLE = Loading(chunked_from_rows=10**9)
 DEADLOCK = SqlServerError(1205, "Transaction was deadlocked on lock resources.", 13)
 
 
@@ -68,25 +68,25 @@ def assert_equal(chain: Chain, migration: Migration) -> None:
         for name in CHECK_NAMES:
             result = run_check(migration, table, name)
             assert result.passed, (table.label, name, result.comparisons)
-    assert read_objections(migration) == {LABEL: (), MAKERS: ()}
+    assert read_reasons(migration) == {LABEL: (), MAKERS: ()}
     assert chain.execute("SELECT * FROM notes") == []
     assert chain.execute("SELECT tgenabled FROM pg_trigger WHERE tgname = 'parts_note'") == [("O",)]
     assert chain.execute("SELECT nextval(pg_get_serial_sequence('parts', 'id'))") == [(100_001,)]
-    assert chain.execute("SELECT * FROM blb_migration.split_loads") == []
+    assert chain.execute("SELECT * FROM blb_migration.chunked_loads") == []
 
 
-def read_objections(migration: Migration) -> dict[str, tuple[str, ...]]:
+def read_reasons(migration: Migration) -> dict[str, tuple[str, ...]]:
     """What the verdict objects to, which is what the view says."""
     with migration.target.connect() as connection:
         verdict = read_verdict(Ledger(connection), migration.project.plan)
-        standing = read_table_standing(connection)
-    objections = {table.table.label: table.objections for table in verdict.tables}
-    assert objections == {table.label: table.objections for table in standing}
-    return objections
+        status = read_table_statuses(connection)
+    reasons = {table.table.label: table.reasons for table in verdict.tables}
+    assert reasons == {table.label: table.reasons for table in status}
+    return reasons
 
 
-def break_off(chain: Chain, stand_in: SqlServerStandIn, after_ranges: int = 3, **run: Any) -> Migration:
-    """A load that fails once so many ranges are finished; the error is the source's."""
+def break_off(chain: Chain, emulator: SqlServerEmulator, after_ranges: int = 3, **run: Any) -> Migration:
+    """A load that fails once so many chunks are finished; the error is the source's."""
     migration = begin_run(chain, **run)
     seen = set[int]()
 
@@ -94,13 +94,13 @@ def break_off(chain: Chain, stand_in: SqlServerStandIn, after_ranges: int = 3, *
         if isinstance(event, TableProgress):
             seen.add(event.part)
             if len(seen) > after_ranges:
-                stand_in.faults.add(Fault(r"\[parts\] WHERE", error=DEADLOCK))
+                emulator.faults.add(Fault(r"\[parts\] WHERE", error=DEADLOCK))
 
     try:
-        with pytest.raises(TableFailed, match="finished key ranges stayed") as caught:
+        with pytest.raises(TableFailed, match="finished chunks stayed") as caught:
             load(chain, migration, on_progress=watch)
     finally:
-        stand_in.faults.clear()
+        emulator.faults.clear()
     assert "deadlock" in str(caught.value)
     assert 0 < count_ranges(chain, "finished") < count_ranges(chain)
     return migration
@@ -109,7 +109,7 @@ def break_off(chain: Chain, stand_in: SqlServerStandIn, after_ranges: int = 3, *
 def count_ranges(chain: Chain, status: str | None = None) -> int:
     return int(
         chain.execute(
-            "SELECT count(*) FROM blb_migration.table_ranges WHERE status = coalesce(%s, status)", status
+            "SELECT count(*) FROM blb_migration.table_chunks WHERE status = coalesce(%s, status)", status
         )[0][0]
     )
 
@@ -122,24 +122,24 @@ def test_a_split_table_ends_like_a_whole_one(chain: Chain) -> None:
     for connections in (1, 2, 4):
         load_all(chain, begin_run(chain, loading(connections)))
     whole, *split = chain.execute(
-        "SELECT range_count, digest, rows_read, rows_written, next_sequence_value"
+        "SELECT chunk_count, digest, rows_read, rows_written, next_sequence_value"
         " FROM blb_migration.table_loads WHERE table_name = 'parts' ORDER BY load_id"
     )
     assert whole[0] is None and count_ranges(chain) > 10
     assert split == [(count_ranges(chain), *whole[1:])] * 3
     with chain.target.connect() as connection:
         assert schema_fingerprint(connection, names) == before
-    load_all(chain, begin_run(chain, WHOLE))  # the ranges' rows are ours
+    load_all(chain, begin_run(chain, WHOLE))  # the chunks' rows are ours
     assert count_ranges(chain) == 0
 
 
-def test_a_load_that_was_broken_off_goes_on(chain: Chain, stand_in: SqlServerStandIn) -> None:
+def test_a_load_that_was_broken_off_goes_on(chain: Chain, emulator: SqlServerEmulator) -> None:
     load_all(chain, begin_run(chain, WHOLE))
-    broken = break_off(chain, stand_in)
+    broken = break_off(chain, emulator)
     # What was equal before is so no more.
-    assert read_objections(broken)[LABEL] == ("loaded in part",)
+    assert read_reasons(broken)[LABEL] == ("loaded in part",)
     finished = chain.execute(
-        "SELECT range_no, load_xid, finished_at FROM blb_migration.table_ranges WHERE status = 'finished'"
+        "SELECT chunk_no, load_xid, finished_at FROM blb_migration.table_chunks WHERE status = 'finished'"
     )
     migration = begin_run(chain)
     kept: list[int] = []
@@ -152,7 +152,7 @@ def test_a_load_that_was_broken_off_goes_on(chain: Chain, stand_in: SqlServerSta
     assert loaded.rows_written == loaded.rows_read == ROW_COUNT
     assert sorted(kept) == sorted(row[0] for row in finished)
     again = chain.execute(
-        "SELECT range_no, load_xid, finished_at FROM blb_migration.table_ranges WHERE loaded_by <> load_id"
+        "SELECT chunk_no, load_xid, finished_at FROM blb_migration.table_chunks WHERE loaded_by <> load_id"
     )
     assert sorted(again) == sorted(finished)
     load(chain, migration, MAKERS)
@@ -166,9 +166,9 @@ def test_a_load_that_was_broken_off_goes_on(chain: Chain, stand_in: SqlServerSta
 
 
 def test_a_source_that_changed_between_two_attempts_is_not_called_equal(
-    chain: Chain, stand_in: SqlServerStandIn
+    chain: Chain, emulator: SqlServerEmulator
 ) -> None:
-    break_off(chain, stand_in)
+    break_off(chain, emulator)
     first_id = chain.execute("SELECT min(id) FROM parts")[0][0]
     with chain.source.connect() as session, session.open_cursor(
         f"UPDATE dbo.parts SET price = 17 WHERE id = {first_id}", action="changing the source"
@@ -180,10 +180,10 @@ def test_a_source_that_changed_between_two_attempts_is_not_called_equal(
 
 
 def test_an_interrupt_stops_all_workers_and_leaves_what_was_done(
-    chain: Chain, stand_in: SqlServerStandIn
+    chain: Chain, emulator: SqlServerEmulator
 ) -> None:
     migration = begin_run(chain, loading(2))
-    stand_in.faults.add(Fault(r"\[parts\] WHERE", batch_delay_seconds=0.05))
+    emulator.faults.add(Fault(r"\[parts\] WHERE", batch_delay_seconds=0.05))
     counted = 0
 
     def interrupt(event: ProgressEvent) -> None:
@@ -196,7 +196,7 @@ def test_an_interrupt_stops_all_workers_and_leaves_what_was_done(
         with pytest.raises(KeyboardInterrupt):
             load(chain, migration, on_progress=interrupt)
     finally:
-        stand_in.faults.clear()
+        emulator.faults.clear()
     assert 0 < count_ranges(chain, "finished") < count_ranges(chain)
     (row,) = chain.execute(
         "SELECT status, error FROM blb_migration.table_loads ORDER BY load_id DESC LIMIT 1"
@@ -223,7 +223,7 @@ class CrowdedSource(SourceConnector):
 
 def test_a_server_that_lets_fewer_in_is_served_by_fewer(chain: Chain) -> None:
     migration = begin_run(chain, loading(2))
-    # The first log-in plans the ranges, the next two are the workers'.
+    # The first log-in plans the chunks, the next two are the workers'.
     one_left = CrowdedSource(chain.source.settings, 3, 3)
     assert load(chain, replace(migration, source=one_left)).rows_written == ROW_COUNT
     with pytest.raises(SourceUnreachable, match="no free connection"):
@@ -268,7 +268,7 @@ def change_plan(chain: Chain) -> Migration:
 
 
 def age(chain: Chain) -> Migration:
-    chain.execute("UPDATE blb_migration.split_loads SET begun_at = begun_at - interval '25 hours'")
+    chain.execute("UPDATE blb_migration.chunked_loads SET begun_at = begun_at - interval '25 hours'")
     return begin_run(chain)
 
 
@@ -287,40 +287,40 @@ def do_not_resume(chain: Chain) -> Migration:
 
 @pytest.mark.parametrize("prepare_anew", [change_plan, age, delete_row, load_whole, do_not_resume])
 def test_what_does_not_belong_together_begins_again(
-    chain: Chain, stand_in: SqlServerStandIn, prepare_anew: Callable[[Chain], Migration]
+    chain: Chain, emulator: SqlServerEmulator, prepare_anew: Callable[[Chain], Migration]
 ) -> None:
-    break_off(chain, stand_in)
+    break_off(chain, emulator)
     load_all(chain, prepare_anew(chain))
     assert chain.execute("SELECT count(resumed_from) FROM blb_migration.table_loads") == [(0,)]
 
 
-def test_rows_of_others_in_a_table_loaded_in_part_refuse(chain: Chain, stand_in: SqlServerStandIn) -> None:
-    break_off(chain, stand_in)
+def test_rows_of_others_in_a_table_loaded_in_part_refuse(chain: Chain, emulator: SqlServerEmulator) -> None:
+    break_off(chain, emulator)
     chain.execute("INSERT INTO parts (id, maker_id, name) VALUES (5000000, 1, 'theirs')")
     for how in (loading(), WHOLE):
         with pytest.raises(TargetNotOurs, match="1 rows that this tool did not load"):
             load(chain, begin_run(chain, how))
 
 
-def test_ranges_that_do_not_add_up_to_the_source_fail(chain: Chain, stand_in: SqlServerStandIn) -> None:
-    stand_in.faults.add(Fault(r"\[parts\] WHERE", skipped_row=3, occurrences=1))
+def test_ranges_that_do_not_add_up_to_the_source_fail(chain: Chain, emulator: SqlServerEmulator) -> None:
+    emulator.faults.add(Fault(r"\[parts\] WHERE", skipped_row=3, occurrences=1))
     try:
         with pytest.raises(TableFailed, match=rf"gave {ROW_COUNT - 1:,} rows, but it holds {ROW_COUNT:,}"):
             load(chain, begin_run(chain))
     finally:
-        stand_in.faults.clear()
+        emulator.faults.clear()
     load_all(chain, begin_run(chain))
     assert chain.execute("SELECT count(resumed_from) FROM blb_migration.table_loads") == [(0,)]
 
 
-def test_a_table_loaded_alone_gets_its_foreign_keys_back(chain: Chain, stand_in: SqlServerStandIn) -> None:
+def test_a_table_loaded_alone_gets_its_foreign_keys_back(chain: Chain, emulator: SqlServerEmulator) -> None:
     chain.execute("INSERT INTO makers SELECT generate_series(0, 6)")
     keys = (
         "SELECT conname::text FROM pg_constraint WHERE contype = 'f'"
         " AND connamespace = 'public'::regnamespace ORDER BY 1"
     )
     before = chain.execute(keys)
-    break_off(chain, stand_in, is_prepared=False)
+    break_off(chain, emulator, is_prepared=False)
     assert chain.execute(keys) == []
     migration = begin_run(chain, is_prepared=False)
     load(chain, migration)
@@ -333,7 +333,7 @@ def test_a_foreign_key_that_rows_violate_stays_set_aside(chain: Chain) -> None:
         load(chain, begin_run(chain, is_prepared=False))
     assert chain.execute("SELECT status FROM blb_migration.table_loads") == [("finished",)]
     (pending,) = chain.execute(
-        "SELECT constraint_name FROM blb_migration.set_aside WHERE brought_back_at IS NULL"
+        "SELECT constraint_name FROM blb_migration.dropped_keys WHERE restored_at IS NULL"
     )
     assert pending == ("parts_maker_id_fkey",)
 
@@ -354,7 +354,7 @@ def test_a_partitioned_target(chain: Chain) -> None:
         assert all(run_check(migration, parts_of(migration), name).passed for name in CHECK_NAMES)
 
 
-def test_a_dry_run_splits_too_and_leaves_nothing(chain: Chain, stand_in: SqlServerStandIn) -> None:
+def test_a_dry_run_splits_too_and_leaves_nothing(chain: Chain, emulator: SqlServerEmulator) -> None:
     schemas = "SELECT nspname::text FROM pg_namespace ORDER BY 1"
     before = chain.execute(schemas)
     for fails in (True, False):
@@ -362,10 +362,10 @@ def test_a_dry_run_splits_too_and_leaves_nothing(chain: Chain, stand_in: SqlServ
             prepare_target(migration, ())
             load(chain, migration, MAKERS)
             if fails:
-                stand_in.faults.add(Fault(r"\[parts\] WHERE", error=DEADLOCK))
+                emulator.faults.add(Fault(r"\[parts\] WHERE", error=DEADLOCK))
                 with pytest.raises(TableFailed):
                     load(chain, migration)
-                stand_in.faults.clear()
+                emulator.faults.clear()
             load(chain, migration)
             restore_constraints(migration)
             table = parts_of(migration)
@@ -375,5 +375,5 @@ def test_a_dry_run_splits_too_and_leaves_nothing(chain: Chain, stand_in: SqlServ
 
 def test_the_size_of_ranges_is_kept(chain: Chain) -> None:
     load(chain, begin_run(chain))
-    (largest,) = chain.execute("SELECT max(rows_written) FROM blb_migration.table_ranges")[0]
+    (largest,) = chain.execute("SELECT max(rows_written) FROM blb_migration.table_chunks")[0]
     assert largest < RANGE_ROWS + 64  # a bound is moved down to where a unit of the digest begins

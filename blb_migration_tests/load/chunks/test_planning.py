@@ -1,4 +1,4 @@
-"""Ranges of a key hold every row once, whatever the keys are and wherever the bounds came from."""
+"""Chunks of a key hold every row once, whatever the keys are and wherever the bounds came from."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from hypothesis import strategies as st
 
 from blb_migration.load.chunks import planning
 from blb_migration.load.chunks.planning import (
-    SplitColumn,
-    choose_range_rows,
-    choose_split_column,
-    plan_ranges,
+    ChunkColumn,
+    choose_chunk_column,
+    choose_chunk_rows,
+    plan_chunks,
 )
 from blb_migration.migration import Loading
 from blb_migration.model import Column, ColumnType, Index, IndexColumn, Table, TableName, UniqueKey
 from blb_migration.plan.build import TablePlan
 from blb_migration.plan.columns import ColumnPlan
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.emulator.tsql.databases import Database
 from blb_migration.settings import parse_source_url
@@ -57,14 +57,14 @@ class Source:
         return build_plan(table)
 
     def read_numbers(self, table: TablePlan, ends: tuple[str | None, str | None]) -> list[int]:
-        """The rows of one range, by their numbers."""
+        """The rows of one chunk, by their numbers."""
         key_range = build_key_range(table.source.columns[0], *ends)
         batches = read_batches(self.session, table.source.name, [NUMBER], key_range=key_range)
         return [number for batch in batches for number in batch.column(0).to_pylist()]
 
 
 def build_plan(table: Table, target_key: tuple[str, ...] | None = None) -> TablePlan:
-    """A plan of the table as it stands; only what ranges depend on."""
+    """A plan of the table as it stands; only what chunks depend on."""
     key = table.primary_key.columns if table.primary_key is not None else ()
     target = replace(table, primary_key=UniqueKey("pk", key if target_key is None else target_key))
     columns = tuple(
@@ -75,16 +75,16 @@ def build_plan(table: Table, target_key: tuple[str, ...] | None = None) -> Table
 
 
 @pytest.fixture(scope="module")
-def source(engine: TsqlEngine, stand_in: SqlServerStandIn) -> Iterator[Source]:
+def source(engine: TsqlEngine, emulator: SqlServerEmulator) -> Iterator[Source]:
     database = engine.create_database(f"ranges_{uuid.uuid4().hex[:8]}")
-    url = stand_in.url(database.name, LOG_IN, PASSWORD)
+    url = emulator.url(database.name, LOG_IN, PASSWORD)
     with SourceConnector(parse_source_url(url)).connect() as session:
         yield Source(session, database)
 
 
-def assert_partition(source: Source, table: TablePlan, split: SplitColumn, row_count: int) -> list[int]:
-    """Every row is in exactly one range; returns the ranges' row counts."""
-    planned = plan_ranges(source.session, table, split)
+def assert_partition(source: Source, table: TablePlan, split: ChunkColumn, row_count: int) -> list[int]:
+    """Every row is in exactly one chunk; returns the chunks' row counts."""
+    planned = plan_chunks(source.session, table, split)
     assert planned is not None
     assert planned[0][0] is None and planned[-1][1] is None
     assert all(first[1] == second[0] for first, second in pairwise(planned))
@@ -107,7 +107,7 @@ KEYS: dict[str, tuple[Column, pa.DataType, st.SearchStrategy[object]]] = {
     "datetime": (
         Column("k", ColumnType("datetime"), False),
         pa.int64(),
-        # 1/300 s, as the stand-in keeps it: rounded to milliseconds
+        # 1/300 s, as the emulator keeps it: rounded to milliseconds
         st.integers(0, 10**9).map(lambda tick: 630_822_816_000_000_000 + (tick * 10 + 1) // 3 * 10_000),
     ),
     "datetime2": (
@@ -138,13 +138,13 @@ def test_every_row_is_in_one_range(source: Source, kind: str, data: st.DataObjec
     column, arrow_type, values = KEYS[kind]
     is_unique = column.collation != CASELESS and data.draw(st.booleans())
     keys = data.draw(st.lists(values, max_size=40, unique=is_unique))
-    range_rows = data.draw(st.integers(1, 15))
+    chunk_rows = data.draw(st.integers(1, 15))
     table = source.create(column, pa.array(keys, arrow_type), is_unique=is_unique)
     counts = assert_partition(
-        source, table, SplitColumn(column, len(keys), range_rows, is_unique, False), len(keys)
+        source, table, ChunkColumn(column, len(keys), chunk_rows, is_unique, False), len(keys)
     )
     if is_unique:
-        assert max(counts) <= range_rows
+        assert max(counts) <= chunk_rows
 
 
 @settings(
@@ -153,16 +153,16 @@ def test_every_row_is_in_one_range(source: Source, kind: str, data: st.DataObjec
 @given(
     keys=st.lists(st.integers(-3000, 3000), max_size=60, unique=True),
     is_sparse=st.booleans(),
-    range_rows=st.integers(1, 200),
+    chunk_rows=st.integers(1, 200),
 )
 def test_no_range_cuts_a_unit_of_the_digest(
-    source: Source, keys: list[int], is_sparse: bool, range_rows: int
+    source: Source, keys: list[int], is_sparse: bool, chunk_rows: int
 ) -> None:
     column = KEYS["dense int"][0]
     table = source.create(column, pa.array(keys, pa.int32()), is_unique=True)
-    split = SplitColumn(column, 10 if is_sparse else 10_000, range_rows, is_unique=True, is_aligned=True)
+    split = ChunkColumn(column, 10 if is_sparse else 10_000, chunk_rows, is_unique=True, is_aligned=True)
     assert_partition(source, table, split, len(keys))
-    planned = plan_ranges(source.session, table, split)
+    planned = plan_chunks(source.session, table, split)
     assert planned is not None
     assert all(before is None or int(before) % 64 == 0 for _, before in planned)
 
@@ -189,13 +189,13 @@ def test_a_histogram_may_be_stale_coarse_or_absent(
     table = source.create(column, pa.array(keys, pa.int32()), is_unique=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(planning, "read_histogram", lambda *_: steps)
-        assert_partition(source, table, SplitColumn(column, len(keys), 20, False, False), len(keys))
+        assert_partition(source, table, ChunkColumn(column, len(keys), 20, False, False), len(keys))
 
 
 def test_many_rows_of_one_key_stay_together(source: Source) -> None:
     column = KEYS["dense int"][0]
     table = source.create(column, pa.array([5] * 50 + [6] * 3 + [9], pa.int32()), is_unique=False)
-    counts = assert_partition(source, table, SplitColumn(column, 54, 10, False, False), 54)
+    counts = assert_partition(source, table, ChunkColumn(column, 54, 10, False, False), 54)
     assert sorted(counts)[-1] in (53, 50)
 
 
@@ -203,7 +203,7 @@ def test_a_gap_makes_no_giant_range(source: Source) -> None:
     column = KEYS["sparse int"][0]
     keys = [*range(500), *range(2_000_000_000, 2_000_000_500)]
     table = source.create(column, pa.array(keys, pa.int32()), is_unique=True)
-    counts = assert_partition(source, table, SplitColumn(column, 1000, 100, True, False), 1000)
+    counts = assert_partition(source, table, ChunkColumn(column, 1000, 100, True, False), 1000)
     assert max(counts) == 100
 
 
@@ -212,25 +212,25 @@ def test_keys_that_do_not_ascend_for_the_source_are_not_used(source: Source) -> 
     table = source.create(column, pa.array(["a", "b", "c"]), is_unique=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(planning, "read_histogram", lambda *_: [HistogramStep("b", 1), HistogramStep("A", 1)])
-        assert plan_ranges(source.session, table, SplitColumn(column, 3, 1, False, False)) is None
+        assert plan_chunks(source.session, table, ChunkColumn(column, 3, 1, False, False)) is None
 
 
 def test_which_tables_are_split(source: Source) -> None:
     column = KEYS["bigint"][0]
     keys = pa.array(range(300), pa.int64())
     table = source.create(column, keys, is_unique=True)
-    loading = Loading(split_from_rows=300)
-    split = choose_split_column(source.session, table, loading)
+    loading = Loading(chunked_from_rows=300)
+    split = choose_chunk_column(source.session, table, loading)
     assert split is not None and (split.column, split.is_unique, split.is_aligned) == (column, True, False)
-    assert choose_split_column(source.session, table, Loading(split_from_rows=301)) is None
+    assert choose_chunk_column(source.session, table, Loading(chunked_from_rows=301)) is None
     # The digest needs the order of another column than the clustered index begins with.
     ordered = replace(build_plan(table.source, ("number",)), source_key=("number",))
-    assert choose_split_column(source.session, ordered, loading) is None
+    assert choose_chunk_column(source.session, ordered, loading) is None
     # A column that is not loaded, or may be NULL, or whose text is not its value.
-    assert choose_split_column(source.session, replace(table, columns=table.columns[1:]), loading) is None
+    assert choose_chunk_column(source.session, replace(table, columns=table.columns[1:]), loading) is None
     for other in (replace(column, nullable=True), replace(column, type=ColumnType("float"))):
         changed = replace(table, columns=(replace(table.columns[0], source=other), table.columns[1]))
-        assert choose_split_column(source.session, changed, loading) is None
+        assert choose_chunk_column(source.session, changed, loading) is None
 
 
 def test_a_heap_is_not_split(source: Source) -> None:
@@ -239,7 +239,7 @@ def test_a_heap_is_not_split(source: Source) -> None:
     source.database.create_table(table)
     source.database.load(name, pa.table([pa.array([1, 2, 3], pa.int32())], names=["number"]))
     plan = build_plan(table)
-    assert choose_split_column(source.session, plan, Loading(split_from_rows=1)) is None
+    assert choose_chunk_column(source.session, plan, Loading(chunked_from_rows=1)) is None
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_a_heap_is_not_split(source: Source) -> None:
     ],
 )
 def test_the_size_of_a_range(row_count: int, table_bytes: int, expected: int) -> None:
-    assert choose_range_rows(row_count, table_bytes) == expected
+    assert choose_chunk_rows(row_count, table_bytes) == expected
 
 
 def test_decimals_keep_all_digits(source: Source) -> None:
@@ -264,4 +264,4 @@ def test_decimals_keep_all_digits(source: Source) -> None:
     whole = "9" * 27
     keys = [Decimal(f"{whole}.000000000{digit}") for digit in (1, 2, 3)] + [Decimal(f"-{whole}.0000000001")]
     table = source.create(column, pa.array(keys, pa.decimal128(38, 10)), is_unique=True)
-    assert assert_partition(source, table, SplitColumn(column, 4, 1, True, False), 4) == [1, 1, 1, 1]
+    assert assert_partition(source, table, ChunkColumn(column, 4, 1, True, False), 4) == [1, 1, 1, 1]

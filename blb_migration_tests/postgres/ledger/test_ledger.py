@@ -12,7 +12,7 @@ from blb_migration.errors import TargetError
 from blb_migration.model import TableName
 from blb_migration.postgres.connect import TargetConnector
 from blb_migration.postgres.ledger import versions
-from blb_migration.postgres.ledger.chunked_loads import read_unfinished_split
+from blb_migration.postgres.ledger.chunked_loads import read_unfinished_chunked_load
 from blb_migration.postgres.ledger.ledger import Ledger, lock_table_load, unlock_table_load
 from blb_migration.postgres.ledger.records import (
     CheckResult,
@@ -48,7 +48,7 @@ def test_creating_it_twice_changes_nothing(target: TargetConnection) -> None:
     assert versions.read_ledger_version(target) == versions.LEDGER_VERSION
 
 
-def test_two_that_create_it_at_once_do_not_stand_in_each_others_way(
+def test_two_that_create_it_at_once_do_not_hinder_each_other(
     target: TargetConnection, other_session: TargetConnection
 ) -> None:
     assert not Ledger(other_session).exists()  # its session remembers that there is none
@@ -217,5 +217,5 @@ def test_a_ledger_of_version_1_can_be_read_and_is_brought_up_to_date(target: Tar
     ledger.create()
     assert versions.read_ledger_version(target) == versions.LEDGER_VERSION
     assert ledger.latest_finished_load(USERS) == before
-    assert read_unfinished_split(target, USERS) is None
+    assert read_unfinished_chunked_load(target, USERS) is None
     assert scalar(target, "SELECT answer FROM blb_migration.may_we_cut_over") is False

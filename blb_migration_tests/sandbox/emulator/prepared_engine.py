@@ -19,7 +19,7 @@ from blb_migration.sandbox.emulator.results import (
     RowCount,
     SqlServerError,
 )
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 
 USER, PASSWORD, DATABASE = "sa", "p}w;ä {1", "erp"
 
@@ -83,17 +83,17 @@ class PreparedEngine:
 
 
 @contextmanager
-def serving(engine: PreparedEngine, **options: Any) -> Iterator[SqlServerStandIn]:
-    """The stand-in, on this engine, without the driver's pool, which would outlive it."""
+def serving(engine: PreparedEngine, **options: Any) -> Iterator[SqlServerEmulator]:
+    """The emulator, on this engine, without the driver's pool, which would outlive it."""
     mssql_python.pooling(enabled=False)
-    with SqlServerStandIn(engine, **options) as server:
+    with SqlServerEmulator(engine, **options) as server:
         yield server
 
 
 def connect(
-    server: SqlServerStandIn, *, encrypt: str = "no", autocommit: bool = True
+    server: SqlServerEmulator, *, encrypt: str = "no", autocommit: bool = True
 ) -> mssql_python.Connection:
-    """A connection of Microsoft's driver to the stand-in."""
+    """A connection of Microsoft's driver to the emulator."""
     connection_string = server.odbc_connection_string(DATABASE, USER, PASSWORD, encrypt=encrypt)
     return mssql_python.connect(connection_string, autocommit=autocommit)
 

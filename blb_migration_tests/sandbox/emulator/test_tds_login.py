@@ -1,4 +1,4 @@
-"""Microsoft's driver logs in to the stand-in, encrypted or not, and is refused as SQL Server refuses."""
+"""Microsoft's driver logs in to the emulator, encrypted or not, and is refused as SQL Server refuses."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_stopping_ends_connections_and_threads(engine: PreparedEngine) -> None:
         connection = connect(server)
         assert set(threading.enumerate()) - before
     started = set(threading.enumerate()) - before
-    assert not [thread for thread in started if thread.name.startswith("stand-in")]
+    assert not [thread for thread in started if thread.name.startswith("emulator")]
     with pytest.raises(mssql_python.Error):
         connection.cursor().execute("SELECT answer")
     connection.close()

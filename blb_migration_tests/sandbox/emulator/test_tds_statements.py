@@ -127,7 +127,7 @@ def test_an_engines_defect_reads_as_an_error(engine: PreparedEngine) -> None:
     engine.answer("SELECT n", NUMBER, pa.record_batch([pa.array(["text"])], names=["n"]))
     with serving(engine) as server, connect(server) as connection:
         cursor = connection.cursor()
-        with pytest.raises(mssql_python.Error, match="The stand-in failed"):
+        with pytest.raises(mssql_python.Error, match="The emulator failed"):
             cursor.execute("SELECT n")
             cursor.fetchall()
         cursor.close()

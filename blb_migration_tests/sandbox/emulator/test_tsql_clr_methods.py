@@ -1,4 +1,4 @@
-"""hierarchyid, geometry and geography in the stand-in: their methods give what SQL Server's do."""
+"""hierarchyid, geometry and geography in the emulator: their methods give what SQL Server's do."""
 
 from __future__ import annotations
 

@@ -264,7 +264,7 @@ def test_an_error_names_its_line(shop: Shop) -> None:
         "SELECT CONVERT(varchar(30), GETDATE(), 131)",
     ],
 )
-def test_what_the_stand_in_does_not_know_it_refuses(shop: Shop, batch: str) -> None:
+def test_what_the_emulator_does_not_know_it_refuses(shop: Shop, batch: str) -> None:
     error = shop.error(batch)
     assert error.number == 40515
-    assert error.text.startswith("stand-in: cannot run this statement: ")
+    assert error.text.startswith("emulator: cannot run this statement: ")

@@ -11,7 +11,7 @@ import pytest
 
 from blb_migration.model import Column, ColumnType, Table, TableName
 from blb_migration.sandbox.emulator.results import Parameter, ResultSet, SqlServerError
-from blb_migration.sandbox.emulator.server import SqlServerStandIn
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.emulator.tsql.session import TsqlSession
 from blb_migration_tests.sandbox.emulator.tsql_shop import PASSWORD, Shop
@@ -144,7 +144,7 @@ class TestReplayKeys:
 
     def test_a_replayed_result_has_its_row_count(self, shop: Shop) -> None:
         with (
-            SqlServerStandIn(shop.engine) as server,
+            SqlServerEmulator(shop.engine) as server,
             mssql_python.connect(server.odbc_connection_string("SHOP", "sa", PASSWORD)) as connection,
         ):
             counts = []

@@ -1,4 +1,4 @@
-"""A small shop database for the tests of the stand-in's SQL engine, and ways to ask it."""
+"""A small shop database for the tests of the emulator's SQL engine, and ways to ask it."""
 
 from __future__ import annotations
 

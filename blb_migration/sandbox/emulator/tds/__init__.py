@@ -1,4 +1,4 @@
-"""The wire half of the SQL Server stand-in: TDS 7.4, from a socket's bytes to an engine's calls.
+"""The wire half of the SQL Server emulator: TDS 7.4, from a socket's bytes to an engine's calls.
 
 transport     packets and TLS over one socket
 handshake     PRELOGIN, TLS, LOGIN7

@@ -1,7 +1,7 @@
 """The answer of sp_describe_first_result_set: one row per column of a statement's first result.
 
 Columns and system type ids are those of Microsoft's documentation of the procedure and of
-sys.types; columns that describe what the stand-in has not (XML collections, source tables) are NULL.
+sys.types; columns that describe what the emulator has not (XML collections, source tables) are NULL.
 """
 
 from __future__ import annotations

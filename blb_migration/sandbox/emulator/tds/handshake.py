@@ -26,7 +26,7 @@ from blb_migration.sandbox.emulator.tds.tokens import (
 )
 from blb_migration.sandbox.emulator.tds.transport import LOGIN_PACKET_SIZE, ResponseWriter, Transport
 
-# SQL Server 2022, the version whose answers the stand-in gives.
+# SQL Server 2022, the version whose answers the emulator gives.
 SERVER_VERSION = Version(major=16, minor=0, build=4135, subbuild=0)
 _LANGUAGE = "us_english"
 _LOGIN_FAILED, _DATABASE_REFUSED = 18456, 4060

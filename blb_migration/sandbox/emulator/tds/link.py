@@ -1,4 +1,4 @@
-"""A slow line between the stand-in and its clients: latency, and a bandwidth that each connection has.
+"""A slow line between the emulator and its clients: latency, and a bandwidth that each connection has.
 
 Every connection is held back on its own, as behind a server that gives one connection so much and no
 more; so several connections together get several times that. What is sent, and in what pieces, stays

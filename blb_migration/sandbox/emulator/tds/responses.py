@@ -103,7 +103,7 @@ class Response:
         except Exception as defect:
             # A defect must read as an error at the client, not as a lost connection.
             logger.exception("while answering: %s", statement)
-            failure = SqlServerError(_DEFECT, f"The stand-in failed: {type(defect).__name__}: {defect}")
+            failure = SqlServerError(_DEFECT, f"The emulator failed: {type(defect).__name__}: {defect}")
         finally:
             _close(outcomes)
         if failure is not None:

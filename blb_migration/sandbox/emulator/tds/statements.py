@@ -1,4 +1,4 @@
-"""The list of every statement the stand-in was sent: proof of what its clients did to it."""
+"""The list of every statement the emulator was sent: proof of what its clients did to it."""
 
 from __future__ import annotations
 

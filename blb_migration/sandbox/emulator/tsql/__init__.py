@@ -1,4 +1,4 @@
-"""The stand-in's SQL engine: T-SQL in, typed Arrow results out, DuckDB underneath.
+"""The emulator's SQL engine: T-SQL in, typed Arrow results out, DuckDB underneath.
 
 ``syntax`` splits and parses batches (sqlglot reads, nothing of its rewriting is used), ``queries``
 and ``expressions`` give every expression the T-SQL type SQL Server would give it and spell it for

@@ -1,6 +1,6 @@
 """The ``sys`` views about storage, principals and the server, and those that are empty here.
 
-The stand-in has no views, procedures, triggers, sequences or synonyms; asking for them is fine.
+The emulator has no views, procedures, triggers, sequences or synonyms; asking for them is fine.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """INSERT, UPDATE, DELETE and TRUNCATE: for tests that change a source while it is read.
 
-Permission first. As everywhere in the stand-in, no constraint is enforced; identity columns number
+Permission first. As everywhere in the emulator, no constraint is enforced; identity columns number
 themselves, defaults and persisted computed columns are filled in. MERGE, OUTPUT, UPDATE ... FROM
 and the rest are refused. CREATE and DROP are in ``definitions``.
 """

@@ -1,4 +1,4 @@
-"""One database of the stand-in: its tables, what they are made of, and their rows in DuckDB.
+"""One database of the emulator: its tables, what they are made of, and their rows in DuckDB.
 
 Each is a DuckDB database of its own attached to the engine's instance. No constraint is enforced:
 tests plant orphans, duplicates and NULLs on purpose. What ``sys`` says is in ``catalog_views``.

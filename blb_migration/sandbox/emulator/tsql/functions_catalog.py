@@ -1,6 +1,6 @@
 """COLUMNPROPERTY, and OBJECT_ID of a name that is known only while running: questions to the ``sys`` views.
 
-As everywhere in ``sys``, names compare without case. Properties that SQL Server knows and the stand-in
+As everywhere in ``sys``, names compare without case. Properties that SQL Server knows and the emulator
 does not are refused; what is no property at all is NULL, as there.
 """
 

@@ -24,7 +24,7 @@ SERVER_NAME = "BLB-STAND-IN"
 SERVER_COLLATION = "SQL_Latin1_General_CP1_CI_AS"
 VERSION_TEXT = (
     f"Microsoft SQL Server 2019 (RTM-CU27) - {PRODUCT_VERSION} (X64) \n\t"
-    "Express Edition (64-bit), spoken by the stand-in of blb_migration"
+    "Express Edition (64-bit), spoken by the emulator of blb_migration"
 )
 _SERVER_PROPERTIES: dict[str, tuple[str, object]] = {
     "productversion": ("nvarchar", PRODUCT_VERSION),

@@ -1,7 +1,7 @@
 """SQL Server's error numbers and texts, and DuckDB's run-time errors turned into them.
 
-Texts are those of ``sys.messages`` in English. What the stand-in cannot run is never answered with
-an invented result: it is refused as error 40515, whose text begins with ``stand-in:`` and which the
+Texts are those of ``sys.messages`` in English. What the emulator cannot run is never answered with
+an invented result: it is refused as error 40515, whose text begins with ``emulator:`` and which the
 product must never meet.
 """
 
@@ -22,8 +22,8 @@ _INTEGER_NAMES = {
 
 
 def unsupported(what: str) -> SqlServerError:
-    """The stand-in's own refusal: valid T-SQL that it does not know."""
-    return SqlServerError(40515, f"stand-in: cannot run this statement: {what}.")
+    """The emulator's own refusal: valid T-SQL that it does not know."""
+    return SqlServerError(40515, f"emulator: cannot run this statement: {what}.")
 
 
 def syntax_error(near: str, line: int = 1) -> SqlServerError:

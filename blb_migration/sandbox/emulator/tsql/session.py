@@ -1,7 +1,7 @@
 """One session: a batch's statements run in order, with variables, transactions and settings.
 
 What a SELECT means is in ``queries``, what writes is in ``changes``, DECLARE and SET are in
-``settings``. A statement the stand-in does not know is refused with SQL Server's own error, or with
+``settings``. A statement the emulator does not know is refused with SQL Server's own error, or with
 40515 where SQL Server would have run it.
 """
 

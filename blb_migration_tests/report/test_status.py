@@ -19,7 +19,7 @@ from blb_migration.migration import Migration, RunInfo
 from blb_migration.model import TableName
 from blb_migration.plan.build import Plan
 from blb_migration.postgres.connect import TargetConnector
-from blb_migration.postgres.ledger.history import read_cutover_answer, read_table_standing
+from blb_migration.postgres.ledger.history import read_cutover_answer, read_table_statuses
 from blb_migration.postgres.ledger.ledger import Ledger
 from blb_migration.postgres.ledger.records import CheckResult, LoadedTable, RunKind
 from blb_migration.report.document import build_report, rebuild_report
@@ -86,7 +86,7 @@ def load(ledger: Ledger, run_id: str, table: TableName, status: str = "finished"
     load_id = ledger.begin_table_load(run_id, table, table)
     if status == "in part":
         ledger.connection.execute(
-            "UPDATE blb_migration.table_loads SET range_count = 5 WHERE load_id = %s", (load_id,)
+            "UPDATE blb_migration.table_loads SET chunk_count = 5 WHERE load_id = %s", (load_id,)
         )
     elif status == "finished":
         ledger.finish_table_load(load_id, LoadedTable(1, 1, 1, 0.1), None)
@@ -119,9 +119,9 @@ def play(ledger: Ledger, history: list[tuple[object, ...]], run_id: str) -> None
                 ledger.record_check(CheckResult(run_id, load_id, table, name, passed, plan_hash))
             case ("key", TableName() as table, bool() as is_back):
                 ledger.connection.execute(
-                    "INSERT INTO blb_migration.set_aside (run_id, table_schema, table_name,"
+                    "INSERT INTO blb_migration.dropped_keys (run_id, table_schema, table_name,"
                     " constraint_name, columns, referred_schema, referred_table, referred_columns,"
-                    " definition, brought_back_at)"
+                    " definition, restored_at)"
                     " VALUES (%s, %s, %s, gen_random_uuid(), '{id}', 'public', 't', '{id}', '',"
                     " CASE WHEN %s THEN now() END)",
                     (run_id, table.schema, table.name, is_back),
@@ -137,8 +137,8 @@ def judge_both(ledger: Ledger, plan: Plan) -> None:
     assert answer.is_equal == verdict.is_equal
     assert answer.answer == verdict.is_equal
     assert bool(answer.reasons) != answer.answer
-    assert [(s.label, s.is_equal, s.objections) for s in read_table_standing(ledger.connection)] == [
-        (standing.table.label, standing.is_equal, standing.objections) for standing in verdict.tables
+    assert [(s.label, s.is_equal, s.reasons) for s in read_table_statuses(ledger.connection)] == [
+        (status.table.label, status.is_equal, status.reasons) for status in verdict.tables
     ]
 
 
