@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
+from blb_migration.errors import ConfigurationError
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.erp import create_source, create_target
+from blb_migration.sqlserver.drivers import load_driver
 from blb_migration_tests.chain import Chain
 
 LOG_IN, PASSWORD = "sa", "Sandbox#1"
+
+
+def pytest_sessionstart() -> None:
+    """Load the driver as the product does: some tests use mssql-python without the product."""
+    with suppress(ConfigurationError):  # what needs it will say so; the rest can be tested without
+        load_driver(None)
+
+
+def pytest_report_header() -> str:
+    """Say through which driver SQL Server is read in this run."""
+    try:
+        return f"SQL Server's driver: {load_driver(None)}"
+    except ConfigurationError as error:
+        return f"SQL Server's driver: {error}"
 
 
 @pytest.fixture(scope="session")

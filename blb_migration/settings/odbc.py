@@ -1,6 +1,7 @@
 """ODBC's words for connecting to SQL Server: drivers, keywords, connection strings. Knows no URL.
 
-All reading goes through the driver that mssql-python carries, whatever Microsoft driver a URL names.
+All reading goes through one of the drivers that mssql-python carries, whatever Microsoft driver a URL names.
+A URL chooses between those by ``driver=msodbcsql18`` or ``driver=mssql-odbc``, mssql-python's own names.
 Sources: MS-ODBCSTR for the syntax; "DSN and Connection String Keywords and Attributes" for keywords and
 their defaults; ``mssql_python.constants`` for the keywords that its connections accept (a test holds the
 two together).
@@ -12,6 +13,8 @@ import re
 from dataclasses import dataclass
 
 BUNDLED_DRIVER = "ODBC Driver 18 for SQL Server (bundled with mssql-python)"
+MICROSOFT_DRIVER, RUST_DRIVER = "msodbcsql18", "mssql-odbc"
+NATIVE_DRIVERS = (MICROSOFT_DRIVER, RUST_DRIVER)
 
 # lower-case keyword -> the bundled driver's spelling
 SERVER_KEYWORDS = {"server": "Server", "address": "Server", "addr": "Server"}
@@ -70,6 +73,8 @@ class NamedDriver:
 def recognise_driver(name: str) -> NamedDriver | None:
     """The driver of that name, when it is one whose URLs the bundled driver can serve."""
     plain = name.strip().strip("{}").strip()
+    if plain.lower() in NATIVE_DRIVERS:
+        return NamedDriver(plain.lower(), encrypts_by_default=True)
     match = re.fullmatch(r"ODBC Driver (\d+) for SQL Server", plain, re.IGNORECASE)
     if match:
         return NamedDriver(plain, encrypts_by_default=int(match.group(1)) >= 18)

@@ -14,6 +14,7 @@ from blb_migration.errors import ConfigurationError
 from blb_migration.settings.odbc import (
     BUNDLED_DRIVER,
     LOGIN_TIMEOUT_OPTIONS,
+    NATIVE_DRIVERS,
     NEEDLESS_OPTIONS,
     OPTION_KEYWORDS,
     SERVER_KEYWORDS,
@@ -44,8 +45,9 @@ _URL_DRIVERS = ("pyodbc", "mssqlpython", "pymssql", "aioodbc", "turbodbc")
 class SourceSettings:
     """One SQL Server database and how to log in to it.
 
-    ``options`` are the driver's keywords in its own spelling. ``notes`` say, for the log and the report,
-    what of the URL is carried out differently from what it says.
+    ``options`` are the driver's keywords in its own spelling. ``driver`` is one of ``NATIVE_DRIVERS``
+    when the URL insists on it. ``notes`` say, for the log and the report, what of the URL is carried out
+    differently from what it says.
     """
 
     host: str
@@ -57,6 +59,7 @@ class SourceSettings:
     options: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     login_timeout_seconds: int = DEFAULT_LOGIN_TIMEOUT_SECONDS
+    driver: str | None = None
 
     @property
     def server(self) -> str:
@@ -167,6 +170,7 @@ class _SourceReading:
             options=tuple(sorted(self.options.items())),
             notes=tuple(self.notes),
             login_timeout_seconds=self.login_timeout_seconds,
+            driver=self.driver.name if self.driver and self.driver.name in NATIVE_DRIVERS else None,
         )
 
     def _read_pairs(self) -> dict[str, str]:
@@ -233,12 +237,12 @@ class _SourceReading:
             _refuse(
                 self.subject,
                 f"names the driver {name!r}, which is not known",
-                f"one of: {', '.join((*installed, BUNDLED_DRIVER))}",
+                f"one of: {', '.join((*installed, BUNDLED_DRIVER, *NATIVE_DRIVERS))}",
                 "Write driver=ODBC+Driver+18+for+SQL+Server, or leave driver out; the bundled driver is used "
                 "in any case",
             )
-        if self.driver.name.lower() != "odbc driver 18 for sql server":
-            self.notes.append(f"the URL names {self.driver.name}; {BUNDLED_DRIVER} is used")
+        if self.driver.name.lower() not in ("odbc driver 18 for sql server", *NATIVE_DRIVERS):
+            self.notes.append(f"the URL names {self.driver.name}; a driver bundled with mssql-python is used")
 
     def _read_option(self, name: str, value: str) -> None:
         keyword = OPTION_KEYWORDS.get(name.lower())

@@ -1,4 +1,4 @@
-"""Sessions with SQL Server, through the Microsoft driver that mssql-python carries. No table is read here.
+"""Sessions with SQL Server, through one of the drivers that mssql-python carries. No table is read here.
 
 A session is in autocommit, so that no transaction is opened by accident, and sets nothing but its isolation
 level, which ends with it. One thread at a time uses it; open one per thread. Within ``keeping_sessions`` a
@@ -23,6 +23,7 @@ from typing import Any, Literal
 from blb_migration.errors import SourceError, SourceUnreachable
 from blb_migration.kept_sessions import SessionKeeper
 from blb_migration.settings import SourceSettings
+from blb_migration.sqlserver.drivers import load_driver
 from blb_migration.sqlserver.failures import (
     build_connection_failure,
     build_database_failure,
@@ -180,7 +181,8 @@ class SourceConnector:
     def connect(self) -> Iterator[SourceSession]:
         """A session, new or kept, closed on leaving unless it is kept.
 
-        Raises SourceUnreachable saying whether host, log-in, database, encryption or time was the cause.
+        Raises SourceUnreachable saying whether host, log-in, database, encryption or time was the cause, or
+        ConfigurationError when no driver can be loaded.
         """
         session = self._take_kept() or self._open_session()
         try:
@@ -210,6 +212,7 @@ class SourceConnector:
         return session
 
     def _open_connection(self) -> Any:
+        load_driver(self.settings.driver)
         self._refuse_closed_port()
         settings = self.settings
         for attempt in range(1, MAX_ATTEMPTS + 1):
