@@ -125,7 +125,7 @@ def _try_to_load(driver: str) -> str | None:
     try:
         import mssql_python
 
-        mssql_python.native_provider = driver
+        mssql_python.native_provider = driver  # type: ignore[attr-defined]  # a property of the module
         path = mssql_python.get_native_provider_info()["driver_path"]
         if path is None:  # the package's own import failed, which that call hides
             __import__(mssql_python.odbc_provider.ProviderManager.package_name(driver))
