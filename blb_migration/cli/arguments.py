@@ -13,7 +13,7 @@ from typing import NoReturn
 from blb_migration import __version__
 from blb_migration.checks import CHECK_NAMES
 
-SUBCOMMANDS = ("init", "schema", "plan", "preflight", "reconcile", "report", "types", "demo")
+SUBCOMMANDS = ("init", "schema", "plan", "preflight", "reconcile", "report", "types", "docs", "ui", "demo")
 
 _DESCRIPTION = """\
 Moves a SQL Server database to PostgreSQL, table by table in foreign-key order, and proves that nothing
@@ -101,6 +101,8 @@ def build_parser() -> CommandParser:
     _add_subcommand(
         subcommands, "types", "print which SQL Server type may land in which PostgreSQL type, and how"
     )
+    _add_docs(subcommands)
+    _add_ui(subcommands)
     _add_demo(subcommands)
     return parser
 
@@ -183,6 +185,17 @@ def _add_report(subcommands: argparse._SubParsersAction[CommandParser]) -> None:
     _add_output(parser, default=argparse.SUPPRESS)
 
 
+def _add_docs(subcommands: argparse._SubParsersAction[CommandParser]) -> None:
+    parser = _add_subcommand(subcommands, "docs", "list the documents that come with this tool, or print one")
+    parser.add_argument("name", metavar="NAME", nargs="?", help="such as decisions, or deploy/README")
+
+
+def _add_ui(subcommands: argparse._SubParsersAction[CommandParser]) -> None:
+    parser = _add_subcommand(subcommands, "ui", "open Dagster's UI on the project, from any folder")
+    _add_connections(parser, default=argparse.SUPPRESS)
+    _add_port(parser)
+
+
 def _add_demo(subcommands: argparse._SubParsersAction[CommandParser]) -> None:
     parser = _add_subcommand(
         subcommands, "demo", "migrate a sample ERP between two servers that are started for the purpose"
@@ -192,6 +205,10 @@ def _add_demo(subcommands: argparse._SubParsersAction[CommandParser]) -> None:
         "--scale", type=_positive, default=1, metavar="N", help="size: 1 has 5,000 rows, 200 a million (1)"
     )
     parser.add_argument("--ui", action="store_true", help="start everything and open Dagster's UI on it")
+    _add_port(parser)
+
+
+def _add_port(parser: CommandParser) -> None:
     parser.add_argument("--port", type=_positive, default=3000, metavar="P", help="the UI's port (3000)")
 
 

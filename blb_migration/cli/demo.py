@@ -21,7 +21,14 @@ from blb_migration.cli.terminal import build_console
 from blb_migration.cli.ui import refuse_used_port, serve_user_interface
 from blb_migration.errors import ConfigurationError, ExitCode
 from blb_migration.plan.project import DEFAULT_PROJECT, load_project
-from blb_migration.settings import parse_source_url, parse_target_url
+from blb_migration.settings import (
+    PROJECT_VARIABLE,
+    SOURCE_VARIABLE,
+    TARGET_VARIABLE,
+    parse_source_url,
+    parse_target_url,
+)
+from blb_migration.shells import describe_installation
 
 FOLDER = Path(".blb")  # below the current folder; in the clone, git ignores it
 REPORT_FILE = "demo-report.json"
@@ -40,7 +47,13 @@ def demo(arguments: argparse.Namespace) -> ExitCode:
     with running_sample(console, arguments.scale) as (source_url, target_url):
         if arguments.ui:
             folder = _make_folder().resolve() / "ui"
-            serve_user_interface(console, folder, arguments.port, source_url, target_url)
+            # The sample is the ERP, whatever project is configured.
+            variables = {
+                SOURCE_VARIABLE: source_url,
+                TARGET_VARIABLE: target_url,
+                PROJECT_VARIABLE: None,
+            }
+            serve_user_interface(console, folder, arguments.port, variables)
         order = Order(
             Databases(parse_source_url(source_url), parse_target_url(target_url)),
             load_project(DEFAULT_PROJECT),
@@ -63,7 +76,7 @@ def running_sample(console: Console, scale: int) -> Iterator[tuple[str, str]]:
         raise ConfigurationError(
             "the demo's servers",
             found=f"{error.name} is not installed",
-            next_act="Run: pip install 'blb_migration[sandbox]'",
+            next_act=f"Run: {describe_installation('sandbox')}",
         ) from None
     console.print(f"Making a sample ERP at scale {scale}, for the SQL Server emulator and PostgreSQL ...")
     engine = TsqlEngine()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import textwrap
 from collections import Counter
@@ -32,11 +33,13 @@ from blb_migration.schema.script import (
     render_not_migrated,
     render_script,
 )
+from blb_migration.settings import PROJECT_VARIABLE, SOURCE_VARIABLE, TARGET_VARIABLE
+from blb_migration.shells import join, name_command
 
 _COMMENT_WIDTH = 110
 
 _OPTIONS = """
-# How the target's tables are made where it has none yet (docs/schema.md):
+# How the target's tables are made where it has none yet (blb-migrate docs schema):
 # names: keep               # or lower, or snake (OrderLines becomes order_lines)
 # case_insensitive: report  # or citext, or icu: what becomes of columns that ignore letter case
 # xml: text                 # or xml, on a server that was built with libxml
@@ -92,7 +95,7 @@ def build_decisions(
     default_schema, schemas = _guess_schemas(source, target, is_designed=design is not None)
     head = (
         f"# What a person decided about moving {_as_comment(source.database)} to PostgreSQL.\n"
-        "# Every key is explained in docs/decisions.md.\n"
+        "# Every key is explained in docs/decisions.md: blb-migrate docs decisions\n"
         f"project: {project}\n"
         f"title: {_quote(f'{source.database}, SQL Server to PostgreSQL')}\n"
         f"default_schema: {_quote(default_schema)}\n"
@@ -148,11 +151,22 @@ def _write(project: Project, source: SourceReading, design: SchemaDesign | None)
 
 
 def _next_acts(folder: Path, *, is_designed: bool) -> list[str]:
-    acts = [f"Read and answer the questions in {DECISIONS_FILE}. Then:"]
+    """What to do next, as commands for the shell at hand that work from any folder."""
+    path = str(folder.resolve())
+    tool, dagster = name_command("blb-migrate", "blb_migration"), name_command("dagster", "dagster")
+    acts = [f"Read and answer the questions in {DECISIONS_FILE}: {join([*tool, 'docs', 'decisions'])}"]
+    missing = [name for name in (SOURCE_VARIABLE, TARGET_VARIABLE) if not os.environ.get(name)]
+    if missing:
+        acts.append(f"Set {' and '.join(missing)} to the URLs, which are not repeated here. Then:")
+    else:
+        acts.append("Then:")
     if is_designed:
-        acts.append(f"  blb-migrate schema --project {folder} --apply     creates the tables at the target")
-    acts.append(f"  blb-migrate --project {folder}                    migrates")
-    acts.append(f"  BLB_PROJECT={folder} dagster dev                  the same in the UI")
+        acts += ["create the tables at the target:"]
+        acts += [f"  {join([*tool, 'schema', '--project', path, '--apply'])}"]
+    acts += ["migrate:", f"  {join([*tool, '--project', path])}"]
+    acts += ["the same in Dagster's UI, either of:", f"  {join([*tool, 'ui', '--project', path])}"]
+    serve = [*dagster, "dev", "-m", "blb_migration.definitions"]
+    acts += [f"  {join(serve, variables={PROJECT_VARIABLE: path})}"]
     return acts
 
 

@@ -37,6 +37,10 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
             from blb_migration.cli.report import rebuild as carry_out
         case "types":
             from blb_migration.cli.type_rules import print_types as carry_out
+        case "docs":
+            from blb_migration.cli.docs import docs as carry_out
+        case "ui":
+            from blb_migration.cli.ui import ui as carry_out
         case "demo":
             from blb_migration.cli.demo import demo as carry_out
         case other:

@@ -1,10 +1,11 @@
-"""Dagster's web server and daemon as a child process, on databases that are running already.
+"""``blb-migrate ui``: Dagster's web server and daemon as a child process, from any folder.
 
 Knows how to start, await and stop ``dagster dev``; what it serves is ``blb_migration.definitions``.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import socket
@@ -13,38 +14,35 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from rich.console import Console
 
+from blb_migration.cli.discovery import read_project
+from blb_migration.cli.terminal import build_console
+from blb_migration.documents import INSTANCE_FILE, read_document
 from blb_migration.errors import ConfigurationError
 from blb_migration.settings import PROJECT_VARIABLE, SOURCE_VARIABLE, TARGET_VARIABLE
 
+HOME_VARIABLE = "DAGSTER_HOME"
 HOST = "127.0.0.1"
 START_TIMEOUT_SECONDS = 120
 STOP_TIMEOUT_SECONDS = 10  # dagster dev itself waits a few seconds for its children
 _POLL_SECONDS = 0.3
 
-# The same as dagster.yaml at the top of the repository, which an installed package does not have.
-INSTANCE_SETTINGS = """\
-telemetry:
-  enabled: false
-nux:
-  enabled: false
-concurrency:
-  runs:
-    max_concurrent_runs: 1
-run_queue:
-  dequeue_interval_seconds: 1
-run_monitoring:
-  enabled: true
-  poll_interval_seconds: 30
-retention:
-  schedule:
-    purge_after_days: 90
-"""
+
+def ui(arguments: argparse.Namespace) -> NoReturn:
+    """Open Dagster's UI on the project until Ctrl-C: ``dagster dev`` with this tool's settings."""
+    refuse_used_port(arguments.port)
+    project = read_project(arguments)
+    home = Path(os.environ.get(HOME_VARIABLE) or Path(".blb") / "ui").resolve()
+    variables = {PROJECT_VARIABLE: str(project.folder.resolve())}
+    variables |= {SOURCE_VARIABLE: arguments.source_conn} if arguments.source_conn else {}
+    variables |= {TARGET_VARIABLE: arguments.target_conn} if arguments.target_conn else {}
+    serve_user_interface(build_console(), home, arguments.port, variables)
 
 
 def refuse_used_port(port: int) -> None:
@@ -63,26 +61,26 @@ def refuse_used_port(port: int) -> None:
 
 
 def serve_user_interface(
-    console: Console, home: Path, port: int, source_url: str, target_url: str
+    console: Console, home: Path, port: int, variables: Mapping[str, str | None]
 ) -> NoReturn:
-    """Run ``dagster dev`` on these databases until the person presses Ctrl-C, then stop it.
+    """Run ``dagster dev`` until the person presses Ctrl-C, then stop it.
 
-    ``home`` is made Dagster's home, its history is kept. Raises KeyboardInterrupt at the end, and
-    ConfigurationError when the web server does not start.
+    ``variables`` are set in its environment, or taken out of it where None. ``home`` is made Dagster's
+    home: its history and its settings are kept. Raises KeyboardInterrupt at the end, and
+    ConfigurationError when the folder cannot be written or the web server does not start.
     """
-    home.mkdir(parents=True, exist_ok=True)
-    (home / "dagster.yaml").write_text(INSTANCE_SETTINGS, encoding="utf-8")
+    _prepare_home(home)
     log_path = home / "dagster-dev.log"
     # A polite kill ends the child and the databases as Ctrl-C does; and a shell that started this in the
     # background has made it, and would make the child, deaf to SIGINT.
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
     with log_path.open("w", encoding="utf-8") as log:
-        child = _start(home, port, source_url, target_url, log.fileno())
+        child = _start(home, port, variables, log.fileno())
         try:
             _await_server(child, port, log_path)
             console.print(f"Dagster's UI: http://{HOST}:{port}/asset-groups", markup=False)
-            console.print("Press 'Materialize all' there; Ctrl-C here ends UI and databases.")
+            console.print("Press 'Materialize all' there; Ctrl-C here ends it.")
             child.wait()
             raise _describe_end(child, log_path)
         finally:
@@ -93,13 +91,22 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _start(home: Path, port: int, source_url: str, target_url: str, log: int) -> subprocess.Popen[bytes]:
-    environment = os.environ | {
-        "DAGSTER_HOME": str(home),
-        SOURCE_VARIABLE: source_url,
-        TARGET_VARIABLE: target_url,
-    }
-    environment.pop(PROJECT_VARIABLE, None)  # the sample is the ERP, whatever is configured
+def _prepare_home(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not (home / INSTANCE_FILE).exists():
+            (home / INSTANCE_FILE).write_text(read_document(INSTANCE_FILE), encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(
+            f"folder {home}",
+            found=f"Dagster's files cannot be written there ({error.strerror})",
+            next_act=f"Name a folder that may be written to in {HOME_VARIABLE}",
+        ) from None
+
+
+def _start(home: Path, port: int, variables: Mapping[str, str | None], log: int) -> subprocess.Popen[bytes]:
+    changed = {**os.environ, HOME_VARIABLE: str(home), **variables}
+    environment = {name: value for name, value in changed.items() if value is not None}
     command = [sys.executable, "-m", "dagster", "dev", "--module-name", "blb_migration.definitions"]
     command += ["--host", HOST, "--port", str(port)]
     # In a group of its own: Ctrl-C reaches it once, through us, and not twice.

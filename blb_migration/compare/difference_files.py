@@ -17,10 +17,12 @@ import pyarrow.parquet as pq
 
 from blb_migration.compare.cells import Difference
 from blb_migration.errors import ConfigurationError
+from blb_migration.without_pandas import keep_pandas_out
 
 KEPT_DIFFERENCES = 1000
 COLUMNS = ("kind", "key", "column", "source_value", "target_value")
 _SCHEMA = pa.schema([(name, pa.string()) for name in COLUMNS])
+TABLE_KEY = b"table"  # in the Parquet file's metadata: its name may have to differ from the table's
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -31,6 +33,7 @@ def write_differences(folder: Path, label: str, differences: Sequence[Difference
     """
     stem = _build_file_name(label)
     csv_path, parquet_path = folder / f"{stem}.csv", folder / f"{stem}.parquet"
+    keep_pandas_out()
     records = [[getattr(difference, name) for name in COLUMNS] for difference in differences]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -39,7 +42,8 @@ def write_differences(folder: Path, label: str, differences: Sequence[Difference
             writer.writerow(COLUMNS)
             writer.writerows(["NULL" if value is None else value for value in record] for record in records)
         columns = list(zip(*records, strict=True)) or [()] * len(COLUMNS)
-        table = pa.Table.from_arrays([pa.array(column, pa.string()) for column in columns], schema=_SCHEMA)
+        arrays = [pa.array(column, pa.string()) for column in columns]
+        table = pa.Table.from_arrays(arrays, schema=_SCHEMA.with_metadata({TABLE_KEY: label.encode()}))
         pq.write_table(table, parquet_path)
     except OSError as error:
         raise ConfigurationError(

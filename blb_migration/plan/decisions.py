@@ -228,7 +228,7 @@ def parse_decisions(text: str, file_name: str) -> DecisionsFile:
             f"{file_name}, line {line}",
             found=f"{where}: {found}",
             expected=_describe_expected(first["loc"], first["type"]),
-            next_act="Correct the line (docs/decisions.md explains each key)",
+            next_act="Correct the line ('blb-migrate docs decisions' explains each key)",
         ) from None
 
 

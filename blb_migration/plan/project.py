@@ -18,6 +18,7 @@ from blb_migration.model import Catalog
 from blb_migration.plan.build import Plan, build_plan
 from blb_migration.plan.decisions import DecisionsFile, read_decisions
 from blb_migration.plan.relocate import relocate_plan
+from blb_migration.shells import join, name_command
 
 DECISIONS_FILE = "decisions.yaml"
 CATALOG_FILE = "catalog.json"
@@ -66,7 +67,10 @@ def load_project(folder: Path) -> Project:
     """
     decisions_file = read_decisions(folder / DECISIONS_FILE)
     path = folder / CATALOG_FILE
-    refresh = f"Run 'blb-migrate plan --project {folder}' with both databases at hand to write it"
+    command = join(
+        [*name_command("blb-migrate", "blb_migration"), "plan", "--project", str(folder.resolve())]
+    )
+    refresh = f"With both databases at hand, write it: {command}"
     try:
         document = TypeAdapter(dict[str, Catalog]).validate_json(path.read_bytes())
         return Project(folder, decisions_file, document["source"], document["target"])

@@ -30,6 +30,7 @@ from blb_migration.sqlserver.longest_values import (
     read_longest_bytes,
 )
 from blb_migration.sqlserver.names import quote_columns, quote_name, quote_table
+from blb_migration.without_pandas import keep_pandas_out
 
 # Below so many rows, asking for the longest values costs more than reading value by value.
 ASK_FROM_ROWS = 2_000
@@ -118,6 +119,7 @@ def read_batches(
     Raises SourceError naming the table and the rows read so far; an error never looks like the end. It is
     transient where a (max) value outgrew, while it was read, what the source had said just before.
     """
+    keep_pandas_out()
     reading = _Reading(session, table, tuple(columns), key_range, tuple(order_by), tuple(marks),
                        expressions or {}, target_batch_bytes)  # fmt: skip
     longest = reading.read_longest_bytes(row_estimate)

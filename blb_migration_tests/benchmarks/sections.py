@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 import psycopg
 from psycopg import sql
 
+from blb_migration.documents import read_document
 from blb_migration.model import Table
 from blb_migration.sandbox.emulator.tds.link import Link
 from blb_migration.sandbox.erp import SOURCE_DATABASE, create_target
@@ -294,8 +295,6 @@ def _is_able(title: str, work: Callable[[], Cost], row_count: int) -> bool:
 
 
 def _make_home(home: Path) -> Path:
-    from blb_migration.cli.ui import INSTANCE_SETTINGS
-
     home.mkdir()
-    (home / "dagster.yaml").write_text(INSTANCE_SETTINGS, encoding="utf-8")
+    (home / "dagster.yaml").write_text(read_document("dagster.yaml"), encoding="utf-8")
     return home

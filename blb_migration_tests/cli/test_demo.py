@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import blb_migration
 from blb_migration.cli.main import main
-from blb_migration.cli.ui import INSTANCE_SETTINGS
 
 TOP = Path(blb_migration.__file__).parent.parent
 
@@ -38,11 +36,6 @@ def test_the_demo_migrates_the_erp_and_says_so(
     assert report["reconciliation"]["equal"]
     inventory = {metric["name"]: metric["match"] for metric in report["key_totals"]["inventory"]["metrics"]}
     assert inventory["sum(on_hand_quantity)"]
-
-
-def test_the_instance_settings_are_those_of_the_repository() -> None:
-    settings = yaml.safe_load((TOP / "dagster.yaml").read_text(encoding="utf-8"))
-    assert yaml.safe_load(INSTANCE_SETTINGS) == settings
 
 
 def ask(port: int, query: str) -> Any:

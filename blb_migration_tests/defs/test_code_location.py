@@ -15,7 +15,6 @@ from dagster._core.instance import InstanceRef
 from dagster._core.run_coordinator import QueuedRunCoordinator
 
 import blb_migration
-from blb_migration.cli.ui import INSTANCE_SETTINGS
 from blb_migration.defs.assemble import build_defs
 from blb_migration.defs.jobs import read_time_zone
 from blb_migration.defs.resource import CONNECTIONS_TAG, connect_from_environment
@@ -143,8 +142,3 @@ def test_dagster_takes_the_instance_settings(tmp_path: Path) -> None:
         assert isinstance(instance.run_coordinator, QueuedRunCoordinator)
         assert instance.run_coordinator.dequeue_interval_seconds == 1
         assert instance.run_monitoring_enabled
-
-
-def test_the_demos_instance_is_set_up_alike() -> None:
-    settings = yaml.safe_load((TOP / "dagster.yaml").read_text(encoding="utf-8"))
-    assert yaml.safe_load(INSTANCE_SETTINGS) == settings

@@ -80,7 +80,7 @@ CREATE TABLE blb_migration.digest_buckets (
     PRIMARY KEY (load_id, bucket)
 );
 COMMENT ON TABLE blb_migration.digest_buckets IS
-    'What the latest load of each table read, to compare contents with; docs/digest.md defines it';
+    'What the latest load of each table read, to compare contents with; blb-migrate docs digest defines it';
 CREATE TABLE blb_migration.table_definitions (
     table_schema text NOT NULL,
     table_name text NOT NULL,

@@ -30,6 +30,7 @@ from blb_migration.sandbox.emulator.tsql.statement_cache import StatementCache
 from blb_migration.sandbox.emulator.tsql.surrogates import register_units_function
 from blb_migration.sandbox.emulator.tsql.typed import quote_name
 from blb_migration.sandbox.emulator.tsql.view_tables import build_view_table, find_view, view_columns
+from blb_migration.without_pandas import keep_pandas_out
 
 _FIRST_SPID = 51
 _SYSTEM_DATABASES = ("master", "tempdb", "model", "msdb")
@@ -54,6 +55,7 @@ class TsqlEngine:
     def __init__(self, directory: Path | None = None, memory_limit: str | None = None) -> None:
         """Rows live in memory, compressed; with a ``directory`` in files there, of which at most
         ``memory_limit`` (such as ``"300MB"``) is held in memory."""
+        keep_pandas_out()
         self.databases: dict[str, Database] = {}
         self.sessions: list[TsqlSession] = []
         self.statements = StatementCache()
