@@ -180,6 +180,6 @@ def _find_user_cache(environ: Mapping[str, str]) -> Path | None:
     if environ.get("XDG_CACHE_HOME", "").startswith("/"):
         return Path(environ["XDG_CACHE_HOME"])
     home = Path("~").expanduser() if environ.get("HOME", "/").startswith("/") else Path("~")
-    if not home.is_absolute():
+    if not home.is_absolute() or not home.is_dir():
         return None
     return home / ("Library/Caches" if sys.platform == "darwin" else ".cache")

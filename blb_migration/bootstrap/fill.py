@@ -74,7 +74,9 @@ def _fill_by_pip(environment: Path, lock: Path, editable: list[str], reason: Can
 
 
 def _has_cache(uv: Path, told: dict[str, str]) -> bool:
-    """Whether uv's own cache can be written to; without a home it has none."""
+    """Whether uv's own cache can be written to; a home that is not there is not made for it."""
+    if not {"UV_CACHE_DIR", "XDG_CACHE_HOME"} & told.keys() and not Path("~").expanduser().is_dir():
+        return False
     answer = subprocess.run([str(uv), "cache", "dir"], env=told, capture_output=True, text=True, check=False)
     folder = Path(answer.stdout.strip() or "/nonexistent")
     with contextlib.suppress(OSError):

@@ -4,6 +4,7 @@ Kept to a syntax that every Python understands, 2.7 too: it is what an old one r
 """
 
 import os
+import subprocess
 import sys
 
 OLDEST, NEWEST = (3, 11), (3, 13)
@@ -16,10 +17,19 @@ def refuse_other_pythons(module):
         return
     found = ".".join(str(part) for part in sys.version_info[:3])
     names = ["python%d.%d" % (OLDEST[0], minor) for minor in range(NEWEST[1], OLDEST[1] - 1, -1)]  # noqa: UP031
-    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    here = [name for name in names if any(os.access(os.path.join(f, name), os.X_OK) for f in folders)]  # noqa: PTH118
+    here = [name for name in names if _runs(name)]
     next_act = "Run: %s -m %s" % (here[0], module) if here else "Start the command with one of these."  # noqa: UP031
     sys.stderr.write(
         "blb-migrate: this is Python %s; Python 3.11, 3.12 or 3.13 is needed. %s\n" % (found, next_act)  # noqa: UP031
     )
     sys.exit(2)
+
+
+def _runs(name):
+    # type: (str) -> bool
+    """Try it: a version manager puts names into PATH that lead nowhere."""
+    try:
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+            return subprocess.call([name, "-c", ""], stdout=nowhere, stderr=nowhere) == 0
+    except OSError:
+        return False

