@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from blb_migration.model import ColumnType
 from blb_migration.sandbox.emulator.results import SqlServerError
+from blb_migration.sandbox.emulator.tsql.calls import Compiler
 from blb_migration.sandbox.emulator.tsql.comparisons import sort_key
 from blb_migration.sandbox.emulator.tsql.conversions import convert
 from blb_migration.sandbox.emulator.tsql.datatypes import (
@@ -26,9 +26,6 @@ from blb_migration.sandbox.emulator.tsql.datatypes import (
 from blb_migration.sandbox.emulator.tsql.server_errors import argument_count, unknown_function, unsupported
 from blb_migration.sandbox.emulator.tsql.typed import Typed
 
-if TYPE_CHECKING:
-    from blb_migration.sandbox.emulator.tsql.expressions import ExpressionCompiler
-
 AGGREGATES = frozenset(
     {"COUNT", "COUNT_BIG", "SUM", "AVG", "MIN", "MAX", "STDEV", "STDEVP", "VAR", "VARP", "STRING_AGG"}
 )
@@ -37,9 +34,7 @@ _OFFSETS = {"LAG": "lag", "LEAD": "lead", "FIRST_VALUE": "first_value", "LAST_VA
 _DEVIATIONS = {"STDEV": "stddev_samp", "STDEVP": "stddev_pop", "VAR": "var_samp", "VARP": "var_pop"}
 
 
-def compile_aggregate(
-    compiler: ExpressionCompiler, name: str, arguments: Sequence[exp.Expr], over: str = ""
-) -> Typed:
+def compile_aggregate(compiler: Compiler, name: str, arguments: Sequence[exp.Expr], over: str = "") -> Typed:
     """An aggregate over the rows before grouping; ``over`` is DuckDB's OVER clause, if any."""
     rows = compiler.before_grouping() if not over else compiler
     if not arguments:
@@ -68,8 +63,8 @@ def compile_aggregate(
 
 
 def _count(
-    compiler: ExpressionCompiler,
-    rows: ExpressionCompiler,
+    compiler: Compiler,
+    rows: Compiler,
     name: str,
     argument: exp.Expr,
     *,
@@ -122,7 +117,7 @@ def _average(value: Typed, distinct: str, over: str) -> Typed:
     return Typed(f"CAST({quotient} * {unit} AS {duckdb_type(result)})", result)
 
 
-def _extreme(compiler: ExpressionCompiler, name: str, value: Typed, over: str) -> Typed:
+def _extreme(compiler: Compiler, name: str, value: Typed, over: str) -> Typed:
     function = name.lower()
     key = sort_key(value, compiler.context.collation)
     if key == value.sql:
@@ -132,9 +127,7 @@ def _extreme(compiler: ExpressionCompiler, name: str, value: Typed, over: str) -
     return value.derive(sql, value.type, nullable=True)
 
 
-def _string_agg(
-    rows: ExpressionCompiler, argument: exp.Expr, arguments: Sequence[exp.Expr], over: str
-) -> Typed:
+def _string_agg(rows: Compiler, argument: exp.Expr, arguments: Sequence[exp.Expr], over: str) -> Typed:
     if len(arguments) != 2 or over:
         raise argument_count("STRING_AGG", "2")
     order = ""
@@ -156,7 +149,7 @@ def _string_agg(
     return text.derive(f"string_agg({text.sql}, {separator.sql}{order})", result, nullable=True)
 
 
-def compile_window(compiler: ExpressionCompiler, node: exp.Window) -> Typed:
+def compile_window(compiler: Compiler, node: exp.Window) -> Typed:
     """``function OVER (...)``; raises error 10753 or 4112 where ORDER BY is missing."""
     inner = node.this
     if not isinstance(inner, (exp.Anonymous, exp.GroupConcat)):

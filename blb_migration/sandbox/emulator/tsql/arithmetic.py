@@ -6,6 +6,9 @@ https://learn.microsoft.com/sql/t-sql/data-types/precision-scale-and-length-tran
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from blb_migration.model import ColumnType
 from blb_migration.sandbox.emulator.results import SqlServerError
 from blb_migration.sandbox.emulator.tsql.conversions import convert, convert_implicitly, text_constant
@@ -215,3 +218,21 @@ def _fit_scale(precision: int, scale: int) -> int:
     if precision <= _MAX_DIGITS:
         return scale
     return max(scale - (precision - _MAX_DIGITS), min(scale, 6))
+
+
+def unite(values: Sequence[Typed]) -> Typed:
+    """What CASE, COALESCE or UNION of these values is: type, nullability, collation; SQL of the first."""
+    typed = [each for each in values if not each.is_untyped_null] or list(values)
+    common = typed[0]
+    for each in typed[1:]:
+        common = replace(
+            common,
+            type=stronger_type(common, each),
+            collation=common.collation or each.collation,
+            has_explicit_collation=common.has_explicit_collation or each.has_explicit_collation,
+            hides_surrogates=common.hides_surrogates or each.hides_surrogates,
+            is_constant=False,
+            constant=None,
+        )
+    nullable = any(each.nullable for each in values)
+    return replace(common, nullable=nullable, identity=False)

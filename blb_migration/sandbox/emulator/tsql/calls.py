@@ -1,10 +1,10 @@
-"""A function call as the functions' compilers receive it."""
+"""A function call as the functions' compilers receive it, and what they need of the expressions' compiler."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from sqlglot import exp
 
@@ -12,18 +12,40 @@ from blb_migration.model import ColumnType
 from blb_migration.sandbox.emulator.tsql.context import StatementContext
 from blb_migration.sandbox.emulator.tsql.conversions import convert, convert_implicitly
 from blb_migration.sandbox.emulator.tsql.datatypes import NVARCHAR_MAX, is_text
+from blb_migration.sandbox.emulator.tsql.scopes import Scope
 from blb_migration.sandbox.emulator.tsql.server_errors import argument_count, unsupported
 from blb_migration.sandbox.emulator.tsql.typed import Typed
 
-if TYPE_CHECKING:
-    from blb_migration.sandbox.emulator.tsql.expressions import ExpressionCompiler
+
+class Compiler(Protocol):
+    """The compiler of the place where a call stands: ``expressions.ExpressionCompiler``."""
+
+    context: StatementContext
+    scope: Scope
+    groups: Mapping[str, Typed] | None
+
+    def value(self, node: exp.Expr) -> Typed:
+        """Compile a value."""
+        ...
+
+    def predicate(self, node: exp.Expr) -> str:
+        """Compile a condition."""
+        ...
+
+    def choose(self, conditions: Sequence[str], values: Sequence[Typed]) -> Typed:
+        """Compile CASE."""
+        ...
+
+    def before_grouping(self) -> Compiler:
+        """Return the compiler for arguments of aggregates."""
+        ...
 
 
 @dataclass(frozen=True)
 class Call:
     """Name in upper case, argument trees, and the compiler of the place where it stands."""
 
-    compiler: ExpressionCompiler
+    compiler: Compiler
     name: str
     arguments: tuple[exp.Expr, ...]
 

@@ -7,8 +7,6 @@ and the rest are refused. CREATE and DROP are in ``definitions``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sqlglot import exp
 
 from blb_migration.model import Column
@@ -18,18 +16,17 @@ from blb_migration.sandbox.emulator.tsql.context import StatementContext
 from blb_migration.sandbox.emulator.tsql.conversions import convert_implicitly
 from blb_migration.sandbox.emulator.tsql.databases import Database, StoredTable
 from blb_migration.sandbox.emulator.tsql.datatypes import duckdb_type
+from blb_migration.sandbox.emulator.tsql.interfaces import Session
 from blb_migration.sandbox.emulator.tsql.queries import compile_query
 from blb_migration.sandbox.emulator.tsql.scopes import NamedValue, Scope, Source
 from blb_migration.sandbox.emulator.tsql.server_errors import invalid_column, invalid_object, unsupported
 from blb_migration.sandbox.emulator.tsql.standalone import compile_condition, compile_standalone, compile_tree
 from blb_migration.sandbox.emulator.tsql.syntax import Statement
+from blb_migration.sandbox.emulator.tsql.table_sources import computed_value, open_stored_table
 from blb_migration.sandbox.emulator.tsql.typed import Typed, quote_name
 
-if TYPE_CHECKING:
-    from blb_migration.sandbox.emulator.tsql.session import TsqlSession
 
-
-def run_change(session: TsqlSession, statement: Statement, context: StatementContext) -> int | None:
+def run_change(session: Session, statement: Statement, context: StatementContext) -> int | None:
     """Run it; returns the number of rows, None for CREATE and DROP. Raises errors 229, 262 and 3906."""
     if context.database.is_read_only:
         raise SqlServerError(
@@ -55,7 +52,7 @@ def run_change(session: TsqlSession, statement: Statement, context: StatementCon
 
 
 def _find(
-    session: TsqlSession, context: StatementContext, parts: list[str], action: str
+    session: Session, context: StatementContext, parts: list[str], action: str
 ) -> tuple[Database, StoredTable]:
     database = session.engine.databases.get(parts[0].lower()) if len(parts) == 3 else context.database
     if database is None:
@@ -75,7 +72,7 @@ def _find(
     return database, stored
 
 
-def _execute(session: TsqlSession, context: StatementContext, sql: str, database: Database) -> int:
+def _execute(session: Session, context: StatementContext, sql: str, database: Database) -> int:
     session.register_views(context.arrow_tables)
     row = session.cursor.execute(sql).fetchone()
     session.note_change(database.name)
@@ -95,7 +92,7 @@ def _column(stored: StoredTable, name: str) -> Column:
     raise invalid_column(name)
 
 
-def _insert(session: TsqlSession, tree: exp.Insert, context: StatementContext) -> int:
+def _insert(session: Session, tree: exp.Insert, context: StatementContext) -> int:
     target, named = tree.this, None
     if isinstance(target, exp.Schema):
         named = [each.name for each in target.expressions]
@@ -132,7 +129,7 @@ def _insert(session: TsqlSession, tree: exp.Insert, context: StatementContext) -
     source = f"(SELECT {', '.join(selected)} FROM ({rows}) AS given)"
     stored_columns = stored.stored_columns
     values = [
-        quote_name(each.name) if each.computed is None else database.computed_value(stored, each).sql
+        quote_name(each.name) if each.computed is None else computed_value(database, stored, each).sql
         for each in stored_columns
     ]
     names = ", ".join(quote_name(each.name) for each in stored_columns)
@@ -200,7 +197,7 @@ def _default(column: Column, database: Database) -> Typed:
 
 
 def _own_scope(database: Database, stored: StoredTable, context: StatementContext) -> Scope:
-    opened = database.row_source(stored, context)
+    opened = open_stored_table(database, stored, context)
     table = quote_name(stored.table.name.name)
     columns = tuple(
         NamedValue(each.name, each.value.with_sql(f"{table}.{each.value.sql}")) for each in opened.columns
@@ -208,7 +205,7 @@ def _own_scope(database: Database, stored: StoredTable, context: StatementContex
     return Scope([Source(stored.table.name.name, columns, opened.qualifiers)])
 
 
-def _update(session: TsqlSession, tree: exp.Update, context: StatementContext) -> int:
+def _update(session: Session, tree: exp.Update, context: StatementContext) -> int:
     database, stored = _find(session, context, [part.name for part in tree.this.parts], "UPDATE")
     scope = _own_scope(database, stored, context)
     settings: dict[str, str] = {}
@@ -224,13 +221,13 @@ def _update(session: TsqlSession, tree: exp.Update, context: StatementContext) -
     computed = [each for each in stored.stored_columns if each.computed is not None]
     if computed:
         fresh = ", ".join(
-            f"{quote_name(each.name)} = {database.computed_value(stored, each).sql}" for each in computed
+            f"{quote_name(each.name)} = {computed_value(database, stored, each).sql}" for each in computed
         )
         session.cursor.execute(f"UPDATE {stored.physical_name} SET {fresh}")
     return count
 
 
-def _delete(session: TsqlSession, tree: exp.Delete, context: StatementContext) -> int:
+def _delete(session: Session, tree: exp.Delete, context: StatementContext) -> int:
     database, stored = _find(session, context, [part.name for part in tree.this.parts], "DELETE")
     where = _where(tree, context, _own_scope(database, stored, context))
     return _execute(session, context, f"DELETE FROM {stored.physical_name}{where}", database)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
+from blb_migration.sandbox.emulator.tsql.databases import Database
 from blb_migration.sandbox.emulator.tsql.scopes import NamedValue
 from blb_migration.sandbox.emulator.tsql.typed import Typed
-
-if TYPE_CHECKING:
-    from blb_migration.sandbox.emulator.tsql.databases import Database
 
 
 @dataclass(frozen=True)

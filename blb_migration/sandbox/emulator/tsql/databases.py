@@ -1,14 +1,15 @@
 """One database of the emulator: its tables, what they are made of, and their rows in DuckDB.
 
 Each is a DuckDB database of its own attached to the engine's instance. No constraint is enforced:
-tests plant orphans, duplicates and NULLs on purpose. What ``sys`` says is in ``catalog_views``.
+tests plant orphans, duplicates and NULLs on purpose. What ``sys`` says is in
+``catalog_views``, how FROM reads a table in ``table_sources``.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,13 +18,9 @@ import pyarrow as pa
 
 from blb_migration.model import Column, ColumnType, Identity, Table, TableName
 from blb_migration.sandbox.emulator.results import SqlServerError
-from blb_migration.sandbox.emulator.tsql.context import OpenedTable, StatementContext
-from blb_migration.sandbox.emulator.tsql.conversions import convert
-from blb_migration.sandbox.emulator.tsql.datatypes import duckdb_type, is_text, normalize
+from blb_migration.sandbox.emulator.tsql.datatypes import duckdb_type, normalize
 from blb_migration.sandbox.emulator.tsql.loading import TableData, storage_batches
-from blb_migration.sandbox.emulator.tsql.scopes import NamedValue, Scope, Source
-from blb_migration.sandbox.emulator.tsql.server_errors import invalid_column
-from blb_migration.sandbox.emulator.tsql.typed import Typed, quote_name, quote_text
+from blb_migration.sandbox.emulator.tsql.typed import quote_name, quote_text
 
 _FIRST_OBJECT_ID = 581577110
 _OBJECT_ID_STEP = 16000057
@@ -59,6 +56,10 @@ class StoredTable:
         return tuple(each for each in self.table.columns if each.computed is None or each.computed.persisted)
 
 
+ColumnComputer = Callable[["Database", StoredTable, Column], str]
+"""A computed column's value over the stored columns of its table, as DuckDB text."""
+
+
 class Database:
     """A database to fill from Python; sessions read it. Methods may be called from any thread."""
 
@@ -69,6 +70,7 @@ class Database:
         database_id: int,
         collation: str,
         lock: threading.RLock,
+        compute_column: ColumnComputer,
         path: Path | None = None,
     ) -> None:
         self.name = name
@@ -87,6 +89,7 @@ class Database:
         self.physical_name = quote_name(f"db{database_id}")
         self._connection = connection
         self._lock = lock
+        self._compute_column = compute_column
         self._next_object_id = _FIRST_OBJECT_ID
         where = "':memory:'" if path is None else quote_text(str(path))
         compressed = " (COMPRESS)" if path is None else ""
@@ -206,50 +209,6 @@ class Database:
         finally:
             cursor.close()
 
-    def row_source(self, stored: StoredTable, context: StatementContext) -> OpenedTable:
-        """The table as FROM reads it: stored columns, and computed ones that are not persisted."""
-        table = stored.table
-        values = {each.name: self._column_value(stored, each) for each in stored.stored_columns}
-        sql = stored.physical_name
-        if len(values) < len(table.columns):
-            shown = [
-                quote_name(each.name)
-                if each.name in values
-                else f"{self.computed_value(stored, each, context).sql} AS {quote_name(each.name)}"
-                for each in table.columns
-            ]
-            sql = f"(SELECT {', '.join(shown)} FROM {stored.physical_name})"
-        columns = tuple(NamedValue(each.name, self._column_value(stored, each)) for each in table.columns)
-        schema, name = table.name.schema.lower(), table.name.name.lower()
-        qualifiers = frozenset({f"{schema}.{name}", f"{self.name.lower()}.{schema}.{name}"})
-        return OpenedTable(sql, columns, qualifiers)
-
-    def _column_value(self, stored: StoredTable, column: Column) -> Typed:
-        return Typed(
-            quote_name(column.name),
-            column.type,
-            column.nullable,
-            collation=(column.collation or self.collation) if is_text(column.type) else None,
-            identity=column.identity is not None,
-            hides_surrogates=column.name in stored.hidden_text,
-        )
-
-    def computed_value(
-        self, stored: StoredTable, column: Column, context: StatementContext | None = None
-    ) -> Typed:
-        """A computed column's value over the stored columns, which go by their bare names."""
-        from blb_migration.sandbox.emulator.tsql.standalone import compile_standalone
-
-        if column.computed is None:
-            raise invalid_column(column.name)
-        plain = tuple(
-            NamedValue(each.name, self._column_value(stored, each))
-            for each in stored.table.columns
-            if each.computed is None
-        )
-        scope = Scope([Source(stored.table.name.name, plain)])
-        return convert(compile_standalone(column.computed.expression, self, scope, context), column.type)
-
     def _append(self, cursor: duckdb.DuckDBPyConnection, stored: StoredTable, batch: pa.RecordBatch) -> None:
         incoming = set(batch.schema.names)
         names: list[str] = []
@@ -259,7 +218,7 @@ class Database:
             if column.name in incoming:
                 values.append(_stored_form(column))
             elif column.computed is not None:
-                values.append(self.computed_value(stored, column).sql)
+                values.append(self._compute_column(self, stored, column))
             else:
                 values.append(f"CAST(NULL AS {duckdb_type(column.type)})")
         absent = [

@@ -5,22 +5,18 @@ Tables of any depth are better made from Python, with ``Database.create_table``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sqlglot import exp
 
 from blb_migration.model import Column, Identity, Table, TableName, UniqueKey
 from blb_migration.sandbox.emulator.results import SqlServerError
 from blb_migration.sandbox.emulator.tsql.context import StatementContext
+from blb_migration.sandbox.emulator.tsql.interfaces import Session
 from blb_migration.sandbox.emulator.tsql.server_errors import syntax_error, unsupported
 from blb_migration.sandbox.emulator.tsql.syntax import Statement
 from blb_migration.sandbox.emulator.tsql.type_names import read_type
 
-if TYPE_CHECKING:
-    from blb_migration.sandbox.emulator.tsql.session import TsqlSession
 
-
-def run_definition(session: TsqlSession, statement: Statement, context: StatementContext) -> None:
+def run_definition(session: Session, statement: Statement, context: StatementContext) -> None:
     """Run it; raises error 262 for a read-only log-in, 40515 for what is not listed above."""
     what = statement.word(1)
     if session.login.is_read_only:
@@ -45,7 +41,7 @@ def run_definition(session: TsqlSession, statement: Statement, context: Statemen
             raise unsupported(f"{statement.kind} {what}")
 
 
-def _set_option(session: TsqlSession, statement: Statement, context: StatementContext) -> None:
+def _set_option(session: Session, statement: Statement, context: StatementContext) -> None:
     name, is_on = str(statement.tokens[2].text).lower(), statement.word(5) == "ON"
     database = context.database if name == "current" else session.engine.databases.get(name)
     if database is None:

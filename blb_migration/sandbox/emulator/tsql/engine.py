@@ -13,7 +13,6 @@ from __future__ import annotations
 import hmac
 import threading
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -22,31 +21,21 @@ from blb_migration.sandbox.emulator.results import SqlServerError
 from blb_migration.sandbox.emulator.tsql.context import OpenedTable, StatementContext
 from blb_migration.sandbox.emulator.tsql.databases import Database
 from blb_migration.sandbox.emulator.tsql.functions_system import SERVER_COLLATION
+from blb_migration.sandbox.emulator.tsql.interfaces import Session
+from blb_migration.sandbox.emulator.tsql.logins import Login
 from blb_migration.sandbox.emulator.tsql.macros import macro_statements
 from blb_migration.sandbox.emulator.tsql.methods import register_methods
 from blb_migration.sandbox.emulator.tsql.server_errors import invalid_object, unsupported
 from blb_migration.sandbox.emulator.tsql.session import TsqlSession
 from blb_migration.sandbox.emulator.tsql.statement_cache import StatementCache
 from blb_migration.sandbox.emulator.tsql.surrogates import register_units_function
+from blb_migration.sandbox.emulator.tsql.table_sources import compute_column, open_stored_table
 from blb_migration.sandbox.emulator.tsql.typed import quote_name
 from blb_migration.sandbox.emulator.tsql.view_tables import build_view_table, find_view, view_columns
 from blb_migration.without_pandas import keep_pandas_out
 
 _FIRST_SPID = 51
 _SYSTEM_DATABASES = ("master", "tempdb", "model", "msdb")
-
-
-@dataclass(frozen=True)
-class Login:
-    """Who may connect. ``databases`` None means all; ``denied_tables`` are lower-case dotted names,
-    with or without the database."""
-
-    name: str
-    password: str = field(repr=False)
-    databases: frozenset[str] | None = None
-    denied_tables: frozenset[str] = frozenset()
-    is_read_only: bool = False
-    default_database: str = "master"
 
 
 class TsqlEngine:
@@ -86,7 +75,9 @@ class TsqlEngine:
                 )
             database_id = len(self.databases) + 1
             path = None if self._directory is None else self._directory / f"database{database_id}.duckdb"
-            database = Database(self._connection, name, database_id, collation, self._lock, path)
+            database = Database(
+                self._connection, name, database_id, collation, self._lock, compute_column, path
+            )
             self.databases = {**self.databases, name.lower(): database}
             return database
 
@@ -145,7 +136,7 @@ class TsqlEngine:
             (each.database_id, each.catalog_version, each.settings()) for each in self.databases.values()
         )
 
-    def forget_session(self, session: TsqlSession) -> None:
+    def forget_session(self, session: Session) -> None:
         """Called by a session that ends."""
         with self._lock:
             self.sessions = [each for each in self.sessions if each is not session]
@@ -181,7 +172,7 @@ class TsqlEngine:
                 state=5,
             )
         context.user_databases.add(database.name.lower())
-        return database.row_source(stored, context)
+        return open_stored_table(database, stored, context)
 
     def _split(
         self, context: StatementContext, parts: Sequence[str]

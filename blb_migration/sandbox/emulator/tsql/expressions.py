@@ -15,11 +15,13 @@ from sqlglot import exp
 from blb_migration.model import ColumnType
 from blb_migration.sandbox.emulator.results import SqlServerError
 from blb_migration.sandbox.emulator.tsql import comparisons
-from blb_migration.sandbox.emulator.tsql.arithmetic import binary_operation, stronger_type
+from blb_migration.sandbox.emulator.tsql.arithmetic import binary_operation, stronger_type, unite
 from blb_migration.sandbox.emulator.tsql.collations import check_collation
 from blb_migration.sandbox.emulator.tsql.context import StatementContext
 from blb_migration.sandbox.emulator.tsql.conversions import convert, convert_implicitly, text_constant
 from blb_migration.sandbox.emulator.tsql.datatypes import INT, MONEY, duckdb_type, family, is_text
+from blb_migration.sandbox.emulator.tsql.function_table import call_function
+from blb_migration.sandbox.emulator.tsql.methods import call_method
 from blb_migration.sandbox.emulator.tsql.scopes import Scope
 from blb_migration.sandbox.emulator.tsql.server_errors import syntax_error, unsupported
 from blb_migration.sandbox.emulator.tsql.type_names import read_type
@@ -68,8 +70,6 @@ class ExpressionCompiler:
             case exp.Paren():
                 return self.value(node.this)
             case exp.Dot() if isinstance(node.expression, exp.Anonymous):
-                from blb_migration.sandbox.emulator.tsql.methods import call_method
-
                 return call_method(self, node)
             case exp.Column() | exp.Dot():
                 return self._column(node)
@@ -158,8 +158,6 @@ class ExpressionCompiler:
 
     def call(self, name: str, arguments: Sequence[exp.Expr | None], node: exp.Expr) -> Typed:
         """A function call; raises error 195 for an unknown name."""
-        from blb_migration.sandbox.emulator.tsql.function_table import call_function
-
         return call_function(self, name.upper(), [each for each in arguments if each is not None], node)
 
     def _grouped_value(self, node: exp.Expr) -> Typed | None:
@@ -340,24 +338,6 @@ class ExpressionCompiler:
         return comparisons.like(
             self.value(node.this), self.value(node.args["expression"]), escape, self.context.collation
         )
-
-
-def unite(values: Sequence[Typed]) -> Typed:
-    """What CASE, COALESCE or UNION of these values is: type, nullability, collation; SQL of the first."""
-    typed = [each for each in values if not each.is_untyped_null] or list(values)
-    common = typed[0]
-    for each in typed[1:]:
-        common = replace(
-            common,
-            type=stronger_type(common, each),
-            collation=common.collation or each.collation,
-            has_explicit_collation=common.has_explicit_collation or each.has_explicit_collation,
-            hides_surrogates=common.hides_surrogates or each.hides_surrogates,
-            is_constant=False,
-            constant=None,
-        )
-    nullable = any(each.nullable for each in values)
-    return replace(common, nullable=nullable, identity=False)
 
 
 def _number_literal(text: str) -> Typed:

@@ -15,8 +15,7 @@ from blb_migration.sandbox.emulator.tsql import (
     functions_text,
 )
 from blb_migration.sandbox.emulator.tsql.aggregates import AGGREGATES, compile_aggregate, compile_window
-from blb_migration.sandbox.emulator.tsql.calls import Call, FunctionCompiler
-from blb_migration.sandbox.emulator.tsql.expressions import ExpressionCompiler
+from blb_migration.sandbox.emulator.tsql.calls import Call, Compiler, FunctionCompiler
 from blb_migration.sandbox.emulator.tsql.server_errors import unknown_function
 from blb_migration.sandbox.emulator.tsql.typed import Typed
 
@@ -39,9 +38,7 @@ def is_aggregate_call(node: exp.Expr) -> bool:
     return isinstance(node, exp.Anonymous) and str(node.this).upper() in AGGREGATES
 
 
-def call_function(
-    compiler: ExpressionCompiler, name: str, arguments: Sequence[exp.Expr], node: exp.Expr
-) -> Typed:
+def call_function(compiler: Compiler, name: str, arguments: Sequence[exp.Expr], node: exp.Expr) -> Typed:
     """The call's value; raises errors 174, 195 and what the function itself refuses."""
     if isinstance(node, exp.Window):
         return compile_window(compiler, node)

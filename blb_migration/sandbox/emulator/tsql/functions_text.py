@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from blb_migration.model import ColumnType
 from blb_migration.sandbox.emulator.results import SqlServerError
+from blb_migration.sandbox.emulator.tsql.arithmetic import unite
 from blb_migration.sandbox.emulator.tsql.calls import Call, FunctionCompiler
 from blb_migration.sandbox.emulator.tsql.collations import is_case_insensitive, winning_collation
 from blb_migration.sandbox.emulator.tsql.comparisons import compare, matching
@@ -21,7 +22,6 @@ from blb_migration.sandbox.emulator.tsql.datatypes import (
     is_max,
     is_text,
 )
-from blb_migration.sandbox.emulator.tsql.expressions import unite
 from blb_migration.sandbox.emulator.tsql.parameters import build_constant
 from blb_migration.sandbox.emulator.tsql.server_errors import unsupported
 from blb_migration.sandbox.emulator.tsql.surrogates import hide_surrogates

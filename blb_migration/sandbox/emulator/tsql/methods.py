@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import duckdb
 from duckdb.sqltypes import BLOB, VARCHAR
 from sqlglot import exp
 
 from blb_migration.model import ColumnType
 from blb_migration.sandbox.emulator.results import SqlServerError
+from blb_migration.sandbox.emulator.tsql.calls import Compiler
 from blb_migration.sandbox.emulator.tsql.clr_values import (
     geography_to_wkb,
     geometry_to_wkb,
@@ -17,9 +16,6 @@ from blb_migration.sandbox.emulator.tsql.clr_values import (
 )
 from blb_migration.sandbox.emulator.tsql.server_errors import unsupported
 from blb_migration.sandbox.emulator.tsql.typed import Typed
-
-if TYPE_CHECKING:
-    from blb_migration.sandbox.emulator.tsql.expressions import ExpressionCompiler
 
 _PATH = ColumnType("nvarchar", length=4000)
 _WKB = ColumnType("varbinary")
@@ -38,7 +34,7 @@ def register_methods(connection: duckdb.DuckDBPyConnection) -> None:
     connection.create_function("clr_geography_wkb", geography_to_wkb, [BLOB], BLOB)
 
 
-def call_method(compiler: ExpressionCompiler, node: exp.Dot) -> Typed:
+def call_method(compiler: Compiler, node: exp.Dot) -> Typed:
     """The value of ``column.Method()``; raises error 258 for types without methods, 6506 without that one."""
     method = str(node.expression.this)
     parts = [part.name for part in node.find_all(exp.Identifier)]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from blb_migration.sandbox.emulator.results import SqlServerError
+from blb_migration.sandbox.emulator.tsql.arithmetic import unite
 from blb_migration.sandbox.emulator.tsql.comparisons import sort_key
 from blb_migration.sandbox.emulator.tsql.compiled import (
     CompiledQuery,
@@ -21,7 +22,7 @@ from blb_migration.sandbox.emulator.tsql.compiled import (
 from blb_migration.sandbox.emulator.tsql.context import StatementContext
 from blb_migration.sandbox.emulator.tsql.conversions import convert_implicitly
 from blb_migration.sandbox.emulator.tsql.datatypes import BIGINT
-from blb_migration.sandbox.emulator.tsql.expressions import ExpressionCompiler, unite
+from blb_migration.sandbox.emulator.tsql.expressions import ExpressionCompiler
 from blb_migration.sandbox.emulator.tsql.function_table import is_aggregate_call
 from blb_migration.sandbox.emulator.tsql.row_sources import compile_sources, refuse_other_parts
 from blb_migration.sandbox.emulator.tsql.scopes import NamedValue, Scope

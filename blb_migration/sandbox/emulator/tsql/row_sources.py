@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from blb_migration.sandbox.emulator.results import SqlServerError
+from blb_migration.sandbox.emulator.tsql.arithmetic import unite
+from blb_migration.sandbox.emulator.tsql.compiled import CompiledQuery
 from blb_migration.sandbox.emulator.tsql.conversions import convert_implicitly
-from blb_migration.sandbox.emulator.tsql.expressions import ExpressionCompiler, unite
+from blb_migration.sandbox.emulator.tsql.expressions import ExpressionCompiler
 from blb_migration.sandbox.emulator.tsql.scopes import NamedValue, Scope, Source
 from blb_migration.sandbox.emulator.tsql.server_errors import unsupported
 from blb_migration.sandbox.emulator.tsql.typed import quote_name
 
-if TYPE_CHECKING:
-    from blb_migration.sandbox.emulator.tsql.compiled import CompiledQuery
-
-RelationCompiler = Callable[[exp.Expr, "Scope | None"], "CompiledQuery | None"]
-
+RelationCompiler = Callable[[exp.Expr, Scope | None], CompiledQuery | None]
 
 _TABLE_PARTS = frozenset({"this", "db", "catalog", "alias", "hints", "joins"})
 _JOIN_PARTS = frozenset({"this", "side", "kind", "on", "hint"})

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
@@ -28,6 +27,8 @@ from blb_migration.sandbox.emulator.tsql.assignments import assigned_variables, 
 from blb_migration.sandbox.emulator.tsql.context import SessionFacts, StatementContext
 from blb_migration.sandbox.emulator.tsql.conversions import convert
 from blb_migration.sandbox.emulator.tsql.datatypes import NVARCHAR_MAX
+from blb_migration.sandbox.emulator.tsql.interfaces import Server
+from blb_migration.sandbox.emulator.tsql.logins import Login
 from blb_migration.sandbox.emulator.tsql.parameters import literal_of
 from blb_migration.sandbox.emulator.tsql.queries import compile_query
 from blb_migration.sandbox.emulator.tsql.scopes import NamedValue, Scope
@@ -39,9 +40,6 @@ from blb_migration.sandbox.emulator.tsql.streaming import BatchStream, result_co
 from blb_migration.sandbox.emulator.tsql.syntax import Statement, parse_expression, split_batch
 from blb_migration.sandbox.emulator.tsql.typed import Typed
 
-if TYPE_CHECKING:
-    from blb_migration.sandbox.emulator.tsql.engine import Login, TsqlEngine
-
 Outcome = ResultSet | RowCount | Message
 Variables = dict[str, Typed]
 
@@ -51,7 +49,7 @@ class TsqlSession:
     client says about itself, for HOST_NAME() and APP_NAME()."""
 
     def __init__(
-        self, engine: TsqlEngine, login: Login, database: str, spid: int, cursor: duckdb.DuckDBPyConnection
+        self, engine: Server, login: Login, database: str, spid: int, cursor: duckdb.DuckDBPyConnection
     ) -> None:
         self.database = database
         self.spid = spid

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from sqlglot import exp
 
 from blb_migration.sandbox.emulator.tsql.context import OpenedTable, SessionFacts, StatementContext
+from blb_migration.sandbox.emulator.tsql.databases import Database
 from blb_migration.sandbox.emulator.tsql.expressions import ExpressionCompiler
 from blb_migration.sandbox.emulator.tsql.queries import compile_query
 from blb_migration.sandbox.emulator.tsql.scopes import Scope
 from blb_migration.sandbox.emulator.tsql.server_errors import invalid_object
 from blb_migration.sandbox.emulator.tsql.syntax import parse_expression
 from blb_migration.sandbox.emulator.tsql.typed import Typed
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from blb_migration.sandbox.emulator.tsql.databases import Database
 
 NOBODY = SessionFacts(0, "sa", "", "", 0, 0, -1, -1, "READ COMMITTED")
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from blb_migration.model import ColumnType
 from blb_migration.sandbox.emulator.results import SqlServerError
+from blb_migration.sandbox.emulator.tsql.databases import Database
 from blb_migration.sandbox.emulator.tsql.datatypes import is_known_type, normalize
-
-if TYPE_CHECKING:
-    from blb_migration.sandbox.emulator.tsql.databases import Database
 
 _SQLGLOT_NAMES = {
     "double": "float",
