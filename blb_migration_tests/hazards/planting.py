@@ -13,7 +13,7 @@ from blb_migration.findings import Finding, Severity
 from blb_migration.migration import Migration
 from blb_migration.model import Column, ForeignKey, Table, TableName
 from blb_migration.sandbox.zoo.declare import column, primary_key
-from blb_migration.sandbox.zoo.rows import build_arrow
+from blb_migration.sandbox.zoo.zoo_rows import build_arrow
 from blb_migration_tests.chain import Chain
 
 HEAD = "project: hazards\n"

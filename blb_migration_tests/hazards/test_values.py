@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from blb_migration.findings import Severity
-from blb_migration.sandbox.zoo.rows import Variant
+from blb_migration.sandbox.zoo.zoo_rows import Variant
 from blb_migration_tests.hazards.planting import NewChain, Row, columns, decide, plant, table
 
 

@@ -21,7 +21,7 @@ from blb_migration.postgres.catalog import read_catalog
 from blb_migration.postgres.ledger.ledger import Ledger
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.traits import read_table_traits
-from blb_migration.sandbox.erp import target as erp_target
+from blb_migration.sandbox.erp import erp_target
 from blb_migration_tests.postgres.tables import execute, read_table
 
 TYPES = {

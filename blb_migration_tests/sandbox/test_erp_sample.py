@@ -12,7 +12,7 @@ import pytest
 
 from blb_migration.model import Column, ForeignKey, Table
 from blb_migration.sandbox.erp import ErpSample, build_source_catalog
-from blb_migration.sandbox.erp.schema import read_schema
+from blb_migration.sandbox.erp.erp_schema import read_schema
 from blb_migration_tests.sandbox.erp_values import to_python
 
 Sample = dict[str, tuple[Table, pa.Table]]

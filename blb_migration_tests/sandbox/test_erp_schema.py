@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from blb_migration.model import ColumnType, Table, TableName
-from blb_migration.sandbox.erp.schema import (
+from blb_migration.sandbox.erp.erp_schema import (
     SOURCE_COLLATION,
     build_source_catalog,
     parse_column_type,

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
 from blb_migration.sandbox.erp import TARGET_ALEMBIC_VERSION, ErpSample, create_target
-from blb_migration.sandbox.erp.schema import read_schema
+from blb_migration.sandbox.erp.erp_schema import read_schema
 from blb_migration_tests.sandbox.erp_values import to_python
 
 FOREIGN_KEYS = """

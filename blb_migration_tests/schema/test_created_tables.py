@@ -23,7 +23,7 @@ from blb_migration.model import (
     TableName,
     UniqueKey,
 )
-from blb_migration.sandbox.erp.schema import build_source_catalog
+from blb_migration.sandbox.erp.erp_schema import build_source_catalog
 from blb_migration.sandbox.zoo import build_exhibits
 from blb_migration_tests.chain import Chain
 from blb_migration_tests.schema.designs import COLLATION, codes, create, read_back, without_spelling

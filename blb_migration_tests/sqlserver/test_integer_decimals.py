@@ -12,7 +12,7 @@ from blb_migration.model import Column, ColumnType
 from blb_migration.sandbox.emulator.results import SqlServerError
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
-from blb_migration.sandbox.zoo.rows import build_arrow
+from blb_migration.sandbox.zoo.zoo_rows import build_arrow
 from blb_migration.sqlserver.integer_decimals import build_integer_expressions, restore_decimals
 from blb_migration.sqlserver.read import read_batches
 from blb_migration_tests.hazards.planting import NewChain, Row, columns, table

@@ -13,8 +13,8 @@ from blb_migration.model import Column, ColumnType
 from blb_migration.sandbox.emulator.results import SqlServerError
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
-from blb_migration.sandbox.zoo.rows import build_arrow
-from blb_migration.sandbox.zoo.types import UTF8_COLLATION
+from blb_migration.sandbox.zoo.type_tables import UTF8_COLLATION
+from blb_migration.sandbox.zoo.zoo_rows import build_arrow
 from blb_migration.sqlserver import read
 from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.longest_values import build_sized_reading, is_measurable, read_longest_bytes

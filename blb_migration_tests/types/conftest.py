@@ -19,7 +19,7 @@ from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.zoo.declare import column, primary_key
-from blb_migration.sandbox.zoo.rows import build_arrow
+from blb_migration.sandbox.zoo.zoo_rows import build_arrow
 from blb_migration_tests.chain import Chain
 from blb_migration_tests.conftest import LOG_IN, PASSWORD
 from blb_migration_tests.types.every_type import PAIRS

@@ -15,8 +15,8 @@ from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.zoo import create_zoo_target
-from blb_migration.sandbox.zoo.keys import BIGINT_LIMIT
-from blb_migration.sandbox.zoo.names import shorten
+from blb_migration.sandbox.zoo.key_tables import BIGINT_LIMIT
+from blb_migration.sandbox.zoo.odd_names import shorten
 from blb_migration_tests.chain import Chain
 from blb_migration_tests.conftest import LOG_IN, PASSWORD
 from blb_migration_tests.zoo.cells import Difference, find_differences

@@ -13,7 +13,7 @@ from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.zoo import Hazard, create_zoo_target
-from blb_migration.sandbox.zoo.names import LONGEST_NAME
+from blb_migration.sandbox.zoo.odd_names import LONGEST_NAME
 from blb_migration_tests.chain import Chain
 from blb_migration_tests.conftest import LOG_IN, PASSWORD
 from blb_migration_tests.zoo.conftest import DECISIONS, FOUND

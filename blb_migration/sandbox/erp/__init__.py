@@ -4,10 +4,10 @@
 tables, ``ErpSample`` yields the rows as Arrow, ``build_source_catalog`` is the schema alone.
 """
 
+from blb_migration.sandbox.erp.erp_schema import SOURCE_DATABASE, build_source_catalog
+from blb_migration.sandbox.erp.erp_source import create_source
+from blb_migration.sandbox.erp.erp_target import TARGET_ALEMBIC_VERSION, create_target
 from blb_migration.sandbox.erp.sample import ErpSample
-from blb_migration.sandbox.erp.schema import SOURCE_DATABASE, build_source_catalog
-from blb_migration.sandbox.erp.source import create_source
-from blb_migration.sandbox.erp.target import TARGET_ALEMBIC_VERSION, create_target
 
 __all__ = [
     "SOURCE_DATABASE",

@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from blb_migration.sandbox.erp import words
 from blb_migration.sandbox.erp.draws import chance, code_by_year, digits, draw, draw_codes, join, pick
+from blb_migration.sandbox.erp.erp_rows import Rows
 from blb_migration.sandbox.erp.moments import NOW, later, spread, to_days, to_years
 from blb_migration.sandbox.erp.physical import Decimals
-from blb_migration.sandbox.erp.rows import Rows
 from blb_migration.sandbox.erp.world import World
 
 _RECEIPT, _CONSUMPTION, _SHIPMENT, _ADJUSTMENT, _TRANSFER, _SCRAP = range(6)

@@ -14,10 +14,10 @@ import pyarrow as pa
 
 from blb_migration.sandbox.erp import farm_words as farm
 from blb_migration.sandbox.erp.draws import chance, digits, draw, draw_codes, join, pick
+from blb_migration.sandbox.erp.erp_rows import Rows
 from blb_migration.sandbox.erp.moments import NOW, OPENING, moment, spread
+from blb_migration.sandbox.erp.photos import build_png
 from blb_migration.sandbox.erp.physical import Decimals, IntArray
-from blb_migration.sandbox.erp.pictures import build_png
-from blb_migration.sandbox.erp.rows import Rows
 from blb_migration.sandbox.erp.world import World
 
 SOURCE_ALEMBIC_VERSION = "046_add_serial_indexes"

@@ -16,10 +16,10 @@ from blb_migration.model import Column
 from blb_migration.sandbox.erp import farm_words as farm
 from blb_migration.sandbox.erp import words
 from blb_migration.sandbox.erp.draws import chance, digits, draw, draw_codes, join, pick, tokens
+from blb_migration.sandbox.erp.erp_rows import Rows
+from blb_migration.sandbox.erp.erp_schema import read_schema
 from blb_migration.sandbox.erp.moments import NOW, later, moment, spread, to_days
 from blb_migration.sandbox.erp.physical import Decimals, Values
-from blb_migration.sandbox.erp.rows import Rows
-from blb_migration.sandbox.erp.schema import read_schema
 
 Meaning: TypeAlias = Callable[[Rows, Column], Values]
 

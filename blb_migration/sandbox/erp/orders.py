@@ -18,11 +18,11 @@ from blb_migration.sandbox.erp.draws import (
     round_half_up,
     tokens,
 )
+from blb_migration.sandbox.erp.erp_rows import Rows
 from blb_migration.sandbox.erp.moments import HOUR, NOW, has_come, hold_some_back, later, to_years
 from blb_migration.sandbox.erp.people import staff_ids
 from blb_migration.sandbox.erp.physical import BoolArray, Decimals
 from blb_migration.sandbox.erp.quotes import draw_customers, goods_of
-from blb_migration.sandbox.erp.rows import Rows
 from blb_migration.sandbox.erp.world import World
 
 # How far an order has come; cancelled stands apart.

@@ -18,9 +18,9 @@ from blb_migration.sandbox.erp.draws import (
     pick,
     tokens,
 )
+from blb_migration.sandbox.erp.erp_rows import Rows
 from blb_migration.sandbox.erp.moments import HOUR, NOW, later, moment, spread
 from blb_migration.sandbox.erp.physical import BoolArray, Decimals, IntArray
-from blb_migration.sandbox.erp.rows import Rows
 from blb_migration.sandbox.erp.world import World
 
 LAST_DATETIME = moment(9999, 12, 31, 23, 59, 59) + 997_000  # SQL Server's latest DATETIME

@@ -15,6 +15,7 @@ from blb_migration.sandbox.erp.draws import (
     round_half_up,
     tokens,
 )
+from blb_migration.sandbox.erp.erp_rows import Rows
 from blb_migration.sandbox.erp.moments import (
     NOW,
     has_come,
@@ -28,7 +29,6 @@ from blb_migration.sandbox.erp.orders import CANCELLED, PENDING
 from blb_migration.sandbox.erp.people import staff_ids
 from blb_migration.sandbox.erp.physical import BoolArray, Decimals, IntArray
 from blb_migration.sandbox.erp.quotes import goods_of
-from blb_migration.sandbox.erp.rows import Rows
 from blb_migration.sandbox.erp.world import World
 
 DRAFT, RELEASED, IN_PROGRESS, COMPLETE, SCRAPPED = range(5)

@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 
 from blb_migration.sandbox.erp import farm_words as farm
 from blb_migration.sandbox.erp.draws import chance, digits, draw_codes, join, pick, round_half_up
+from blb_migration.sandbox.erp.erp_rows import Rows
 from blb_migration.sandbox.erp.moments import NOW, moment, spread
 from blb_migration.sandbox.erp.physical import Decimals, IntArray
-from blb_migration.sandbox.erp.rows import Rows
 from blb_migration.sandbox.erp.world import World
 
 FILAMENT, SUPPLY, GOOD = 0, 1, 2

@@ -16,6 +16,7 @@ from blb_migration.sandbox.erp.draws import (
     round_half_up,
     tokens,
 )
+from blb_migration.sandbox.erp.erp_rows import Rows
 from blb_migration.sandbox.erp.moments import (
     HOUR,
     NOW,
@@ -29,7 +30,6 @@ from blb_migration.sandbox.erp.moments import (
 )
 from blb_migration.sandbox.erp.people import staff_ids
 from blb_migration.sandbox.erp.physical import MICROSECONDS_PER_DAY, Decimals
-from blb_migration.sandbox.erp.rows import Rows
 from blb_migration.sandbox.erp.world import World
 
 DRAFT, ORDERED, SHIPPED, RECEIVED, CANCELLED = range(5)

@@ -22,11 +22,11 @@ from blb_migration.sandbox.erp.draws import (
     round_half_up,
     tokens,
 )
+from blb_migration.sandbox.erp.erp_rows import Rows
 from blb_migration.sandbox.erp.moments import HOUR, NOW, has_come, later, spread, to_days, to_years
 from blb_migration.sandbox.erp.people import customer_ids, staff_ids
+from blb_migration.sandbox.erp.photos import build_png
 from blb_migration.sandbox.erp.physical import Decimals, IntArray
-from blb_migration.sandbox.erp.pictures import build_png
-from blb_migration.sandbox.erp.rows import Rows
 from blb_migration.sandbox.erp.world import World
 
 _STATUSES = ("converted", "expired", "rejected", "cancelled", "approved", "pending")

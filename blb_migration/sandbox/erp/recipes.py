@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from blb_migration.sandbox.erp.draws import chance, digits, draw_codes, join, pick, round_half_up
+from blb_migration.sandbox.erp.erp_rows import Rows
 from blb_migration.sandbox.erp.moments import moment, spread, to_days
 from blb_migration.sandbox.erp.physical import BoolArray, Decimals, IntArray
-from blb_migration.sandbox.erp.rows import Rows
 from blb_migration.sandbox.erp.world import World
 
 _OPERATIONS = ("PRINT", "POST", "ASSY", "QC", "PACK")

@@ -25,9 +25,9 @@ from blb_migration.sandbox.erp import (
     recipes,
     shop_floor,
 )
+from blb_migration.sandbox.erp.erp_rows import Rows
+from blb_migration.sandbox.erp.erp_schema import read_schema
 from blb_migration.sandbox.erp.meanings import fill_by_meaning
-from blb_migration.sandbox.erp.rows import Rows
-from blb_migration.sandbox.erp.schema import read_schema
 from blb_migration.sandbox.erp.traps import set_traps
 from blb_migration.sandbox.erp.world import ROWS_PER_SCALE, World
 

@@ -16,11 +16,11 @@ from blb_migration.sandbox.erp.draws import (
     round_half_up,
     tokens,
 )
+from blb_migration.sandbox.erp.erp_rows import Rows
 from blb_migration.sandbox.erp.moments import NOW, later, to_calendar_numbers
 from blb_migration.sandbox.erp.physical import Decimals
 from blb_migration.sandbox.erp.production import COMPLETE, IN_PROGRESS
 from blb_migration.sandbox.erp.quotes import goods_of
-from blb_migration.sandbox.erp.rows import Rows
 from blb_migration.sandbox.erp.world import World
 
 _MOST_SERIALS_PER_ORDER = 3

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 
 from blb_migration.sandbox.erp import words
-from blb_migration.sandbox.erp.rows import Rows
+from blb_migration.sandbox.erp.erp_rows import Rows
 
 _WRITTEN_BY_PEOPLE = ("notes", "description", "cancellation_reason", "return_reason", "_address")
 _FILLED_TO_THE_BRIM = frozenset(

@@ -12,9 +12,9 @@ from math import ceil, sqrt
 import numpy as np
 
 from blb_migration.model import TableName
+from blb_migration.sandbox.erp.erp_rows import Rows, number_rows
+from blb_migration.sandbox.erp.erp_schema import SOURCE_SCHEMA, build_source_catalog
 from blb_migration.sandbox.erp.physical import IntArray
-from blb_migration.sandbox.erp.rows import Rows, number_rows
-from blb_migration.sandbox.erp.schema import SOURCE_SCHEMA, build_source_catalog
 
 ROWS_PER_SCALE = 5_000  # of the migrated tables, and a few; the stock ledger takes what others leave
 

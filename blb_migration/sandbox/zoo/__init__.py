@@ -5,8 +5,8 @@ PostgreSQL side as somebody would have made it beforehand. Deterministic: no clo
 """
 
 from blb_migration.sandbox.zoo.hazards import PLANTINGS, Hazard, Planting
-from blb_migration.sandbox.zoo.source import ZOO_DATABASE, build_exhibits, create_zoo
-from blb_migration.sandbox.zoo.target import create_zoo_target
+from blb_migration.sandbox.zoo.zoo_source import ZOO_DATABASE, build_exhibits, create_zoo
+from blb_migration.sandbox.zoo.zoo_target import create_zoo_target
 
 __all__ = [
     "PLANTINGS",

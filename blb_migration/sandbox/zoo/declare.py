@@ -15,7 +15,7 @@ from blb_migration.sandbox.emulator.tsql.type_names import parse_type
 DATABASE_COLLATION = "SQL_Latin1_General_CP1_CI_AS"
 
 Value = object
-"""A Python value, or for dates and times SQL Server's text; what is allowed per type is in ``rows``."""
+"""A Python value, or for dates and times SQL Server's text; what is allowed per type is in ``zoo_rows``."""
 
 
 @dataclass(frozen=True)

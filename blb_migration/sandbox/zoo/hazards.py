@@ -13,7 +13,7 @@ from enum import Enum
 
 from blb_migration.model import Table, TableName
 from blb_migration.sandbox.zoo.declare import Exhibit, Value, column, primary_key, rows_of
-from blb_migration.sandbox.zoo.names import LONGEST_NAME
+from blb_migration.sandbox.zoo.odd_names import LONGEST_NAME
 from blb_migration.sandbox.zoo.shapes import DEVICES, MEASURES, PEOPLE, REPAIRS, WIDE
 
 SEVERAL_MEGABYTES = 5 * 1024 * 1024

@@ -1,6 +1,6 @@
 """COLMETADATA: how a result's columns are declared ahead of its rows ([MS-TDS] 2.2.7.4).
 
-The declaration decides how each value is laid out in a row; ``rows`` follows it. Nullable forms
+The declaration decides how each value is laid out in a row; ``row_tokens`` follows it. Nullable forms
 (INTN, FLTN, …) are used for all columns; whether a column allows NULL is said by its flags.
 """
 

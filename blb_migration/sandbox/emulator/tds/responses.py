@@ -18,7 +18,7 @@ from blb_migration.sandbox.emulator.results import Message, ResultSet, RowCount,
 from blb_migration.sandbox.emulator.tds.faults import ConnectionDropped, FaultBoard, apply_fault
 from blb_migration.sandbox.emulator.tds.metadata import encode_metadata, is_unlimited
 from blb_migration.sandbox.emulator.tds.replay import ReplayStore
-from blb_migration.sandbox.emulator.tds.rows import encode_batch
+from blb_migration.sandbox.emulator.tds.row_tokens import encode_batch
 from blb_migration.sandbox.emulator.tds.tokens import (
     SELECT_COMMAND,
     DoneFlag,

@@ -1,7 +1,7 @@
 """The emulator's SQL engine: T-SQL in, typed Arrow results out, DuckDB underneath.
 
 ``syntax`` splits and parses batches (sqlglot reads, nothing of its rewriting is used), ``queries``
-and ``expressions`` give every expression the T-SQL type SQL Server would give it and spell it for
+and ``expression_compiler`` give every expression the T-SQL type SQL Server would give it and spell it for
 DuckDB, ``conversions`` and the ``functions_*`` modules know the types' and functions' rules,
 ``databases`` stores tables, ``catalog_views`` and its siblings answer for ``sys`` and
 ``INFORMATION_SCHEMA``, ``session`` runs statements and ``engine`` opens sessions.

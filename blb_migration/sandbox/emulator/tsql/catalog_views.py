@@ -1,7 +1,7 @@
 """The ``sys`` views about databases, schemas, tables, columns and types.
 
 Each view is a column list, written as in SQL Server's documentation, and a function giving its rows
-for one database. Constraints and indexes are in ``catalog_constraints``, the ANSI views in
+for one database. Constraints and indexes are in ``catalog_keys``, the ANSI views in
 ``information_schema``; ``view_tables`` turns them into Arrow.
 """
 

@@ -2,7 +2,7 @@
 
 Permission first. As everywhere in the emulator, no constraint is enforced; identity columns number
 themselves, defaults and persisted computed columns are filled in. MERGE, OUTPUT, UPDATE ... FROM
-and the rest are refused. CREATE and DROP are in ``definitions``.
+and the rest are refused. CREATE and DROP are in ``create_drop``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from blb_migration.model import Column
 from blb_migration.sandbox.emulator.results import SqlServerError
-from blb_migration.sandbox.emulator.tsql import definitions
+from blb_migration.sandbox.emulator.tsql import create_drop
 from blb_migration.sandbox.emulator.tsql.context import StatementContext
 from blb_migration.sandbox.emulator.tsql.conversions import convert_implicitly
 from blb_migration.sandbox.emulator.tsql.databases import Database, StoredTable
@@ -33,7 +33,7 @@ def run_change(session: Session, statement: Statement, context: StatementContext
             3906, f'Failed to update database "{context.database.name}" because the database is read-only.'
         )
     if statement.kind in ("CREATE", "DROP", "ALTER", "GRANT", "DENY", "REVOKE", "BACKUP", "RESTORE"):
-        definitions.run_definition(session, statement, context)
+        create_drop.run_definition(session, statement, context)
         return None
     if statement.kind == "TRUNCATE":
         parts = [str(token.text) for token in statement.tokens[2:] if str(token.text) != "."]

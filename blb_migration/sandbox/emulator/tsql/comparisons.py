@@ -6,7 +6,7 @@ from sqlglot import exp
 
 from blb_migration.sandbox.emulator.results import SqlServerError
 from blb_migration.sandbox.emulator.tsql.arithmetic import stronger_type
-from blb_migration.sandbox.emulator.tsql.collations import comparison_key, winning_collation
+from blb_migration.sandbox.emulator.tsql.collation_rules import comparison_key, winning_collation
 from blb_migration.sandbox.emulator.tsql.conversions import convert, convert_implicitly
 from blb_migration.sandbox.emulator.tsql.datatypes import NVARCHAR_MAX, decimal_digits, family, is_text
 from blb_migration.sandbox.emulator.tsql.patterns import build_like_regex

@@ -18,8 +18,8 @@ import pyarrow as pa
 
 from blb_migration.model import Column, ColumnType, Identity, Table, TableName
 from blb_migration.sandbox.emulator.results import SqlServerError
+from blb_migration.sandbox.emulator.tsql.bulk_rows import TableData, storage_batches
 from blb_migration.sandbox.emulator.tsql.datatypes import duckdb_type, normalize
-from blb_migration.sandbox.emulator.tsql.loading import TableData, storage_batches
 from blb_migration.sandbox.emulator.tsql.typed import quote_name, quote_text
 
 _FIRST_OBJECT_ID = 581577110

@@ -8,8 +8,9 @@ from blb_migration.model import ColumnType
 from blb_migration.sandbox.emulator.results import SqlServerError
 from blb_migration.sandbox.emulator.tsql.arithmetic import unite
 from blb_migration.sandbox.emulator.tsql.calls import Call, FunctionCompiler
-from blb_migration.sandbox.emulator.tsql.collations import is_case_insensitive, winning_collation
+from blb_migration.sandbox.emulator.tsql.collation_rules import is_case_insensitive, winning_collation
 from blb_migration.sandbox.emulator.tsql.comparisons import compare, matching
+from blb_migration.sandbox.emulator.tsql.constants import build_constant
 from blb_migration.sandbox.emulator.tsql.conversions import convert, convert_implicitly, text_constant
 from blb_migration.sandbox.emulator.tsql.datatypes import (
     BIGINT,
@@ -22,7 +23,6 @@ from blb_migration.sandbox.emulator.tsql.datatypes import (
     is_max,
     is_text,
 )
-from blb_migration.sandbox.emulator.tsql.parameters import build_constant
 from blb_migration.sandbox.emulator.tsql.server_errors import unsupported
 from blb_migration.sandbox.emulator.tsql.surrogates import hide_surrogates
 from blb_migration.sandbox.emulator.tsql.typed import Typed

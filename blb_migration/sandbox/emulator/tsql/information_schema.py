@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from blb_migration.model import UniqueKey
-from blb_migration.sandbox.emulator.tsql.catalog_constraints import column_id
+from blb_migration.sandbox.emulator.tsql.catalog_keys import column_id
 from blb_migration.sandbox.emulator.tsql.catalog_views import CatalogView, Row, in_parentheses, sorted_tables
 from blb_migration.sandbox.emulator.tsql.databases import Database
 from blb_migration.sandbox.emulator.tsql.datatypes import (

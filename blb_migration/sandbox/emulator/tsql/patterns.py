@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from blb_migration.sandbox.emulator.tsql.collations import is_case_insensitive
+from blb_migration.sandbox.emulator.tsql.collation_rules import is_case_insensitive
 from blb_migration.sandbox.emulator.tsql.surrogates import has_hidden_surrogates, split_into_units
 
 

@@ -22,7 +22,7 @@ from blb_migration.sandbox.emulator.tsql.compiled import (
 from blb_migration.sandbox.emulator.tsql.context import StatementContext
 from blb_migration.sandbox.emulator.tsql.conversions import convert_implicitly
 from blb_migration.sandbox.emulator.tsql.datatypes import BIGINT
-from blb_migration.sandbox.emulator.tsql.expressions import ExpressionCompiler
+from blb_migration.sandbox.emulator.tsql.expression_compiler import ExpressionCompiler
 from blb_migration.sandbox.emulator.tsql.function_table import is_aggregate_call
 from blb_migration.sandbox.emulator.tsql.row_sources import compile_sources, refuse_other_parts
 from blb_migration.sandbox.emulator.tsql.scopes import NamedValue, Scope

@@ -10,7 +10,7 @@ from blb_migration.sandbox.emulator.results import SqlServerError
 from blb_migration.sandbox.emulator.tsql.arithmetic import unite
 from blb_migration.sandbox.emulator.tsql.compiled import CompiledQuery
 from blb_migration.sandbox.emulator.tsql.conversions import convert_implicitly
-from blb_migration.sandbox.emulator.tsql.expressions import ExpressionCompiler
+from blb_migration.sandbox.emulator.tsql.expression_compiler import ExpressionCompiler
 from blb_migration.sandbox.emulator.tsql.scopes import NamedValue, Scope, Source
 from blb_migration.sandbox.emulator.tsql.server_errors import unsupported
 from blb_migration.sandbox.emulator.tsql.typed import quote_name

@@ -24,12 +24,12 @@ from blb_migration.sandbox.emulator.results import (
 )
 from blb_migration.sandbox.emulator.tsql import changes, settings
 from blb_migration.sandbox.emulator.tsql.assignments import assigned_variables, without_assignments
+from blb_migration.sandbox.emulator.tsql.constants import literal_of
 from blb_migration.sandbox.emulator.tsql.context import SessionFacts, StatementContext
 from blb_migration.sandbox.emulator.tsql.conversions import convert
 from blb_migration.sandbox.emulator.tsql.datatypes import NVARCHAR_MAX
 from blb_migration.sandbox.emulator.tsql.interfaces import Server
 from blb_migration.sandbox.emulator.tsql.logins import Login
-from blb_migration.sandbox.emulator.tsql.parameters import literal_of
 from blb_migration.sandbox.emulator.tsql.queries import compile_query
 from blb_migration.sandbox.emulator.tsql.scopes import NamedValue, Scope
 from blb_migration.sandbox.emulator.tsql.server_errors import map_runtime_error, syntax_error, unsupported

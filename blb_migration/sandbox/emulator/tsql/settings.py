@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlglot.tokenizer_core import Token, TokenType
 
 from blb_migration.sandbox.emulator.results import SqlServerError
+from blb_migration.sandbox.emulator.tsql.constants import build_constant
 from blb_migration.sandbox.emulator.tsql.conversions import convert
-from blb_migration.sandbox.emulator.tsql.parameters import build_constant
 from blb_migration.sandbox.emulator.tsql.server_errors import syntax_error
 from blb_migration.sandbox.emulator.tsql.syntax import Statement
 from blb_migration.sandbox.emulator.tsql.type_names import parse_type

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from blb_migration.sandbox.emulator.tsql.context import OpenedTable, SessionFacts, StatementContext
 from blb_migration.sandbox.emulator.tsql.databases import Database
-from blb_migration.sandbox.emulator.tsql.expressions import ExpressionCompiler
+from blb_migration.sandbox.emulator.tsql.expression_compiler import ExpressionCompiler
 from blb_migration.sandbox.emulator.tsql.queries import compile_query
 from blb_migration.sandbox.emulator.tsql.scopes import Scope
 from blb_migration.sandbox.emulator.tsql.server_errors import invalid_object

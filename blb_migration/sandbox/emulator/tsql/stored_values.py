@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
+from blb_migration.sandbox.emulator.tsql.constants import build_constant
 from blb_migration.sandbox.emulator.tsql.conversions import text_constant
 from blb_migration.sandbox.emulator.tsql.datatypes import duckdb_type, family
-from blb_migration.sandbox.emulator.tsql.parameters import build_constant
 from blb_migration.sandbox.emulator.tsql.surrogates import hide_surrogates
 from blb_migration.sandbox.emulator.tsql.typed import Typed, quote_bytes, quote_text
 

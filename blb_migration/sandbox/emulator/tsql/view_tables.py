@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from blb_migration.model import ColumnType
 from blb_migration.sandbox.emulator.tsql import (
-    catalog_constraints,
+    catalog_keys,
     catalog_storage,
     catalog_views,
     information_schema,
@@ -23,7 +23,7 @@ from blb_migration.sandbox.emulator.tsql.scopes import NamedValue
 from blb_migration.sandbox.emulator.tsql.type_names import parse_type
 from blb_migration.sandbox.emulator.tsql.typed import Typed, quote_name
 
-_SYS_VIEWS = catalog_views.VIEWS | catalog_constraints.VIEWS | catalog_storage.VIEWS
+_SYS_VIEWS = catalog_views.VIEWS | catalog_keys.VIEWS | catalog_storage.VIEWS
 _VIEWS: dict[tuple[str, str], CatalogView] = {
     **{("sys", name): view for name, view in _SYS_VIEWS.items()},
     **{("information_schema", name): view for name, view in information_schema.VIEWS.items()},

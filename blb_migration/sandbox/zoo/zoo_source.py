@@ -10,11 +10,11 @@ from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.emulator.tsql.databases import Database
 from blb_migration.sandbox.zoo.declare import Exhibit
 from blb_migration.sandbox.zoo.hazards import PLANTINGS, Hazard
-from blb_migration.sandbox.zoo.keys import build_key_exhibits
-from blb_migration.sandbox.zoo.names import build_name_exhibits
-from blb_migration.sandbox.zoo.rows import build_arrow
+from blb_migration.sandbox.zoo.key_tables import build_key_exhibits
+from blb_migration.sandbox.zoo.odd_names import build_name_exhibits
 from blb_migration.sandbox.zoo.shapes import build_shape_exhibits
-from blb_migration.sandbox.zoo.types import build_type_exhibits
+from blb_migration.sandbox.zoo.type_tables import build_type_exhibits
+from blb_migration.sandbox.zoo.zoo_rows import build_arrow
 
 ZOO_DATABASE = "ZOO"
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from blb_migration.model import Table, TableName
 from blb_migration.sandbox.zoo.declare import Exhibit, Value, column, primary_key
-from blb_migration.sandbox.zoo.rows import Variant
+from blb_migration.sandbox.zoo.zoo_rows import Variant
 
 SCHEMA = "types"
 UTF8_COLLATION = "Latin1_General_100_CI_AS_SC_UTF8"

@@ -16,7 +16,7 @@ from blb_migration.model import ColumnType
 from blb_migration.sandbox.emulator.results import SqlServerError
 from blb_migration.sandbox.emulator.tsql import comparisons
 from blb_migration.sandbox.emulator.tsql.arithmetic import binary_operation, stronger_type, unite
-from blb_migration.sandbox.emulator.tsql.collations import check_collation
+from blb_migration.sandbox.emulator.tsql.collation_rules import check_collation
 from blb_migration.sandbox.emulator.tsql.context import StatementContext
 from blb_migration.sandbox.emulator.tsql.conversions import convert, convert_implicitly, text_constant
 from blb_migration.sandbox.emulator.tsql.datatypes import INT, MONEY, duckdb_type, family, is_text

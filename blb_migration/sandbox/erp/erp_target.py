@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from blb_migration.sandbox.erp.schema import read_schema
+from blb_migration.sandbox.erp.erp_schema import read_schema
 
 TARGET_ALEMBIC_VERSION = "047_postgres_baseline"
 

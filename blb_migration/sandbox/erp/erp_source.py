@@ -7,8 +7,8 @@ from typing import Protocol, TypeVar
 import pyarrow as pa
 
 from blb_migration.model import Table
+from blb_migration.sandbox.erp.erp_schema import SOURCE_DATABASE
 from blb_migration.sandbox.erp.sample import DEFAULT_SEED, ErpSample
-from blb_migration.sandbox.erp.schema import SOURCE_DATABASE
 
 
 class SourceDatabase(Protocol):
