@@ -7,7 +7,8 @@ MigrationError                     has an exit code, and says whether a retry ca
 │   └── SourceUnreachable          no connection: host, log-in, database, encryption
 ├── TargetError               (5)  PostgreSQL cannot be reached or fails
 │   ├── TargetUnreachable          no connection: host, log-in, database
-│   └── TargetNotOurs              rows or locks on the target that this tool must not touch
+│   ├── TargetForbids         (3)  the target's user lacks a right, or may not write
+│   └── TargetNotOurs         (3)  rows or locks on the target that this tool must not touch
 └── TableFailed               (1)  one table's load failed; nothing of it stays
 
 No message ever carries a password: URLs are masked where they enter, in ``settings.py``.
@@ -103,6 +104,12 @@ class TargetUnreachable(TargetError):
     """No session with PostgreSQL could be opened."""
 
     is_transient = True
+
+
+class TargetForbids(TargetError):
+    """The target does not let its user do what a load needs; nothing was written."""
+
+    exit_code = ExitCode.PREFLIGHT_REFUSED
 
 
 class TargetNotOurs(TargetError):

@@ -161,9 +161,10 @@ class TestTargetUrls:
         assert arguments["password"] == "p/w"
         assert arguments["sslmode"] == "require"
 
-    def test_the_session_is_in_utc_and_utf8_and_says_who_it_is(self) -> None:
-        arguments = parse_target_url("postgresql://u@h/erp?options=-c%20search_path%3Dapp").connect_arguments
-        assert arguments["options"] == "-c search_path=app -c TimeZone=UTC"
+    def test_a_session_begins_with_nothing_that_a_pooler_refuses(self) -> None:
+        arguments = parse_target_url("postgresql://u@h/erp?client_encoding=latin1").connect_arguments
+        given = {"application_name", "client_encoding", "connect_timeout", "dbname", "host", "user"}
+        assert arguments.keys() == given
         assert arguments["client_encoding"] == "UTF8"
         assert arguments["application_name"] == "blb-migrate"
 
@@ -174,10 +175,58 @@ class TestTargetUrls:
 
     def test_several_hosts_become_libpqs_lists(self) -> None:
         arguments = parse_target_url("postgresql://u:pw@/erp?host=a:5433&host=b").connect_arguments
-        assert (arguments["host"], arguments["port"]) == ("a,b", "5433,5432")
+        assert (arguments["host"], arguments["port"]) == ("a,b", "5433,")
 
-    def test_an_ipv6_host_stays_whole(self) -> None:
-        assert parse_target_url("postgresql://u@[::1]:5432/erp").connect_arguments["host"] == "::1"
+    @pytest.mark.parametrize(
+        ("url", "keywords", "masked"),
+        [
+            (
+                "postgresql://u:pw@h1:5432,h2:5433/db?target_session_attrs=read-write",
+                {"host": "h1,h2", "port": "5432,5433", "target_session_attrs": "read-write"},
+                "postgresql://u:***@h1:5432,h2:5433/db",
+            ),
+            ("postgres://u@h1,h2/db", {"host": "h1,h2"}, "postgresql://u@h1,h2/db"),
+            (
+                "postgresql://u@h1,h2/db?port=6432",
+                {"host": "h1,h2", "port": "6432"},
+                "postgresql://u@h1:6432,h2:6432/db",
+            ),
+            ("postgresql:///db", {}, "postgresql:///db"),
+            ("postgresql://u@[::1]:5432/db", {"host": "::1", "port": "5432"}, "postgresql://u@[::1]:5432/db"),
+            ("postgresql://[fe80::1%25eth0]/db", {"host": "fe80::1%eth0"}, "postgresql://[fe80::1%eth0]/db"),
+            (
+                "postgresql://u@/db?host=[::1]:6432,b:5432",
+                {"host": "::1,b", "port": "6432,5432"},
+                "postgresql://u@[::1]:6432,b:5432/db",
+            ),
+            ("postgresql://h:/db", {"host": "h"}, "postgresql://h/db"),
+            ("postgresql://%2Frun%2Fpg/db", {"host": "/run/pg"}, "postgresql:///db?host=/run/pg"),
+            (
+                "postgresql://u@h/db?sslmode=verify-full&sslrootcert=%2Fa%20b%2Fca.pem",
+                {"sslmode": "verify-full", "sslrootcert": "/a b/ca.pem"},
+                "postgresql://u@h/db",
+            ),
+            ("postgresql:///?service=erp", {"service": "erp"}, "postgresql:///?service=erp"),
+            ("postgresql://h/db?passfile=/p", {"passfile": "/p"}, "postgresql://h/db"),
+            ("postgresql://h/db?options=-c%20a.b%3D1", {"options": "-c a.b=1"}, "postgresql://h/db"),
+            ("postgresql+psycopg2://h/db?options=-c+a.b%3D1", {"options": "-c a.b=1"}, "postgresql://h/db"),
+            ("postgresql://h/db?application_name=a+b", {"application_name": "a+b"}, "postgresql://h/db"),
+            ("jdbc:postgresql://h/db?user=u", {"host": "h", "user": "u"}, "postgresql://u@h/db"),
+            (
+                "host=h dbname=db password='p w' user=u",
+                {"host": "h", "password": "p w", "user": "u"},
+                "postgresql://u:***@h/db",
+            ),
+            ("postgresql://u@pg:pw@h/db", {"user": "u@pg", "password": "pw"}, "postgresql://u@pg:***@h/db"),
+            ("postgresql://h/my db", {"dbname": "my db"}, "postgresql://h/my db"),
+            ("postgresql://u:a:b%c?#[d@h/db", {"password": "a:b%c?#[d"}, "postgresql://u:***@h/db"),
+        ],
+    )
+    def test_a_url_is_read_as_libpq_reads_it(self, url: str, keywords: dict[str, str], masked: str) -> None:
+        settings = parse_target_url(url)
+        expected = ({} if "service" in keywords else {"dbname": "db"}) | keywords
+        assert settings.connect_arguments.items() >= expected.items()
+        assert settings.masked_url == masked
 
     @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1))
     def test_the_conninfo_carries_any_password(self, password: str) -> None:
@@ -195,6 +244,16 @@ class TestTargetUrls:
             ("postgresql+odd://u@h/erp", "unknown dialect postgresql+odd", "postgresql+psycopg2"),
             ("postgresql://u@h", "names no database", "postgresql://"),
             ("postgresql://u@h/erp?sslmod=require", "has the option sslmod", "Expected sslmode."),
+            ("postgresql://u:p@w@h/erp", "an '@' too many", "%40"),
+            ("postgresql://u:p/w@h/erp", "a '/' before its '@'", "%2F"),
+            ("postgresql://u:12/34@h/erp", "a '/' before its '@'", "%2F"),
+            ("postgresql://h:x/erp", "port that is not a number", "%XX"),
+            ("postgresql://h:70000/erp", "port outside 1 to 65535", "Correct the port"),
+            ("postgresql://a,b,c/erp?port=1,2", "2 ports for 3 hosts", "one for each host"),
+            ("postgresql://h/erp?sslmode", "not written option=value", "%XX"),
+            ("postgresql://h/erp?sslmode=a&sslmode=b", "gives an option twice", "Remove one"),
+            ("postgresql://u:p%00@h/erp", "no connection can carry", "%XX"),
+            ("postgresql://[::1/erp", "does not parse", "postgresql://"),
         ],
     )
     def test_what_cannot_be_used_is_refused(self, url: str, found: str, expected: str) -> None:
@@ -220,6 +279,15 @@ templates = st.sampled_from(
         "postgresql://u:{}@h:x/erp",
         "postgresql:///erp?user=u&password={}",
         "postgresql:///erp?sslpassword={}&nope=1",
+        "postgresql://u:{}@h1:5432,h2:5433/erp?target_session_attrs=read-write",
+        "postgresql://u:{}@h1,h2:x/erp?nope=1",
+        "postgresql://u:{}@[::1/erp",
+        "postgresql+psycopg2://u:{}@h/erp?nope=1&host=a:1",
+        "postgres://u@pg:{}@h/erp",
+        "postgresql://u@h/erp?password={}",
+        "jdbc:postgresql://h/erp?user=u&password={}",
+        "host=h user=u password={} dbname=erp",
+        "Host=h;Username=u;Password={};Database=erp",
         "mssql:/sa:{}@h/erp",
         "sa:{}@h/erp",
     ]

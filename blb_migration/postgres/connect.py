@@ -1,23 +1,25 @@
 """Opening sessions with the target, and refusing targets that nothing should be loaded into.
 
-Knows the driver, the session's settings and what can go wrong while connecting. Does not parse
-URLs (``settings.py`` does) and reads no tables.
+Knows the driver and the session's settings; why no session came about is in ``connect_failures``, what
+may stand in between in ``pooling``. Does not parse URLs (``settings`` does) and reads no tables.
 """
 
 from __future__ import annotations
 
-import re
+import os
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
 
 import psycopg
+from psycopg import sql
 from psycopg.pq import TransactionStatus
 
-from blb_migration.errors import TargetError, TargetUnreachable
+from blb_migration.errors import TargetError, TargetForbids
 from blb_migration.kept_sessions import SessionKeeper
+from blb_migration.postgres.connect_failures import explain_failure
 from blb_migration.postgres.names import TargetConnection
+from blb_migration.postgres.pooling import refuse_lent_sessions
 from blb_migration.settings import TargetSettings
 
 OLDEST_SERVER_VERSION = 130000  # 12 and older get no more fixes, and are untested here
@@ -39,6 +41,11 @@ _SET_SESSION = """
 SELECT set_config(name, value, false)
 FROM unnest(%s::text[], %s::text[]) wanted (name, value) JOIN pg_catalog.pg_settings USING (name)
 """
+_READ_FITNESS = """
+SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', s.source,
+       current_setting('server_encoding')
+FROM pg_catalog.pg_settings s WHERE s.name = 'default_transaction_read_only'
+"""
 
 
 class TargetConnector:
@@ -55,6 +62,7 @@ class TargetConnector:
         self.settings = settings
         self._keeper: SessionKeeper[TargetConnection] = SessionKeeper(_close)
         self._in_use: set[TargetConnection] = set()
+        self._is_session_ours = False  # no pooler lends it to others; known after the first session
 
     def __reduce__(self) -> tuple[type[TargetConnector], tuple[TargetSettings]]:
         return type(self), (self.settings,)  # a pickled one arrives with no sessions
@@ -68,7 +76,9 @@ class TargetConnector:
 
         ``lock_timeout_seconds`` bounds the wait for any lock; None waits for ever. Raises
         TargetUnreachable when no session can be opened, after three attempts where waiting can
-        help, and TargetError for a server that is too old, read-only, or not in UTF-8.
+        help, ConfigurationError when the URL asks for what libpq cannot do, TargetForbids when sessions are
+        read-only, and TargetError for a server that is too old, a standby, behind a pooler in transaction
+        mode, or not in UTF-8.
         """
         connection = self._take_kept(lock_timeout_seconds) or self._open_checked(lock_timeout_seconds)
         self._in_use.add(connection)
@@ -122,23 +132,19 @@ class TargetConnector:
                     prepare_threshold=None,  # prepared statements do not survive a pooler
                 )
             except psycopg.Error as error:
-                unreachable = self._explain(error)
-            if pause_seconds is None or not unreachable.is_transient:
+                failure = explain_failure(str(error), self.settings.masked_url, self._list_secrets())
+            if pause_seconds is None or not failure.is_transient:
                 break
             time.sleep(pause_seconds)
         # Not chained: libpq's own texts may repeat parts of the connection string.
-        raise unreachable
+        raise failure
 
-    def _explain(self, error: psycopg.Error) -> TargetUnreachable:
-        text = " ".join(str(error).split())
-        for secret in (self.settings.password, *dict(self.settings.secrets).values()):
-            text = text.replace(secret, "***") if secret else text
-        reason = next((reason for reason in _REASONS if reason.matches(text)), _UNKNOWN_REASON)
-        unreachable = TargetUnreachable(
-            self.settings.masked_url, found=reason.found.format(text=text), next_act=reason.next_act
+    def _list_secrets(self) -> tuple[str | None, ...]:
+        return (
+            self.settings.password,
+            os.environ.get("PGPASSWORD"),
+            *(value for _, value in self.settings.secrets),
         )
-        unreachable.is_transient = reason.is_transient
-        return unreachable
 
     def _prepare(self, connection: TargetConnection, lock_timeout_seconds: float | None) -> None:
         subject = self.settings.masked_url
@@ -149,19 +155,28 @@ class TargetConnector:
                 expected=f"PostgreSQL {OLDEST_SERVER_VERSION // 10000} or newer",
                 next_act="Upgrade the target server",
             )
+        if not self._is_session_ours:  # asked before anything is set: it would be set for others
+            refuse_lent_sessions(connection, subject, self._open)
+            self._is_session_ours = True
+        connection.execute("SET statement_timeout = 0")  # a role's may be too short even for what follows
         connection.execute(_SET_SESSION, (list(SESSION_SETTINGS), list(SESSION_SETTINGS.values())))
         set_lock_timeout(connection, lock_timeout_seconds)
-        row = connection.execute(
-            "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on',"
-            " current_setting('server_encoding')"
-        ).fetchone()
-        is_standby, is_read_only, encoding = row or (False, False, "UTF8")
-        if is_standby or is_read_only:
+        row = connection.execute(_READ_FITNESS).fetchone()
+        is_standby, is_read_only, set_by, encoding = row or (False, False, "", "UTF8")
+        if is_standby:
             raise TargetError(
                 subject,
-                found="it is a standby in recovery" if is_standby else "its sessions are read-only",
+                found="it is a standby in recovery (hot standby), which takes no writes",
                 expected="a primary server that accepts writes",
-                next_act="Connect to the primary, or reset default_transaction_read_only",
+                next_act="Connect to the primary; where the URL names several hosts, "
+                "target_session_attrs=read-write finds it",
+            )
+        if is_read_only:
+            raise TargetForbids(
+                subject,
+                found=f"its sessions are read-only (default_transaction_read_only, set by: {set_by})",
+                expected="a user that may write",
+                next_act=_build_reset(set_by, connection.info.user, connection.info.dbname),
             )
         if encoding != "UTF8":
             raise TargetError(
@@ -170,6 +185,18 @@ class TargetConnector:
                 expected="UTF8, the only one that can hold all of nvarchar",
                 next_act="Create the database with ENCODING 'UTF8' TEMPLATE template0",
             )
+
+
+def _build_reset(set_by: str, user: str, database: str) -> str:
+    """What takes default_transaction_read_only away, by where pg_settings says that it comes from."""
+    role, name = sql.Identifier(user).as_string(), sql.Identifier(database).as_string()
+    owners = {"database": f"DATABASE {name}", "user": f"ROLE {role}"}
+    owners["database user"] = f"ROLE {role} IN DATABASE {name}"
+    if set_by in owners:
+        return f"Run: ALTER {owners[set_by]} RESET default_transaction_read_only"
+    if set_by == "client":
+        return "Take it out of the URL's options, or of PGOPTIONS in the environment"
+    return "Set default_transaction_read_only = off in the server's configuration, and reload it"
 
 
 def _close(connection: TargetConnection) -> None:
@@ -196,78 +223,3 @@ def server_version(connection: TargetConnection) -> int:
 
 def _format_version(version: int) -> str:
     return f"{version // 10000}.{version % 10000}"
-
-
-@dataclass(frozen=True)
-class _Reason:
-    """Why no session came about: how libpq's text shows it, and what to tell the user."""
-
-    pattern: str
-    found: str
-    next_act: str
-    is_transient: bool = False
-
-    def matches(self, text: str) -> bool:
-        return re.search(self.pattern, text, re.IGNORECASE) is not None
-
-
-_UNKNOWN_REASON = _Reason("", "{text}", "Check host, port, database and user in the URL")
-
-# libpq gives no SQLSTATE for a failed connection, and servers answer in their own language: the
-# German texts stand beside the English ones, and what is not recognised is shown as it came.
-_REASONS = (
-    _Reason(
-        r"password authentication failed|Passwort-Authentifizierung|no password supplied|fe_sendauth",
-        "the log-in was refused: user or password is wrong",
-        "Check user and password in the URL; special characters must be percent-encoded",
-    ),
-    _Reason(
-        r"database \S+ does not exist|Datenbank \S+ existiert nicht",
-        "the database does not exist on this server",
-        "Create it and run the application's schema migrations, or correct the name in the URL",
-    ),
-    _Reason(
-        r"role \S+ does not exist|Rolle \S+ existiert nicht",
-        "the user does not exist on this server",
-        "Create the user, or correct the name in the URL",
-    ),
-    _Reason(
-        r"no pg_hba\.conf entry|pg_hba\.conf",
-        "the server does not let this user in from this machine: {text}",
-        "Add an entry to the server's pg_hba.conf, or set sslmode in the URL",
-    ),
-    _Reason(
-        r"SSL|TLS|certificate",
-        "no encrypted session could be agreed: {text}",
-        "Set sslmode (and sslrootcert) in the URL to what the server offers",
-    ),
-    _Reason(
-        r"could not translate host name|getaddrinfo|failed to resolve|Name or service not known",
-        "the host name cannot be resolved",
-        "Correct the host in the URL",
-    ),
-    _Reason(
-        r"Connection refused|0x0000274D|10061",
-        "nothing listens there: the connection was refused",
-        "Start PostgreSQL, or correct host and port in the URL",
-        is_transient=True,
-    ),
-    _Reason(
-        r"timeout expired|timed out",
-        "the host did not answer in time",
-        "Check host, port and firewalls",
-        is_transient=True,
-    ),
-    _Reason(
-        r"too many clients|too many connections|remaining connection slots",
-        "the server has no free connection",
-        "Close other sessions, or raise max_connections",
-        is_transient=True,
-    ),
-    _Reason(
-        r"starting up|shutting down|server closed the connection|Connection reset",
-        "the server is starting or stopping: {text}",
-        "Run again when the server is up",
-        is_transient=True,
-    ),
-)

@@ -1,81 +1,96 @@
 """The target's settings: a PostgreSQL URL, made into libpq's keywords, for psycopg 3 and for psycopg2
-alike."""
+alike. How a URL is read is ``libpq``'s business."""
 
 from __future__ import annotations
 
-import difflib
+import os
+import re
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from blb_migration.errors import ConfigurationError
-from blb_migration.settings.urls import (
-    DatabaseIdentity,
-    UrlParts,
-    mask_url,
-    name_option,
-    normalise_host,
-    split_url,
+from blb_migration.settings.libpq import (
+    EXAMPLE,
+    find_secret_keywords,
+    read_keywords,
+    read_url,
+    refuse_bad_ports,
+    split_hosts,
 )
+from blb_migration.settings.urls import DatabaseIdentity, mask_url, normalise_host
 
-EXAMPLE = "postgresql://user:password@host:5432/database"
 DEFAULT_PORT = 5432
 DEFAULT_CONNECT_TIMEOUT_SECONDS = 10
 APPLICATION_NAME = "blb-migrate"
 _URL_DRIVERS = ("psycopg", "psycopg2", "psycopg2cffi", "asyncpg", "pg8000")
-_SECRET_OPTIONS = ("password", "sslpassword")
+_URL = re.compile(r"(?P<backend>[A-Za-z][\w.-]*)(?:\+(?P<driver>[\w.+-]*))?://(?P<rest>.*)", re.DOTALL)
+_KEYWORDS = re.compile(r"\w+\s*=")
 
 
 @dataclass(frozen=True)
 class TargetSettings:
     """One PostgreSQL database and how to log in to it.
 
-    ``host`` may be a socket folder or several hosts joined by commas, with as many ``port`` numbers; None
-    leaves both to libpq. ``options`` are further libpq keywords; ``secrets`` those that must not be
-    shown.
+    ``host`` may be a socket folder or several hosts joined by commas, with as many ``port`` numbers; what is
+    None is left to libpq, its environment variables and its service file. ``options`` are further libpq
+    keywords; ``secrets`` those that must not be shown.
     """
 
-    database: str
+    database: str | None
     host: str | None = None
     port: str | None = None
     username: str | None = None
     password: str | None = field(default=None, repr=False)
-    options: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     @property
     def connect_arguments(self) -> dict[str, str]:
         """libpq's keywords, for ``connect(**…)`` of psycopg 3 and psycopg2. They hold the password.
 
-        The session's time zone is UTC and its encoding UTF-8 whatever the URL says: binary COPY and the
-        comparison of moments stand on it.
+        Nothing that a pooler before the server would refuse, unless the URL says it: whatever else a
+        session relies on is set after connecting. The encoding is UTF-8 whatever the URL says.
         """
         arguments = {
             "application_name": APPLICATION_NAME,
             "connect_timeout": str(DEFAULT_CONNECT_TIMEOUT_SECONDS),
             **dict(self.options),
             **dict(self.secrets),
-            "dbname": self.database,
             "client_encoding": "UTF8",
         }
-        arguments["options"] = f"{arguments.get('options', '')} -c TimeZone=UTC".strip()
-        given = {"host": self.host, "port": self.port, "user": self.username, "password": self.password}
+        given = {
+            **{"dbname": self.database, "host": self.host, "port": self.port},
+            **{"user": self.username, "password": self.password},
+        }
         return arguments | {keyword: value for keyword, value in given.items() if value}
 
     @property
     def conninfo(self) -> str:
         """The same as one connection string. It holds the password: never log it."""
-        return " ".join(
-            "{}='{}'".format(keyword, value.replace("\\", "\\\\").replace("'", "\\'"))
-            for keyword, value in self.connect_arguments.items()
-        )
+        from psycopg.conninfo import make_conninfo
+
+        return make_conninfo("", **self.connect_arguments)
 
     @property
     def masked_url(self) -> str:
-        """The target for messages: no password and no options."""
+        """The target for messages: no password and no options, but for a socket folder and a service."""
         login = ""
         if self.username:
             login = f"{self.username}:***@" if self.password else f"{self.username}@"
-        return f"postgresql://{login}{self.host or ''}{f':{self.port}' if self.port else ''}/{self.database}"
+        service = dict(self.options).get("service")
+        hosts = (self.host or "").split(",")
+        ports = (self.port or "").split(",")
+        ports = ports if len(ports) == len(hosts) else ports * len(hosts)
+        is_socket = hosts[0].startswith(("/", "@"))
+        shown = [
+            (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
+            for host, port in zip(hosts, ports, strict=True)
+        ]
+        query = [f"host={self.host}"] * is_socket + [f"service={service}"] * (service is not None)
+        return (
+            f"postgresql://{login}{'' if is_socket else ','.join(shown)}/{self.database or ''}"
+            f"{'?' if query else ''}{'&'.join(query)}"
+        )
 
     @property
     def identity(self) -> DatabaseIdentity:
@@ -86,15 +101,24 @@ class TargetSettings:
         return DatabaseIdentity(
             "localhost" if is_socket else normalise_host(host),
             int(port) if port.isdigit() else DEFAULT_PORT,
-            self.database,
+            self.database or "",
         )
 
 
 def parse_target_url(text: str) -> TargetSettings:
-    """Read a target URL. Raises ConfigurationError, never repeating a password, when it cannot be used."""
-    parts = split_url(text, "target", EXAMPLE)
+    """Read a target URL, or libpq's ``host=… dbname=…``.
+
+    Raises ConfigurationError, never repeating a password, when it cannot be used.
+    """
+    text = text.strip().removeprefix("jdbc:")
     subject = f"target URL {mask_url(text)}"
-    if parts.backend == "mssql":
+    url = _URL.fullmatch(text)
+    if url is None:
+        if _KEYWORDS.match(text):
+            return _build_settings(subject, read_keywords(text, subject))
+        _refuse(subject, "is not a URL (it has no scheme://)", f"a URL like {EXAMPLE}", "Correct the URL")
+    backend = url["backend"].lower()
+    if backend == "mssql":
         raise ConfigurationError(
             subject,
             found="names a SQL Server database as the target",
@@ -102,72 +126,37 @@ def parse_target_url(text: str) -> TargetSettings:
             next_act="Swap the two URLs (--source-conn takes mssql…, --target-conn takes postgresql…); "
             "they must not be the same database",
         )
-    if parts.backend not in ("postgresql", "postgres"):
-        _refuse(subject, f"names {parts.backend}", f"a URL like {EXAMPLE}", "Correct the target URL")
-    if parts.driver is not None and parts.driver not in _URL_DRIVERS:
+    if backend not in ("postgresql", "postgres"):
+        _refuse(subject, f"names {backend}", f"a URL like {EXAMPLE}", "Correct the target URL")
+    if url["driver"] is not None and url["driver"].lower() not in _URL_DRIVERS:
         _refuse(
             subject,
-            f"names the unknown dialect postgresql+{parts.driver}",
+            f"names the unknown dialect postgresql+{url['driver']}",
             "postgresql, postgresql+psycopg or postgresql+psycopg2",
             "Write postgresql://…",
         )
-    return _build_settings(subject, parts)
+    return _build_settings(subject, read_url(url["rest"], subject, is_sqlalchemys=url["driver"] is not None))
 
 
-def _build_settings(subject: str, parts: UrlParts) -> TargetSettings:
-    options = _read_options(subject, parts)
-    database = options.pop("dbname", None) or parts.database
-    if not database:
+def _build_settings(subject: str, keywords: dict[str, str]) -> TargetSettings:
+    database = keywords.pop("dbname", None) or None
+    if not (database or "service" in keywords or {"PGDATABASE", "PGSERVICE"} & os.environ.keys()):
         _refuse(subject, "names no database", f"a URL like {EXAMPLE}", "Add /database behind the host")
-    username = options.pop("user", None) or parts.username
-    password = options.pop("password", None) or parts.password
-    port = options.pop("port", None) or (str(parts.port) if parts.port else None)
-    host = options.pop("host", None) or parts.host
-    if host and not host.startswith("/") and ":" in host and "," in f"{host},":
-        host, port = _split_hosts(host, port)
-    secrets = {keyword: options.pop(keyword) for keyword in _SECRET_OPTIONS if keyword in options}
+    host, port = keywords.pop("host", None) or None, keywords.pop("port", None) or None
+    if host is not None:
+        host, port = split_hosts(host, port)
+    refuse_bad_ports(host, port, subject)
+    username, password = keywords.pop("user", None), keywords.pop("password", None)
+    secrets = {keyword: keywords.pop(keyword) for keyword in find_secret_keywords() & keywords.keys()}
     return TargetSettings(
         database=database,
         host=host,
         port=port,
         username=username or None,
         password=password or None,
-        options=tuple(sorted(options.items())),
+        options=tuple(sorted(keywords.items())),
         secrets=tuple(sorted(secrets.items())),
     )
-
-
-def _read_options(subject: str, parts: UrlParts) -> dict[str, str]:
-    """The query's libpq keywords; several values (``host=a&host=b``) are joined by commas."""
-    if not parts.query:
-        return {}
-    from psycopg import pq
-
-    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
-    holds_secret = any(keyword in _SECRET_OPTIONS for keyword, _ in parts.query)
-    options = {}
-    for keyword, values in parts.query:
-        if keyword not in known:
-            near = difflib.get_close_matches(keyword, sorted(known), n=1)
-            _refuse(
-                subject,
-                f"has {name_option(keyword, known, holds_secret)}, which libpq does not know",
-                near[0] if near else "an option of libpq (PostgreSQL's documentation, 'Parameter Key Words')",
-                "Correct or remove the option",
-            )
-        options[keyword] = ",".join(values)
-    return options
-
-
-def _split_hosts(host: str, port: str | None) -> tuple[str, str | None]:
-    """SQLAlchemy's ``host=a:5432,b:5433`` as libpq's two lists; an IPv6 address stays whole."""
-    names, ports = [], []
-    for item in host.split(","):
-        name, colon, number = item.rpartition(":")
-        is_pair = bool(colon) and number.isdigit() and ":" not in name.strip("[]").replace("::", "")
-        names.append(name if is_pair else item)
-        ports.append(number if is_pair else (port or str(DEFAULT_PORT)))
-    return ",".join(names), ",".join(ports)
 
 
 def _refuse(subject: str, found: str, expected: str, next_act: str) -> NoReturn:

@@ -139,7 +139,7 @@ def _run_psql(psql: str, migration: Migration, lines: list[str]) -> None:
             "PGPORT": str(settings.port or ""),
             "PGUSER": settings.username or "",
             "PGPASSWORD": settings.password or "",
-            "PGDATABASE": settings.database,
+            "PGDATABASE": settings.database or "",
             "PGCLIENTENCODING": "UTF8",
         },
     )
