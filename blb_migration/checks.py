@@ -1,4 +1,4 @@
-"""The checks of comparison, shallow to deep: their names, and what each of them proves. No comparing here.
+"""The checks, cheap to thorough: what each of them compares, and what its outcome is. No comparing here.
 
 A table counts as equal only when it has passed all of them; ``compare/run_checks.py`` carries them out.
 """
@@ -6,6 +6,7 @@ A table counts as equal only when it has passed all of them; ``compare/run_check
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 CHECKS: Mapping[str, str] = {
     "row_count": "The exact number of rows of the table, counted on both sides.",
@@ -14,7 +15,50 @@ CHECKS: Mapping[str, str] = {
     "length. Each side computes its own.",
     "content": "Every cell of every row: what was read against what stands in the target.",
     "integrity": "Every foreign key, unique key, check and NOT NULL of the target is as before the load, "
-    "validated and true of every row; numbering goes on beyond the last number; nothing of this tool is left "
+    "validated and true of every row; sequences go on beyond the last number; nothing of this tool is left "
     "but its ledger.",
 }
 CHECK_NAMES = tuple(CHECKS)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One metric on both sides, as text; ``difference`` is target minus source where that makes sense."""
+
+    name: str
+    source_value: str | None
+    target_value: str | None
+    match: bool
+    difference: str | None = None
+    is_key_total: bool = False
+
+
+@dataclass(frozen=True)
+class DifferencesKept:
+    """What differs between a table's contents: full counts, and where the first of it can be read.
+
+    ``source_rows`` are rows of the source without an equal one in the target, ``target_rows`` the other
+    way round: a changed row counts in both. ``cell_count`` differing cells and ``row_count`` whole rows
+    (missing, or too many) are in the files; ``is_complete`` is False when there are more than were kept.
+    ``first`` are the first few, each as a line for people.
+    """
+
+    source_rows: int
+    target_rows: int
+    cell_count: int
+    row_count: int
+    is_complete: bool
+    csv_path: str
+    parquet_path: str
+    first: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The outcome of one check of one table."""
+
+    label: str
+    name: str
+    passed: bool
+    comparisons: tuple[Comparison, ...]
+    differences: DifferencesKept | None = None

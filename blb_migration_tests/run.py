@@ -9,10 +9,12 @@ import tempfile
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
+_LINT_IMPORTS = "from importlinter.cli import lint_imports_command as lint; lint(['--no-logo', '--no-cache'])"
 CHECKS = (
-    ("formatter", ["ruff", "format", "--check", "."]),
-    ("linter", ["ruff", "check", "."]),
-    ("type checker", ["mypy"]),
+    ("formatter", ["-m", "ruff", "format", "--check", "."]),
+    ("linter", ["-m", "ruff", "check", "."]),
+    ("imports", ["-c", _LINT_IMPORTS]),
+    ("type checker", ["-m", "mypy"]),
 )
 CACHES = {
     "RUFF_CACHE_DIR": ".ruff_cache",
@@ -31,8 +33,8 @@ def main(arguments: list[str]) -> int:
         print(f"== {TOP} may not be written to: caches are in {caches}", flush=True)  # noqa: T201
     failures = []
     for name, command in () if arguments else CHECKS:
-        print(f"== {name}: {' '.join(command)}", flush=True)  # noqa: T201
-        if subprocess.run([sys.executable, "-m", *command], cwd=TOP, check=False).returncode != 0:
+        print(f"== {name}: {' '.join(command[1:])}", flush=True)  # noqa: T201
+        if subprocess.run([sys.executable, *command], cwd=TOP, check=False).returncode != 0:
             failures.append(name)
     print("== tests: pytest", *arguments, flush=True)  # noqa: T201
     tests = subprocess.run([sys.executable, "-m", "pytest", *options, *arguments], cwd=TOP, check=False)

@@ -13,10 +13,10 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
 
+from blb_migration.checks import Comparison, DifferencesKept
 from blb_migration.compare.cells import compare_rows
 from blb_migration.compare.difference_files import KEPT_DIFFERENCES, write_differences
 from blb_migration.compare.narrow import narrow_to_rows
-from blb_migration.compare.results import Comparison, DifferencesKept
 from blb_migration.compare.sides import ComparedTable
 from blb_migration.migration import Migration
 from blb_migration.plan.build import TablePlan

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal, localcontext
 
+from blb_migration.checks import Comparison
 from blb_migration.compare.metric_selection import ComparedMetric
-from blb_migration.compare.results import Comparison
 from blb_migration.errors import SourceError, SourceUnreachable
 from blb_migration.metrics import MetricValue
 from blb_migration.migration import Migration

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from blb_migration.compare.results import Comparison
+from blb_migration.checks import Comparison
 from blb_migration.plan.build import TablePlan
 from blb_migration.postgres.constraint_state import (
     Violation,

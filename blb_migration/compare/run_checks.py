@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from blb_migration.checks import CHECK_NAMES
+from blb_migration.checks import CHECK_NAMES, CheckResult, Comparison, DifferencesKept
 from blb_migration.compare.content import compare_content
 from blb_migration.compare.counts_and_totals import compare_metrics
 from blb_migration.compare.integrity import compare_integrity
 from blb_migration.compare.metric_selection import build_metrics
-from blb_migration.compare.results import CheckResult, Comparison, DifferencesKept
 from blb_migration.errors import TableFailed
 from blb_migration.load.prepare import ensure_run
 from blb_migration.migration import Migration

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from blb_migration.compare.results import Comparison
+from blb_migration.checks import Comparison
 from blb_migration.compare.run_checks import run_check
 from blb_migration.load.prepare import prepare_target
 from blb_migration.migration import Migration
