@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from dagster import ExecutorDefinition, in_process_executor, multiprocess_executor
 
-from blb_migration.defs.internals.threads_executor import threads_executor
+from blb_migration.defs.optional_internals import find_internal
 from blb_migration.errors import ConfigurationError
 from blb_migration.settings.machine import count_processors
 
@@ -75,16 +75,18 @@ def read_choice(labels: Collection[str]) -> ExecutorChoice:
 
 
 def build_executor(choice: ExecutorChoice) -> ExecutorDefinition:
-    """Dagster's executor for ``choice``."""
+    """Dagster's executor for ``choice``; one table after the other where this Dagster knows no threads."""
     _LOG.info("Executor %s, %s at once: %s", choice.name, choice.max_concurrent, choice.reason)
-    if choice.name == IN_PROCESS:
-        return in_process_executor
     settings = {"max_concurrent": choice.max_concurrent}
-    if choice.name == THREADS:
-        return threads_executor.configured({**settings, "reason": choice.reason}, name=THREADS)
-    return multiprocess_executor.configured(
-        {**settings, "start_method": _build_start_method()}, name=MULTIPROCESS
+    if choice.name == MULTIPROCESS:
+        start_method = _build_start_method()
+        return multiprocess_executor.configured({**settings, "start_method": start_method}, name=MULTIPROCESS)
+    threads: ExecutorDefinition | None = (
+        find_internal("threads_executor", "threads_executor") if choice.name == THREADS else None
     )
+    if threads is None:
+        return in_process_executor
+    return threads.configured({**settings, "reason": choice.reason}, name=THREADS)
 
 
 def is_one_process(executor: ExecutorDefinition) -> bool:

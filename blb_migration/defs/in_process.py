@@ -12,18 +12,17 @@ import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from dagster import DagsterError, DagsterInstance
-from dagster._core.definitions.job_base import InMemoryJob
-from dagster._core.execution.api import execute_run
+from dagster import DagsterError, DagsterInstance, JobDefinition
 
 from blb_migration.defs.assemble import build_defs
 from blb_migration.defs.asset_keys import PREFLIGHT
+from blb_migration.defs.event_storage import kept_event_files
 from blb_migration.defs.executor import MULTIPROCESS, THREADS, read_choice
-from blb_migration.defs.internals.event_files import kept_event_files
 from blb_migration.defs.jobs import RECONCILE, REHEARSAL
+from blb_migration.defs.optional_internals import find_internal
 from blb_migration.defs.resource import KIND_TAG, Connectors, MigrationResource
 from blb_migration.errors import ConfigurationError
 
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 HOME_VARIABLE = "DAGSTER_HOME"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-_INTERRUPTED = "UNEXPECTED_TERMINATION"  # dagster._core.events.RunFailureReason, not exported
 
 
 @dataclass(frozen=True)
@@ -80,21 +78,25 @@ def run_in_process(
         executor=choice,
     )
     job = definitions.resolve_job_def(RECONCILE if kind == "reconcile" else REHEARSAL)
+    run_job = find_internal("run_job", "run_job") or _run_as_promised
     with _quiet_dagster(), _open_instance() as instance, kept_event_files(instance):
-        selection = frozenset({PREFLIGHT}) if kind == "preflight" else None
-        # As job.execute_in_process does it, but with the job's own executor.
-        run = instance.create_run_for_job(
-            job.get_subset(asset_selection=selection),
+        is_success, is_interrupted = run_job(
+            job,
+            instance,
             run_id=migration.run.run_id,
             run_config=_QUIET,
-            tags={**job.run_tags, KIND_TAG: kind},
-            asset_selection=selection,
+            tags={KIND_TAG: kind},
+            asset_selection=[PREFLIGHT] if kind == "preflight" else None,
         )
-        result = execute_run(InMemoryJob(job), run, instance)
-        endings = [event.job_failure_data for event in result.all_events if event.is_job_failure]
-    reasons = [ending.failure_reason for ending in endings if ending and ending.failure_reason]
-    is_interrupted = any(reason.value == _INTERRUPTED for reason in reasons)
-    return RunOutcome(result.run_id, result.success, is_interrupted)
+    return RunOutcome(migration.run.run_id, is_success, is_interrupted)
+
+
+def _run_as_promised(job: JobDefinition, instance: DagsterInstance, **what: Any) -> tuple[bool, bool]:
+    """Run ``job`` step by step, by what Dagster promises to keep; returns success and interruption."""
+    result = job.execute_in_process(instance=instance, raise_on_error=False, **what)
+    # A run fails by a step or a check that fails, which is a step's failure too, or by an interruption.
+    failed_steps = [event for event in result.all_events if event.is_step_failure]
+    return result.success, not result.success and not failed_steps
 
 
 @contextmanager

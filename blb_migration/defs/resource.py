@@ -34,11 +34,11 @@ from dagster import (
 )
 
 from blb_migration.defs.asset_keys import build_asset_keys
+from blb_migration.defs.event_storage import kept_event_files
 from blb_migration.defs.executor import is_one_process
-from blb_migration.defs.internals.event_files import kept_event_files
-from blb_migration.defs.internals.step_threads import cancel_on_interrupt
 from blb_migration.defs.observer import RunObserver
 from blb_migration.defs.run_notes import RunNotes
+from blb_migration.defs.step_threads import cancel_on_interrupt
 from blb_migration.errors import ConfigurationError
 from blb_migration.plan.project import Project
 

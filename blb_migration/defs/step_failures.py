@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 from dagster import DagsterExecutionInterruptedError, Failure, RetryRequested
 
-from blb_migration.defs.internals.step_threads import interruptible
 from blb_migration.defs.observer import RunObserver
+from blb_migration.defs.step_threads import interruptible
 from blb_migration.errors import ExitCode, MigrationError
 
 MAX_RETRIES = 2

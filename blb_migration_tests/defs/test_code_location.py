@@ -16,6 +16,7 @@ from dagster._core.run_coordinator import QueuedRunCoordinator
 
 import blb_migration
 from blb_migration.defs.assemble import build_defs
+from blb_migration.defs.event_storage import EventStorage
 from blb_migration.defs.jobs import read_time_zone
 from blb_migration.defs.resource import CONNECTIONS_TAG, connect_from_environment
 from blb_migration.errors import ConfigurationError
@@ -45,6 +46,24 @@ def test_nothing_outside_its_room_imports_dagster() -> None:
         if any(name.split(".")[0].startswith("dagster") for name in iterate_imports(path))
     }
     assert importers == {"defs"}
+
+
+def test_dagsters_private_names_stay_in_their_room() -> None:
+    importers = {
+        path.relative_to(PACKAGE).parent.as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if any(name.startswith("dagster._") for name in iterate_imports(path))
+    }
+    assert importers == {"defs/internals"}
+
+
+def test_that_room_has_one_door() -> None:
+    importers = {
+        path.relative_to(PACKAGE).parent.as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if any(name.startswith("blb_migration.defs.internals") for name in iterate_imports(path))
+    }
+    assert importers == {"defs/internals"}
 
 
 def load_in_subprocess(statement: str) -> dict[str, object]:
@@ -142,3 +161,4 @@ def test_dagster_takes_the_instance_settings(tmp_path: Path) -> None:
         assert isinstance(instance.run_coordinator, QueuedRunCoordinator)
         assert instance.run_coordinator.dequeue_interval_seconds == 1
         assert instance.run_monitoring_enabled
+        assert isinstance(instance.event_log_storage, EventStorage)

@@ -1,4 +1,4 @@
-"""Dagster's SQLite files while a run lasts: open, complete for other readers, let go of afterwards."""
+"""Dagster's SQLite files under the configured storage: while a run lasts, for other readers, afterwards."""
 
 from __future__ import annotations
 
@@ -11,16 +11,24 @@ from dagster import DagsterInstance, instance_for_test
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from blb_migration.defs.internals.event_files import kept_event_files
+from blb_migration.defs.event_storage import EventStorage, kept_event_files
 from blb_migration_tests.defs.stages import Stages
 from blb_migration_tests.defs.test_runs import build_rehearsal, run
 
 RUN_ID = "5f3a7c1e-0000-4000-8000-000000000001"
+STORAGE = {
+    "event_log_storage": {
+        "module": "blb_migration.defs.event_storage",
+        "class": "EventStorage",
+        "config": {},
+    }
+}
 
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Iterator[DagsterInstance]:
-    with instance_for_test(temp_dir=str(tmp_path)) as instance:
+    with instance_for_test(STORAGE, temp_dir=str(tmp_path)) as instance:
+        assert isinstance(instance.event_log_storage, EventStorage)
         yield instance
 
 
@@ -122,6 +130,27 @@ def test_threads_take_turns(stored: DagsterInstance, tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
     assert len(read(tmp_path)) == 40
+
+
+def test_a_home_without_the_setting_reads_and_writes_the_same_files(
+    stored: DagsterInstance, tmp_path: Path
+) -> None:
+    write(stored, "with")
+    (tmp_path / "dagster.yaml").unlink()
+    with DagsterInstance.local_temp(str(tmp_path)) as without:
+        with kept_event_files(without):
+            write(without, "without")
+        assert not isinstance(without.event_log_storage, EventStorage)
+    assert [entry.message for entry in stored.all_logs(RUN_ID)] == ["with", "without"]
+
+
+def test_the_files_may_be_put_elsewhere(tmp_path: Path) -> None:
+    storage = {
+        "event_log_storage": {**STORAGE["event_log_storage"], "config": {"base_dir": str(tmp_path / "x")}}
+    }
+    with instance_for_test(storage) as instance:
+        write(instance, "first")
+    assert (tmp_path / "x" / f"{RUN_ID}.db").exists()
 
 
 def test_an_instance_that_keeps_its_events_elsewhere_is_left_alone(instance: DagsterInstance) -> None:

@@ -62,4 +62,5 @@ def test_the_instance_is_that_of_the_repository_but_for_its_storage() -> None:
 
     own, deployed = (yaml.safe_load(read_document(name)) for name in ("dagster.yaml", "deploy/dagster.yaml"))
     assert deployed.pop("storage").keys() == {"postgres"}
+    assert own.pop("event_log_storage")["class"] == "EventStorage"
     assert deployed == own

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from dagster import DagsterExecutionInterruptedError
 
-from blb_migration.defs.internals.step_threads import StepThread, cancel_on_interrupt, interruptible
+from blb_migration.defs.step_threads import StepThread, cancel_on_interrupt, interruptible
 from blb_migration_tests.chain import Chain
 
 TIMEOUT_SECONDS = 60

@@ -7,8 +7,7 @@ lasts one connection per file stays open, and commits are not forced (``synchron
 mode keeps the file consistent after a crash of the process and of the machine; the latter may cost the last
 events). Nothing that proves a migration is in these files: that is the ledger in the target.
 
-It takes the place of a method of Dagster's that has no public name, on one object. Should a later Dagster
-call it otherwise, runs are slower and nothing else; a test would say so.
+The instance's configuration names the class (``event_storage``); nothing is replaced on an object.
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import sqlalchemy
 from dagster import DagsterInstance
@@ -25,46 +25,49 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import StaticPool
 
-_CONNECT = "_connect"  # (shard) -> context manager of a connection within a transaction
+from blb_migration.defs.internals.requirements import require
+
 _BUSY_TIMEOUT_SECONDS = 30  # dagster's own: the web server reads the same files
 
-
-@contextmanager
-def kept_event_files(instance: DagsterInstance) -> Iterator[None]:
-    """Within the block, the SQLite files of ``instance``'s events stay open, and commit cheaply.
-
-    Does nothing for an instance that stores its events elsewhere, or whose files are kept already.
-    """
-    storage = instance.event_log_storage
-    if (
-        not isinstance(storage, SqliteEventLogStorage)
-        or not hasattr(storage, _CONNECT)
-        or _CONNECT in vars(storage)
-    ):
-        yield
-        return
-    keeper = _FileKeeper(storage)
-    setattr(storage, _CONNECT, keeper.connect)
-    try:
-        yield
-    finally:
-        delattr(storage, _CONNECT)
-        keeper.close()
+require(SqliteEventLogStorage, 2)
+require(SqliteEventLogStorage._connect, 2)
+require(SqliteEventLogStorage.path_for_shard, 2)
+require(SqliteEventLogStorage.conn_string_for_shard, 2)
+_ = DagsterInstance.event_log_storage
 
 
-class _FileKeeper:
-    """One connection per file, used by one thread at a time, as Dagster's own lock has it."""
+class KeptSqliteEventLogStorage(SqliteEventLogStorage):
+    """Dagster's SQLite storage, whose files stay open within ``keeping_open``."""
 
-    def __init__(self, storage: SqliteEventLogStorage) -> None:
-        self._storage = storage
-        self._initialize = getattr(storage, _CONNECT)
-        self._lock = threading.Lock()
+    def __init__(self, base_dir: str, inst_data: Any = None) -> None:
+        self._keep_lock = threading.RLock()
+        self._keepers = 0
         self._engines: dict[str, Engine] = {}
+        super().__init__(base_dir, inst_data)
 
     @contextmanager
-    def connect(self, shard: str) -> Iterator[Connection]:
+    def keeping_open(self) -> Iterator[None]:
+        """Within the outermost such block, files stay open and commit cheaply."""
+        with self._keep_lock:
+            self._keepers += 1
+        try:
+            yield
+        finally:
+            with self._keep_lock:
+                self._keepers -= 1
+                if not self._keepers:
+                    for engine in self._engines.values():
+                        engine.dispose()
+                    self._engines.clear()
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
         """A connection to the file of ``shard``, a run's id or the index, in a transaction of its own."""
-        with self._lock:
+        with self._keep_lock:
+            if not self._keepers:
+                with super()._connect(shard) as connection:
+                    yield connection
+                return
             if shard not in self._engines:
                 self._engines[shard] = self._open(shard)
             with self._engines[shard].connect() as connection:
@@ -74,26 +77,25 @@ class _FileKeeper:
                 is_changed = _count_changes(connection) != changes
             if is_changed:
                 # The web server watches the file itself for new events, which are in the log beside it.
-                os.utime(self._storage.path_for_shard(shard))
-
-    def close(self) -> None:
-        """Let go of all files."""
-        with self._lock:
-            for engine in self._engines.values():
-                engine.dispose()
-            self._engines.clear()
+                os.utime(self.path_for_shard(shard))
 
     def _open(self, shard: str) -> Engine:
-        with self._initialize(shard):
+        with super()._connect(shard):
             pass  # makes the file and its tables
         engine = sqlalchemy.create_engine(
-            self._storage.conn_string_for_shard(shard),
+            self.conn_string_for_shard(shard),
             poolclass=StaticPool,
             connect_args={"timeout": _BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
         )
         with engine.connect() as connection:
             connection.execute(sqlalchemy.text("PRAGMA synchronous=NORMAL"))
         return engine
+
+
+def keep_open(instance: DagsterInstance) -> AbstractContextManager[None]:
+    """Keeps the event files of ``instance`` open, if its storage is the one above."""
+    storage = instance.event_log_storage
+    return storage.keeping_open() if isinstance(storage, KeptSqliteEventLogStorage) else nullcontext()
 
 
 def _count_changes(connection: Connection) -> int:

@@ -3,8 +3,7 @@
 Dagster has executors that run one step at a time and ones that start a process per step. A step here waits
 for two servers or works in compiled code, and a process start costs more than most tables' loads: threads
 fit. Order, retries, skipped and abandoned steps, resources and events are Dagster's own: this is its
-in-process executor with a thread instead of a call wherever more than one step is ready. It is built on
-names that dagster does not promise to keep, hence the narrow version range in pyproject.toml.
+in-process executor with a thread instead of a call wherever more than one step is ready.
 
 Unlike the in-process executor it does not capture stdout and stderr, which nothing here writes to.
 """
@@ -39,7 +38,36 @@ from dagster._core.execution.plan.execute_plan import dagster_event_sequence_for
 from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode
 
-from blb_migration.defs.internals.step_threads import StepThread
+from blb_migration.defs.internals.requirements import require
+from blb_migration.defs.step_threads import StepThread
+
+require(DagsterEvent.engine_event, 2, "event_specific_data")
+require(EngineEventData.in_process, 2)
+require(ExecuteRunWithPlanIterable, 0, "execution_plan", "iterator", "execution_context_manager")
+require(
+    PlanExecutionContextManager,
+    0,
+    "job",
+    "execution_plan",
+    "run_config",
+    "dagster_run",
+    "instance",
+    "retry_mode",
+    "raise_on_error",
+    "output_capture",
+)
+require(PlanExecutionContext.for_step, 3)
+require(ExecutionPlan.start, 2, "max_concurrent")
+require(ActiveExecution.check_for_interrupts, 1)
+require(ActiveExecution.mark_interrupted, 1)
+require(ActiveExecution.get_steps_to_execute, 1)
+require(ActiveExecution.get_known_state, 1)
+require(ActiveExecution.handle_event, 2)
+require(ActiveExecution.verify_complete, 3)
+require(ActiveExecution.plan_events_iterator, 2)
+require(ActiveExecution.sleep_interval, 1)
+require(dagster_event_sequence_for_step, 1)
+_ = ActiveExecution.is_complete
 
 _POLL_SECONDS = 0.1  # how soon an interrupt is noticed while steps are running
 
