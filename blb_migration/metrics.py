@@ -26,10 +26,23 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from blb_migration.model import ColumnType, EngineName
 from blb_migration.value_decisions import DecidedColumn, ValueDecision
 
 MetricKind = Literal["count_rows", "count_non_null", "count_where", "sum", "min", "max", "sum_length"]
 MetricValue = int | Decimal | str | None
+
+_SUMMABLE: dict[EngineName, frozenset[str]] = {
+    "sqlserver": frozenset(
+        {"bit", "tinyint", "smallint", "int", "bigint", "money", "smallmoney", "decimal", "numeric"}
+    ),
+    "postgres": frozenset({"smallint", "integer", "bigint", "numeric", "boolean"}),
+}
+
+
+def is_summable(engine: EngineName, column_type: ColumnType) -> bool:
+    """Whether a column's sum is exact there and does not depend on the order of the rows."""
+    return column_type.name in _SUMMABLE[engine]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from blb_migration.load.finish import restore_constraints
 from blb_migration.load.prepare import prepare_target
 from blb_migration.load.table import TableLoad, load_table
 from blb_migration.migration import Migration, RunInfo
-from blb_migration.plan.decisions import parse_decisions, read_decisions
+from blb_migration.plan.decisions_file import parse_decisions, read_decisions
 from blb_migration.plan.project import DECISIONS_FILE, DEFAULT_PROJECT, Project
 from blb_migration.postgres import catalog as target_catalog
 from blb_migration.postgres.connect import TargetConnector

@@ -24,7 +24,7 @@ from blb_migration.errors import ConfigurationError, ExitCode
 from blb_migration.findings import Finding, Severity, sort_findings
 from blb_migration.model import Catalog, Table
 from blb_migration.plan.build import build_plan
-from blb_migration.plan.decisions import DecisionsFile, parse_decisions
+from blb_migration.plan.decisions_file import DecisionsFile, parse_decisions
 from blb_migration.plan.project import CATALOG_FILE, DECISIONS_FILE, Project, save_project
 from blb_migration.schema.design import SchemaDesign, build_design
 from blb_migration.schema.script import (

@@ -73,8 +73,8 @@ def migrate(arguments: argparse.Namespace) -> ExitCode:
 def _create_schema(order: Order, console: Console) -> None:
     from blb_migration.cli.schema import create_missing_schema
 
-    decisions = order.project.decisions_file.decisions
-    create_missing_schema(order.databases.source, order.databases.target, decisions, console)
+    file = order.project.decisions_file
+    create_missing_schema(order.databases.source, order.databases.target, file, console)
 
 
 def reconcile(arguments: argparse.Namespace) -> ExitCode:

@@ -15,7 +15,7 @@ from blb_migration.cli.terminal import build_console
 from blb_migration.errors import ConfigurationError, ExitCode
 from blb_migration.findings import Severity, has_errors
 from blb_migration.plan.build import Plan
-from blb_migration.plan.decisions import read_decisions
+from blb_migration.plan.decisions_file import read_decisions
 from blb_migration.plan.project import (
     CATALOG_FILE,
     DECISIONS_FILE,

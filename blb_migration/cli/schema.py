@@ -16,7 +16,8 @@ from blb_migration.cli.designing import SourceReading, read_source, read_source_
 from blb_migration.cli.terminal import build_console
 from blb_migration.errors import ExitCode, PreflightRefused
 from blb_migration.findings import Finding, Severity, has_errors
-from blb_migration.plan.decisions import Decisions, read_decisions
+from blb_migration.plan.decided_names import check_names
+from blb_migration.plan.decisions_file import DecisionsFile, read_decisions
 from blb_migration.plan.project import DECISIONS_FILE, DEFAULT_PROJECT
 from blb_migration.postgres.connect import TargetConnector
 from blb_migration.postgres.create import create_tables, find_existing
@@ -36,42 +37,45 @@ def schema(arguments: argparse.Namespace) -> ExitCode:
     Printing ends with PREFLIGHT_REFUSED when something in it needs a decision first.
     """
     folder: Path = read_project_folder(arguments.project) or DEFAULT_PROJECT
-    decisions = read_decisions(folder / DECISIONS_FILE).decisions
+    decisions_file = read_decisions(folder / DECISIONS_FILE)
     if arguments.apply:
         target = TargetConnector(read_target_settings(arguments.target_conn))
         console = build_console()
-        _create(read_source(arguments), target, decisions, console)
+        _create(read_source(arguments), target, decisions_file, console)
         console.print(
             "Next: 'blb-migrate plan' shows the order and refreshes catalog.json, 'blb-migrate' migrates"
         )
         return ExitCode.RECONCILED
     source = read_source(arguments)
-    design = build_design(source.catalog, decisions, read_target(arguments).features)
+    _refuse_unknown_names(source, decisions_file)
+    design = build_design(source.catalog, decisions_file.decisions, read_target(arguments).features)
     sys.stdout.write(render_script(design, source.modules, source.notes))
     return ExitCode.PREFLIGHT_REFUSED if has_errors(design.findings) else ExitCode.RECONCILED
 
 
 def create_missing_schema(
-    source: SourceConnector, target: TargetConnector, decisions: Decisions, console: Console
+    source: SourceConnector, target: TargetConnector, decisions_file: DecisionsFile, console: Console
 ) -> None:
     """Create the tables where the target has none of them; do nothing where it has all of them.
 
-    Raises PreflightRefused for what needs a decision first, TargetNotOurs where only some of the tables
-    exist, TargetError when a statement fails. Nothing is created then.
+    Raises ConfigurationError for decisions about what is not there, PreflightRefused for what needs a
+    decision first, TargetNotOurs where only some of the tables exist, TargetError when a statement fails.
+    Nothing is created then.
     """
-    _create(read_source_of(source), target, decisions, console, may_exist=True)
+    _create(read_source_of(source), target, decisions_file, console, may_exist=True)
 
 
 def _create(
     source: SourceReading,
     target: TargetConnector,
-    decisions: Decisions,
+    decisions_file: DecisionsFile,
     console: Console,
     *,
     may_exist: bool = False,
 ) -> None:
+    _refuse_unknown_names(source, decisions_file)
     with target.connect() as connection:
-        design = build_design(source.catalog, decisions, read_server_features(connection))
+        design = build_design(source.catalog, decisions_file.decisions, read_server_features(connection))
         tables = [table.name for table in design.catalog]
         if may_exist and len(find_existing(connection, tables)) == len(tables):
             return
@@ -82,6 +86,10 @@ def _create(
         if finding.severity is not Severity.NOTE:
             console.print(f"{finding.severity.value:<8}{finding}", markup=False)
     _print_not_migrated(console, source)
+
+
+def _refuse_unknown_names(source: SourceReading, decisions_file: DecisionsFile) -> None:
+    decisions_file.refuse(check_names(source.catalog, decisions_file.decisions, None).faults)
 
 
 def _refuse_errors(design: SchemaDesign) -> None:

@@ -16,8 +16,8 @@ from blb_migration.defs.jobs import build_nightly_schedule, build_reconcile_job,
 from blb_migration.defs.resource import RESOURCE_KEY, MigrationResource
 from blb_migration.defs.stage_assets import build_stage_assets
 from blb_migration.defs.table_assets import build_table_assets
-from blb_migration.errors import ConfigurationError
-from blb_migration.plan.project import DECISIONS_FILE, Project
+from blb_migration.plan.decisions_file import DecisionFault
+from blb_migration.plan.project import Project
 
 
 def build_defs(
@@ -51,13 +51,10 @@ def build_defs(
 
 def _refuse_bad_owners(project: Project) -> None:
     for group, owners in project.decisions_file.decisions.owners.items():
-        for owner in owners:
+        for number, owner in enumerate(owners):
             try:
                 AssetSpec("owned", owners=[owner])
             except DagsterInvalidDefinitionError:
-                raise ConfigurationError(
-                    f"{project.folder / DECISIONS_FILE}, owners.{group}",
-                    found=f"the owner {owner!r}",
-                    expected="an e-mail address, or team:name",
-                    next_act="Correct the owner",
-                ) from None
+                expected = "an e-mail address or team:name, as Dagster takes it"
+                fault = DecisionFault(("owners", group, number), f"the owner {owner!r}", expected)
+                project.decisions_file.refuse([fault])

@@ -14,16 +14,19 @@ from functools import cached_property
 from blb_migration.findings import Finding, Severity, sort_findings
 from blb_migration.model import Catalog, Table, TableName
 from blb_migration.plan.columns import (
+    ColumnOutcome,
     ColumnPlan,
     ComputedPair,
     NotMigrated,
     plan_columns,
 )
+from blb_migration.plan.decided_names import check_names
 from blb_migration.plan.decisions import Decisions
+from blb_migration.plan.decisions_file import DecisionFault, Location
 from blb_migration.plan.differences import find_column_differences
 from blb_migration.plan.key_differences import find_key_differences
 from blb_migration.plan.key_questions import find_key_questions
-from blb_migration.plan.key_totals import KeyTotal, build_key_totals
+from blb_migration.plan.key_totals import KeyTotal, TotalledTable, build_key_totals
 from blb_migration.plan.match import TableMatch, match_tables
 from blb_migration.plan.order import Edge, LoadOrder, build_load_order
 from blb_migration.questions import KeyQuestion, Question
@@ -63,13 +66,17 @@ class TablePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """``tables`` in load order; ``left_out_edges`` order nothing but are enforced all the same."""
+    """``tables`` in load order; ``left_out_edges`` order nothing but are enforced all the same.
+
+    With ``faults`` in the decisions it must not be carried out: ``Project`` refuses it.
+    """
 
     project: str
     tables: tuple[TablePlan, ...]
     not_migrated: tuple[NotMigrated, ...]
     left_out_edges: tuple[Edge, ...]
     findings: tuple[Finding, ...]
+    faults: tuple[DecisionFault, ...] = ()
 
     @cached_property
     def tables_by_label(self) -> dict[str, TablePlan]:
@@ -114,10 +121,17 @@ class Plan:
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def build_plan(source: Catalog, target: Catalog, decisions: Decisions) -> Plan:
-    """Plan the migration; problems become findings, nothing is raised."""
+def build_plan(
+    source: Catalog, target: Catalog, decisions: Decisions, known_source: Catalog | None = None
+) -> Plan:
+    """Plan the migration; problems become findings or, in the decisions, faults; nothing is raised.
+
+    ``known_source`` is the source as catalog.json has it, where ``source`` was read just now.
+    """
     matched = match_tables(source, target, decisions)
-    findings = list(matched.findings)
+    names = check_names(source, decisions, known_source)
+    findings = [*matched.findings, *names.findings]
+    faults = list(names.faults)
     order = build_load_order(
         [pair.source.name for pair in matched.pairs],
         _iterate_edges(matched.pairs),
@@ -132,16 +146,22 @@ def build_plan(source: Catalog, target: Catalog, decisions: Decisions) -> Plan:
     ]
     tables = []
     for name in order.tables:
-        table_plan, table_not_migrated, table_findings = _plan_table(
+        table_plan, table_not_migrated, table_findings, table_faults = _plan_table(
             pairs[name], order, labels, targets, groups.get(name)
         )
+        faults += table_faults
         tables.append(table_plan)
         not_migrated += table_not_migrated
         findings += table_findings
     tables = _ask_about_keys(tables, findings)
     findings += _describe_left_out_edges(order)
     return Plan(
-        decisions.project, tuple(tables), tuple(not_migrated), order.left_out, sort_findings(findings)
+        decisions.project,
+        tuple(tables),
+        tuple(not_migrated),
+        order.left_out,
+        sort_findings(findings),
+        tuple(faults),
     )
 
 
@@ -164,12 +184,11 @@ def _plan_table(
     labels: Mapping[TableName, str],
     targets: Mapping[TableName, TableName],
     group: str | None,
-) -> tuple[TablePlan, list[NotMigrated], list[Finding]]:
+) -> tuple[TablePlan, list[NotMigrated], list[Finding], list[DecisionFault]]:
     outcomes = list(plan_columns(pair))
     columns = tuple(outcome for outcome in outcomes if isinstance(outcome, ColumnPlan))
-    key_totals, total_findings = build_key_totals(
-        pair.label, pair.decision.key_totals, {c.source.name: c for c in columns}
-    )
+    totalled = _describe_totalled(pair, outcomes, ("tables", pair.decision_name or pair.label))
+    key_totals, faults = build_key_totals(totalled, pair.decision.key_totals)
     name = pair.source.name
     table_plan = TablePlan(
         label=pair.label,
@@ -190,7 +209,26 @@ def _plan_table(
     findings += find_column_differences(pair.label, columns)
     findings += find_key_differences(pair, {c.source.name: c.target.name for c in columns}, targets)
     not_migrated = [outcome for outcome in outcomes if isinstance(outcome, NotMigrated)]
-    return table_plan, not_migrated, findings + total_findings
+    return table_plan, not_migrated, findings, faults
+
+
+def _describe_totalled(
+    pair: TableMatch, outcomes: Iterable[ColumnOutcome], location: Location
+) -> TotalledTable:
+    columns: dict[str, ColumnPlan] = {}
+    not_loaded: dict[str, str] = {}
+    for outcome in outcomes:
+        if isinstance(outcome, ColumnPlan):
+            columns[outcome.source.name.lower()] = outcome
+        elif isinstance(outcome, ComputedPair):
+            not_loaded[outcome.source.name.lower()] = (
+                "the target computes it; it is compared without being asked"
+            )
+        elif isinstance(outcome, NotMigrated) and outcome.column is not None:
+            not_loaded[outcome.column.lower()] = f"the column is skipped by decision ({outcome.reason})"
+    decided = columns.keys() | not_loaded.keys()
+    undecided = {column.name.lower() for column in pair.source.columns} - decided
+    return TotalledTable(location, columns, not_loaded, undecided)
 
 
 def _ask_about_keys(tables: list[TablePlan], findings: list[Finding]) -> list[TablePlan]:

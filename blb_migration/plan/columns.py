@@ -77,16 +77,6 @@ ColumnOutcome = ColumnPlan | ComputedPair | NotMigrated | Finding
 def plan_columns(pair: TableMatch) -> Iterator[ColumnOutcome]:
     """What becomes of every column of a pair of tables, source columns first, in their order."""
     decisions = {name.lower(): decision for name, decision in pair.decision.columns.items()}
-    source_names = {column.name.lower() for column in pair.source.columns}
-    for name in pair.decision.columns:
-        if name.lower() not in source_names:
-            yield Finding(
-                "decision_without_object",
-                Severity.WARNING,
-                f"{pair.label}.{name}",
-                "decisions.yaml decides on this column, the source table has no such column",
-                "remove the decision, or correct the name",
-            )
     fed: set[str] = set()
     for column in pair.source.columns:
         decision = decisions.get(column.name.lower(), ColumnDecision.model_construct())
@@ -136,6 +126,14 @@ def _plan_column(
         return
     if target.computed is not None:
         yield ComputedPair(column, target)
+        for key in decision.value_decisions:
+            yield Finding(
+                "decision_without_effect",
+                Severity.WARNING,
+                subject,
+                f"'{key}' is decided, but the target computes {target.name} itself",
+                "remove the decision",
+            )
         return
     rule = find_rule(column.type, target.type)
     if rule is None:

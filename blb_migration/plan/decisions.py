@@ -1,31 +1,50 @@
-"""decisions.yaml: what a person decided, read with line numbers, refused where it is not clear.
+"""What a person can decide: the shape of decisions.yaml as pydantic models, and nothing else.
 
-The file's shape is the pydantic models below; docs/decisions.md explains each key to the operator.
-Whether a decision's tables and columns exist is the plan's business (``build.py``).
+docs/decisions.md explains each key to the operator. The file is read in ``decisions_file``; whether what a
+decision names exists is asked in ``decided_names``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
+    field_validator,
     model_validator,
 )
 
-from blb_migration.errors import ConfigurationError
 from blb_migration.plan.target_names import NameStyle
 
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
+_NO_REASONS = ("true", "false", "yes", "no", "none", "null")
+
+
+def _refuse_empty_words(text: str) -> str:
+    if text.lower() in _NO_REASONS or not re.search(r"\w", text):
+        raise ValueError(f"{text!r} is no reason; write in words why")
+    return text
+
+
+def _refuse_no_owner(text: str) -> str:
+    if not re.fullmatch(r"team:\S.*|[^@\s]+@[^@\s]+\.[^@\s]+", text):
+        raise ValueError(f"the owner {text!r} is neither an e-mail address nor team:name")
+    return text
+
+
+Reason = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=3),
+    AfterValidator(_refuse_empty_words),
+]
+Owner = Annotated[str, AfterValidator(_refuse_no_owner)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 GroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
 CaseInsensitive = Literal["report", "citext", "icu"]
@@ -34,6 +53,13 @@ CaseInsensitive = Literal["report", "citext", "icu"]
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_not_empty(cls, value: object) -> object:
+        if value is None:  # a default is not validated: the key stands there, and nothing behind it
+            raise ValueError("nothing stands behind the key")
+        return value
+
 
 class KeyTotalDecision(_Strict):
     """One key total: exactly one of ``sum`` (a column) and ``count`` (a label), with an optional
@@ -41,7 +67,7 @@ class KeyTotalDecision(_Strict):
 
     sum: Name | None = None
     count: Name | None = None
-    where: str | None = None
+    where: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _has_one_kind(self) -> KeyTotalDecision:
@@ -130,10 +156,12 @@ class TableDecision(_Strict):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> TableDecision:
-        if self.skip is not None and (self.to or self.columns or self.key_totals):
+        if not self.model_fields_set:
+            raise ValueError("nothing is decided about this table")
+        if self.skip is not None and self.model_fields_set != {"skip"}:
             raise ValueError("a skipped table has nothing else to decide")
-        if self.to is not None and self.reason is None:
-            raise ValueError("'to' needs a 'reason'")
+        if (self.to is None) != (self.reason is None):
+            raise ValueError("'to' needs a 'reason', and only 'to' has one")
         return self
 
 
@@ -152,133 +180,5 @@ class Decisions(_Strict):
     case_insensitive: CaseInsensitive = "report"
     xml: Literal["text", "xml"] = "text"
     tables: dict[Name, TableDecision] = Field(default_factory=dict)
-    groups: dict[GroupName, tuple[Name, ...]] = Field(default_factory=dict)
-    owners: dict[GroupName, tuple[str, ...]] = Field(default_factory=dict)
-
-
-class _LiteralLoader(yaml.SafeLoader):
-    """Takes plain values as they are written: 0.10, NO and 2020-01-01 stay text, to the last character."""
-
-
-_LiteralLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:null"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-@dataclass(frozen=True)
-class DecisionsFile:
-    """A parsed file together with its text, which is what a project writes back unchanged."""
-
-    decisions: Decisions
-    text: str
-
-
-def read_decisions(path: Path) -> DecisionsFile:
-    """Read and check a decisions file.
-
-    Raises ConfigurationError naming the file, the line, what was found and what was expected.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(
-            str(path),
-            found=f"cannot be read ({error.strerror})",
-            expected="a decisions.yaml",
-            next_act="Run 'blb-migrate init DIR' to make a project folder",
-        ) from None
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(
-            str(path), found=f"byte {error.start} is not UTF-8", expected="a UTF-8 text file"
-        ) from None
-    return parse_decisions(text, str(path))
-
-
-def parse_decisions(text: str, file_name: str) -> DecisionsFile:
-    """Check a decisions file's text; ``file_name`` only stands in messages."""
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        _refuse_duplicate_keys(root, file_name)
-        document = yaml.load(text, Loader=_LiteralLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigurationError(
-            f"{file_name}, line {line}",
-            found=f"not valid YAML ({error.problem})",
-            expected="indentation by spaces and 'key: value' lines; quote text that holds ': ' or '#'",
-            next_act="Correct the line",
-        ) from None
-    if not isinstance(document, dict):
-        raise ConfigurationError(
-            f"{file_name}, line 1",
-            found=f"the file holds {type(document).__name__}, not keys",
-            expected="keys, beginning with 'project: name'",
-        )
-    try:
-        return DecisionsFile(Decisions.model_validate(document), text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        line = _find_line(root, first["loc"])
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        found = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            found = f"unknown key {first['loc'][-1]!r}"
-        raise ConfigurationError(
-            f"{file_name}, line {line}",
-            found=f"{where}: {found}",
-            expected=_describe_expected(first["loc"], first["type"]),
-            next_act="Correct the line ('blb-migrate docs decisions' explains each key)",
-        ) from None
-
-
-def _describe_expected(location: tuple[int | str, ...], error_type: str) -> str:
-    model: Any = Decisions
-    if len(location) > 1 and location[0] == "tables":
-        model = TableDecision
-        if len(location) > 3 and location[2] == "columns":
-            model = ColumnDecision
-        if len(location) > 3 and location[2] == "key_totals":
-            model = KeyTotalDecision
-    keys = ", ".join(model.model_fields)
-    if error_type == "missing":
-        return f"the key {location[-1]!r}; keys here are: {keys}"
-    return f"one of the keys {keys}" if error_type == "extra_forbidden" else f"as documented for {keys}"
-
-
-def _refuse_duplicate_keys(node: yaml.Node | None, file_name: str) -> None:
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[Hashable, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if key.value in seen:
-                raise ConfigurationError(
-                    f"{file_name}, line {line}",
-                    found=f"the key {key.value!r} stands here and on line {seen[key.value]}",
-                    expected="each key once",
-                    next_act="Merge the two",
-                )
-            seen[key.value] = line
-            _refuse_duplicate_keys(value, file_name)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _refuse_duplicate_keys(item, file_name)
-
-
-def _find_line(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
-    """The 1-based line of the deepest part of ``location`` that stands in the file."""
-    line = 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if key.value == str(part):
-                    line, node = key.start_mark.line + 1, value
-                    break
-            else:
-                break
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line
+    groups: dict[GroupName, Annotated[tuple[Name, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    owners: dict[str, Annotated[tuple[Owner, ...], Field(min_length=1)]] = Field(default_factory=dict)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from blb_migration.findings import Finding, Severity
 from blb_migration.model import Catalog, Table, TableName
@@ -13,13 +12,17 @@ from blb_migration.plan.target_names import NameStyle, build_cut_name, build_tar
 
 @dataclass(frozen=True)
 class TableMatch:
-    """A source table, its target table, what was decided about it, and how its columns' names are folded."""
+    """A source table, its target table, what was decided about it, and how its columns' names are folded.
+
+    ``decision_name`` is how decisions.yaml names it, if it does.
+    """
 
     label: str
     source: Table
     target: Table
     decision: TableDecision
     names: NameStyle = "keep"
+    decision_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,17 @@ def build_label(table: TableName, default_schema: str) -> str:
 
 
 def find_table_decision(table: TableName, decisions: Decisions) -> TableDecision:
-    """What was decided about a source table, named with or without the default schema; else nothing."""
-    decided = {name.lower(): decision for name, decision in decisions.tables.items()}
-    names = {str(table).lower(), build_label(table, decisions.default_schema).lower()}
-    return next((decided[name] for name in sorted(names) if name in decided), TableDecision())
+    """What was decided about a source table; else nothing."""
+    name = find_decision_name(table, decisions)
+    return TableDecision.model_construct() if name is None else decisions.tables[name]
+
+
+def find_decision_name(table: TableName, decisions: Decisions) -> str | None:
+    """The name under which decisions.yaml decides on a source table: with or without the default schema."""
+    names = {str(table), build_label(table, decisions.default_schema)}
+    exact = [name for name in decisions.tables if name in names]
+    folded = {name.lower() for name in names}
+    return next(iter(exact or [name for name in decisions.tables if name.lower() in folded]), None)
 
 
 def choose_target_table(table: TableName, decision: TableDecision, decisions: Decisions) -> TableName:
@@ -62,11 +72,9 @@ def match_tables(source: Catalog, target: Catalog, decisions: Decisions) -> Matc
     folded: dict[tuple[str, str], list[Table]] = {}
     for table in target:
         folded.setdefault(_fold(table.name), []).append(table)
-    known_names: set[str] = set()
     taken: dict[TableName, str] = {}
     for table in source:
         label = build_label(table.name, decisions.default_schema)
-        known_names |= {str(table.name).lower(), label.lower()}
         decision = find_table_decision(table.name, decisions)
         if decision.skip is not None:
             skipped.append((table, decision.skip))
@@ -93,8 +101,11 @@ def match_tables(source: Catalog, target: Catalog, decisions: Decisions) -> Matc
             )
             continue
         taken[match.name] = label
-        pairs.append(TableMatch(label, table, match, decision, decisions.names))
-    findings += _find_decisions_without_table(decisions, known_names)
+        pairs.append(
+            TableMatch(
+                label, table, match, decision, decisions.names, find_decision_name(table.name, decisions)
+            )
+        )
     decided_targets = {str(table.name).lower() for table, _ in skipped}
     for table in target:
         if table.name not in taken:
@@ -130,22 +141,3 @@ def _describe_missing(table: Table, label: str, wanted: TableName, candidates: l
         f"create it at the target, or decide: tables: {{{label}: {{skip: the reason}}}}, or 'to: other'",
         row_count=table.row_estimate,
     )
-
-
-def _find_decisions_without_table(decisions: Decisions, known_names: set[str]) -> list[Finding]:
-    findings = []
-    for name in decisions.tables:
-        if name.lower() in known_names:
-            continue
-        nearest = get_close_matches(name.lower(), known_names, n=1)
-        findings.append(
-            Finding(
-                "decision_without_object",
-                Severity.WARNING,
-                name,
-                "decisions.yaml decides on this table, the source has no such table"
-                + (f" (the nearest name is {nearest[0]})" if nearest else ""),
-                "remove the decision, or correct the name",
-            )
-        )
-    return findings

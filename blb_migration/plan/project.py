@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from blb_migration.errors import ConfigurationError
 from blb_migration.model import Catalog
 from blb_migration.plan.build import Plan, build_plan
-from blb_migration.plan.decisions import DecisionsFile, read_decisions
+from blb_migration.plan.decisions_file import DecisionsFile, read_decisions
 from blb_migration.plan.relocate import relocate_plan
 from blb_migration.shells import join, name_command
 
@@ -30,7 +30,8 @@ DEFAULT_PROJECT = BUILT_IN_PROJECTS / "blb3d_erp"
 class Project:
     """What is migrated: both catalogs as discovered, and what a person decided.
 
-    ``scratch_prefix`` is set for a dry run: it stands before the target's schema names.
+    ``scratch_prefix`` is set for a dry run: it stands before the target's schema names. ``known_source`` is
+    the source as catalog.json has it, where ``source`` was read since.
     """
 
     folder: Path
@@ -38,6 +39,7 @@ class Project:
     source: Catalog
     target: Catalog
     scratch_prefix: str | None = None
+    known_source: Catalog | None = None
 
     @cached_property
     def plan(self) -> Plan:
@@ -47,8 +49,13 @@ class Project:
 
     @cached_property
     def plan_in_place(self) -> Plan:
-        """The plan of these catalogs under these decisions, onto the target's own tables."""
-        return build_plan(self.source, self.target, self.decisions_file.decisions)
+        """The plan of these catalogs under these decisions, onto the target's own tables.
+
+        Raises ConfigurationError naming file and line of what is decided and cannot be carried out.
+        """
+        plan = build_plan(self.source, self.target, self.decisions_file.decisions, self.known_source)
+        self.decisions_file.refuse(plan.faults)
+        return plan
 
     @property
     def name(self) -> str:
@@ -57,7 +64,7 @@ class Project:
 
     def with_catalogs(self, source: Catalog, target: Catalog) -> Project:
         """The same decisions over catalogs that were discovered just now."""
-        return replace(self, source=source, target=target)
+        return replace(self, source=source, target=target, known_source=self.known_source or self.source)
 
 
 def load_project(folder: Path) -> Project:

@@ -13,6 +13,7 @@ from typing import Any
 
 from psycopg import sql
 
+from blb_migration import metrics
 from blb_migration.metrics import Metric, MetricValue
 from blb_migration.model import Column, ColumnType, Table, TableName
 from blb_migration.postgres.failures import target_errors
@@ -33,7 +34,7 @@ _TEXTS = frozenset({"character varying", "text", "citext", "json"})
 
 def is_summable(column_type: ColumnType) -> bool:
     """Whether its sum is exact and does not depend on the order of the rows."""
-    return column_type.name in _NUMBERS or column_type.name == "boolean"
+    return metrics.is_summable("postgres", column_type)
 
 
 def is_ordered(column_type: ColumnType) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from decimal import Decimal, localcontext
 from typing import Any
 
+from blb_migration import metrics
 from blb_migration.metrics import Metric, MetricValue
 from blb_migration.model import Column, ColumnType, Table, TableName
 from blb_migration.sqlserver.connect import SourceSession
@@ -34,7 +35,7 @@ _MOMENTS = frozenset({"date", "time", "datetime", "smalldatetime", "datetime2", 
 
 def is_summable(column_type: ColumnType) -> bool:
     """Whether its sum is exact and does not depend on the order of the rows."""
-    return column_type.name in _SCALES or column_type.name in ("decimal", "numeric")
+    return metrics.is_summable("sqlserver", column_type)
 
 
 def is_ordered(column_type: ColumnType) -> bool:

@@ -131,6 +131,28 @@ def test_a_broken_decisions_file_is_named_with_its_line(shop: Shop) -> None:
     assert "skipp" in answer.err
 
 
+@pytest.mark.parametrize("command", ["plan", "preflight", "reconcile", "--dry-run", ""])
+def test_a_total_that_cannot_be_computed_is_refused_before_anything_is_read(shop: Shop, command: str) -> None:
+    path = shop.folder / "decisions.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("sum: total", "sum: status"), encoding="utf-8")
+    answer = shop.run(*command.split())
+    assert answer.code == 2
+    assert f"{path}, line 6: sum: status has no exact answer: it is varchar(20) at the source" in answer.err
+    assert shop.target(LEDGER_SCHEMA) == []
+
+
+def test_a_decision_about_a_table_that_is_gone_since_the_plan_is_a_warning(shop: Shop) -> None:
+    source = shop.servers.engine.databases[shop.source_url.split("/")[-1].split("?")[0]]
+    source.drop_table(source.tables["dbo", "notes"])
+    answer = shop.run("preflight")
+    assert answer.code == 0
+    assert "notes: remove the decision" in answer.out
+    assert "0 errors, 1 warnings" in answer.out
+    answer = shop.run("plan")
+    assert answer.code == 2
+    assert "decisions.yaml, line 3: tables.notes: the source has no such table" in answer.err
+
+
 def test_a_project_folder_that_is_not_there(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BLB_PROJECT", str(shop.folder / "missing"))
     assert main(["--source-conn", shop.source_url, "--target-conn", shop.target_url]) == 2

@@ -43,7 +43,7 @@ import json, sys
 from pathlib import Path
 from blb_migration.migration import Migration, RunInfo
 from blb_migration.load.table import load_table
-from blb_migration.plan.decisions import parse_decisions
+from blb_migration.plan.decisions_file import parse_decisions
 from blb_migration.plan.project import Project
 from blb_migration.postgres import catalog as target_catalog
 from blb_migration.postgres.connect import TargetConnector

@@ -15,9 +15,8 @@ from blb_migration.plan.decisions import (
     KeyTotalDecision,
     Replacement,
     TableDecision,
-    parse_decisions,
-    read_decisions,
 )
+from blb_migration.plan.decisions_file import parse_decisions, read_decisions
 
 COLUMN = "project: x\ntables:\n  t:\n    columns:\n      c:\n"
 
@@ -38,6 +37,32 @@ COLUMN = "project: x\ntables:\n  t:\n    columns:\n      c:\n"
         (f"{COLUMN}        on_too_precise: up\n        reason: yes\n", 6, "'round'"),
         ("project: x\ntables:\n  t:\n    key_totals:\n      - where: a = 1\n", 5, "either 'sum: column'"),
         ("- a list\n", 1, "holds list"),
+        ("", 1, "the file is empty"),
+        ("project: x\ntables:\n  c: {skip: }\n", 3, "nothing stands behind the key"),
+        ("project: x\ntables:\n  c: {skip: '  '}\n", 3, "at least 3 characters"),
+        ("project: x\ntables:\n  c: {skip: true}\n", 3, "is no reason"),
+        ("project: x\ntables:\n  c: {skip: '---'}\n", 3, "is no reason"),
+        ("project: x\ntables:\n  c: {skip: [a]}\n", 3, "valid string"),
+        ("project: x\ntables:\n  c:\n", 3, "valid dictionary"),
+        ("project: x\ntables:\n  c: {}\n", 3, "nothing is decided"),
+        ("project: x\ntables:\n  c: {Skip: because}\n", 3, "did you mean skip?"),
+        ("project: x\ntables:\n  c: {reason: because}\n", 3, "only 'to' has one"),
+        ("project: x\ntables:\n  c: {to: , reason: because}\n", 3, "nothing stands behind the key"),
+        ("project: x\ntables:\n  c: {replace_rows: }\n", 3, "nothing stands behind the key"),
+        ("project: x\ntables:\n  c: {skip: because, replace_rows: because}\n", 3, "nothing else to decide"),
+        (f"{COLUMN}        skip:\n", 6, "nothing stands behind the key"),
+        (f"{COLUMN}        to: d\n        reason:\n", 7, "nothing stands behind the key"),
+        (f"{COLUMN}        on_null:\n        reason: because\n", 6, "nothing stands behind the key"),
+        ("project: x\ntables:\n  t:\n    key_totals:\n      - avg: a\n", 5, "unknown key 'avg'"),
+        ("project: x\ntables:\n  t:\n    key_totals:\n      - sum:\n", 5, "nothing stands behind the key"),
+        ("project: x\ntables:\n  t:\n    key_totals: [{sum: a, where: }]\n", 4, "nothing stands behind"),
+        ("project: x\ngroups:\n  g:\n", 3, "valid tuple"),
+        ("project: x\ngroups:\n  g: []\n", 3, "at least 1 item"),
+        ("project: x\nowners:\n  g: [anna]\n", 3, "neither an e-mail address nor team:name"),
+        ("project: x\nowners:\n  g: []\n", 3, "at least 1 item"),
+        ("project: x\ntables: &t\n  a: *t\n", 2, "alias stands inside"),
+        ("project: x\n[a, b]: c\n", 2, "a key is a list"),
+        ("project: x\ntitle: a\x07b\n", 1, "not valid YAML"),
     ],
 )  # fmt: skip
 def test_the_message_names_line_and_fault(text: str, line: int, found: str) -> None:

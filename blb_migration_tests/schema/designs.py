@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from blb_migration.model import Catalog, Column, Table
-from blb_migration.plan.decisions import Decisions, parse_decisions
+from blb_migration.plan.decisions import Decisions
+from blb_migration.plan.decisions_file import parse_decisions
 from blb_migration.postgres.catalog import read_catalog
 from blb_migration.postgres.create import create_tables
 from blb_migration.postgres.server_features import read_server_features
