@@ -22,6 +22,7 @@ from blb_migration.settings import (
     read_target_settings,
 )
 from blb_migration.settings.odbc import build_connection_string, parse_connection_string
+from blb_migration.settings.variables import iterate_variables
 
 
 def options_of(settings: SourceSettings) -> dict[str, str]:
@@ -331,26 +332,30 @@ class TestPasswordsStayInside:
 
 
 class TestTheEnvironment:
-    def test_the_argument_comes_before_the_environment(self) -> None:
-        environment = {
-            "BLB_SOURCE_CONN": "mssql://h/environment",
-            "BLB_TARGET_CONN": "postgresql://h/environment",
-        }
-        assert read_source_settings(None, environment).database == "environment"
-        assert read_source_settings("mssql://h/argument", environment).database == "argument"
-        assert read_target_settings("", environment).database == "environment"
+    @pytest.fixture(autouse=True)
+    def nothing_set(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for variable in iterate_variables():
+            monkeypatch.delenv(variable.name, raising=False)
+
+    def test_the_argument_comes_before_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("BLB_SOURCE_CONN", " mssql://h/environment ")
+        monkeypatch.setenv("BLB_TARGET_CONN", "postgresql://h/environment")
+        assert read_source_settings(None).database == "environment"
+        assert read_source_settings("mssql://h/argument").database == "argument"
+        assert read_target_settings("").database == "environment"
 
     def test_a_missing_url_names_the_option_and_the_variable(self) -> None:
         with pytest.raises(ConfigurationError, match="--source-conn: neither given, nor is BLB_SOURCE_CONN"):
-            read_source_settings(None, {})
+            read_source_settings(None)
         with pytest.raises(ConfigurationError, match="--target-conn: neither given, nor is BLB_TARGET_CONN"):
-            read_target_settings(None, {})
+            read_target_settings(None)
 
-    def test_the_project_folder(self, tmp_path: Path) -> None:
-        assert read_project_folder(None, {}) is None
-        assert read_project_folder(None, {"BLB_PROJECT": str(tmp_path)}) == tmp_path
+    def test_the_project_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert read_project_folder(None) is None
+        monkeypatch.setenv("BLB_PROJECT", str(tmp_path))
+        assert read_project_folder(None) == tmp_path
         with pytest.raises(ConfigurationError, match="is not a folder"):
-            read_project_folder(tmp_path / "nowhere", {})
+            read_project_folder(tmp_path / "nowhere")
 
     def test_one_host_and_name_on_both_sides_is_noticed(self) -> None:
         source = parse_source_url("mssql://sa@127.0.0.1/erp").identity

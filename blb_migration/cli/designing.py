@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 from dataclasses import dataclass
 
 from blb_migration.model import Catalog
 from blb_migration.postgres import catalog as target_catalog
 from blb_migration.postgres.connect import TargetConnector
 from blb_migration.postgres.server_features import USUAL_SERVER, ServerFeatures, read_server_features
-from blb_migration.settings import TARGET_VARIABLE, read_source_settings, read_target_settings
+from blb_migration.settings import read_source_settings, read_target_settings
+from blb_migration.settings.variables import read_url_variable
 from blb_migration.sqlserver import catalog as source_catalog
 from blb_migration.sqlserver.connect import SourceConnector
 from blb_migration.sqlserver.other_objects import SourceModule, read_not_migrated
@@ -54,7 +54,7 @@ def read_target(arguments: argparse.Namespace) -> TargetReading:
 
     Raises ConfigurationError, TargetUnreachable or TargetError.
     """
-    if not (arguments.target_conn or os.environ.get(TARGET_VARIABLE, "").strip()):
+    if not (arguments.target_conn or read_url_variable("target_conn")):
         return TargetReading(Catalog("postgres", "", "", None, ()), USUAL_SERVER)
     connector = TargetConnector(read_target_settings(arguments.target_conn))
     with connector.connect() as connection:

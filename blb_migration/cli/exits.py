@@ -5,7 +5,6 @@ Tracebacks go to a log file, for bugs alone; ``--debug`` or BLB_DEBUG=1 brings t
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import tempfile
@@ -14,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from blb_migration.errors import ExitCode, MigrationError
+from blb_migration.settings.variables import CommandVariables
 
-DEBUG_VARIABLE = "BLB_DEBUG"
 # A URL's password, and an ODBC connection string's, with its {braces} where it has them.
 _SECRETS = re.compile(
     r"(://[^:@/\s]*:)[^\s'\"]*(?=@)|((?:PWD|Password)\s*=\s*)(?:\{(?:[^}]|\}\})*\}|[^;\s'\"]*)", re.I
@@ -24,8 +23,8 @@ _SECRETS = re.compile(
 
 def run_guarded(act: Callable[[], ExitCode], is_debug: bool) -> int:
     """Run ``act`` and return its exit code, or the one that belongs to what it raised."""
-    is_debug = is_debug or os.environ.get(DEBUG_VARIABLE, "") not in ("", "0")
     try:
+        is_debug = is_debug or CommandVariables.read().debug
         return int(act())
     except MigrationError as error:
         if is_debug:

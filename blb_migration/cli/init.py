@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import textwrap
 from collections import Counter
@@ -33,7 +32,7 @@ from blb_migration.schema.script import (
     render_not_migrated,
     render_script,
 )
-from blb_migration.settings import PROJECT_VARIABLE, SOURCE_VARIABLE, TARGET_VARIABLE
+from blb_migration.settings.variables import name_variable, read_url_variable
 from blb_migration.shells import join, name_command
 
 _COMMENT_WIDTH = 110
@@ -155,7 +154,9 @@ def _next_acts(folder: Path, *, is_designed: bool) -> list[str]:
     path = str(folder.resolve())
     tool, dagster = name_command("blb-migrate", "blb_migration"), name_command("dagster", "dagster")
     acts = [f"Read and answer the questions in {DECISIONS_FILE}: {join([*tool, 'docs', 'decisions'])}"]
-    missing = [name for name in (SOURCE_VARIABLE, TARGET_VARIABLE) if not os.environ.get(name)]
+    missing = [
+        name_variable(field) for field in ("source_conn", "target_conn") if not read_url_variable(field)
+    ]
     if missing:
         acts.append(f"Set {' and '.join(missing)} to the URLs, which are not repeated here. Then:")
     else:
@@ -166,7 +167,7 @@ def _next_acts(folder: Path, *, is_designed: bool) -> list[str]:
     acts += ["migrate:", f"  {join([*tool, '--project', path])}"]
     acts += ["the same in Dagster's UI, either of:", f"  {join([*tool, 'ui', '--project', path])}"]
     serve = [*dagster, "dev", "-m", "blb_migration.definitions"]
-    acts += [f"  {join(serve, variables={PROJECT_VARIABLE: path})}"]
+    acts += [f"  {join(serve, variables={name_variable('project'): path})}"]
     return acts
 
 

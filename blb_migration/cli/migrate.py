@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Collection
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -37,6 +36,7 @@ from blb_migration.plan.build import Plan
 from blb_migration.plan.project import Project
 from blb_migration.postgres.ledger.records import RunKind
 from blb_migration.report.files import write_report
+from blb_migration.settings.variables import ComparingVariables
 
 
 @dataclass(frozen=True)
@@ -134,10 +134,10 @@ def carry_out(order: Order, console: Console) -> ExitCode:
 
 def _read_comparing(order: Order) -> Comparing:
     """The environment's, differences beside the report if they are to go nowhere else."""
-    from blb_migration.defs.resource import DIFFERENCES_VARIABLE, read_comparing
+    from blb_migration.defs.loading import read_comparing
 
     comparing = read_comparing()
-    if order.output is not None and not os.environ.get(DIFFERENCES_VARIABLE):
+    if order.output is not None and "differences" not in ComparingVariables.read().model_fields_set:
         comparing = replace(comparing, differences_folder=order.output.resolve().parent / "differences")
     return replace(comparing, rereads_source=comparing.rereads_source or order.rereads_source)
 

@@ -10,16 +10,17 @@ import logging
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Final
 
 from dagster import ExecutorDefinition, in_process_executor, multiprocess_executor
 
 from blb_migration.defs.optional_internals import find_internal
-from blb_migration.errors import ConfigurationError
 from blb_migration.settings.machine import count_processors
+from blb_migration.settings.variables import ExecutorVariables, name_variable
 
-EXECUTOR_VARIABLE = "BLB_EXECUTOR"
-MAX_CONCURRENT_VARIABLE = "BLB_MAX_CONCURRENT"
-IN_PROCESS, THREADS, MULTIPROCESS = "in_process", "threads", "multiprocess"
+IN_PROCESS: Final = "in_process"
+THREADS: Final = "threads"
+MULTIPROCESS: Final = "multiprocess"
 
 # Each load keeps a processor of both servers busy too, holds some 100 MB and three sessions with the target,
 # of which an untouched PostgreSQL has 97; a large table that is split takes as many again as it finds free.
@@ -49,27 +50,12 @@ def choose_executor(labels: Collection[str], processor_count: int) -> ExecutorCh
 def read_choice(labels: Collection[str]) -> ExecutorChoice:
     """What the environment asks for, and the rule for what it leaves open. Raises ConfigurationError."""
     chosen = choose_executor(labels, count_processors())
-    name = os.environ.get(EXECUTOR_VARIABLE, "").strip()
-    at_once = os.environ.get(MAX_CONCURRENT_VARIABLE, "").strip()
-    if name not in ("", IN_PROCESS, THREADS, MULTIPROCESS):
-        raise ConfigurationError(
-            f"environment variable {EXECUTOR_VARIABLE}",
-            found=f"{name!r}",
-            expected=f"{IN_PROCESS}, {THREADS} or {MULTIPROCESS}",
-            next_act="Correct it, or leave it out to have one chosen",
-        )
-    if at_once and not (at_once.isascii() and at_once.isdecimal() and int(at_once) > 0):
-        raise ConfigurationError(
-            f"environment variable {MAX_CONCURRENT_VARIABLE}",
-            found=f"{at_once!r}",
-            expected="a number of tables, 1 or more",
-            next_act="Correct it, or leave it out to have it derived from the machine",
-        )
-    if not name and not at_once:
+    variables = ExecutorVariables.read()
+    name, at_once = variables.executor, variables.max_concurrent
+    if name is None and at_once is None:
         return chosen
-    variables = ((EXECUTOR_VARIABLE, name), (MAX_CONCURRENT_VARIABLE, at_once))
-    setters = " and ".join(variable for variable, value in variables if value)
-    max_concurrent = int(at_once) if at_once else max(chosen.max_concurrent, min(2, len(labels)))
+    setters = " and ".join(name_variable(field) for field, value in variables if value is not None)
+    max_concurrent = at_once or max(chosen.max_concurrent, min(2, len(labels)))
     name = name or (THREADS if max_concurrent > 1 else IN_PROCESS)
     return ExecutorChoice(name, 1 if name == IN_PROCESS else max(1, max_concurrent), f"set by {setters}")
 

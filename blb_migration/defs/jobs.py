@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import zoneinfo
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -11,11 +9,10 @@ from dagster import AssetKey, AssetSelection, DefaultScheduleStatus, ScheduleDef
 
 from blb_migration.defs.asset_checks import select_checks
 from blb_migration.defs.resource import CONNECTIONS_TAG, KIND_TAG, is_rehearsal_configured
-from blb_migration.errors import ConfigurationError
+from blb_migration.settings.variables import ScheduleVariables
 
 REHEARSAL = "rehearsal"
 RECONCILE = "reconcile"
-TIME_ZONE_VARIABLE = "BLB_TIMEZONE"
 NIGHTLY_CRON = "0 2 * * *"
 
 # define_asset_job's return type is not exported by dagster.
@@ -57,24 +54,10 @@ def build_nightly_schedule(rehearsal: JobDefinition) -> ScheduleDefinition:
         name="nightly_rehearsal",
         job=rehearsal,
         cron_schedule=NIGHTLY_CRON,
-        execution_timezone=read_time_zone(),
+        execution_timezone=ScheduleVariables.read().timezone,
         tags={CONNECTIONS_TAG: "rehearsal"},
         default_status=(
             DefaultScheduleStatus.RUNNING if is_rehearsal_configured() else DefaultScheduleStatus.STOPPED
         ),
         description="A rehearsal between BLB_REHEARSAL_SOURCE_CONN and BLB_REHEARSAL_TARGET_CONN.",
     )
-
-
-def read_time_zone() -> str:
-    """The schedule's time zone. Raises ConfigurationError for a name that is no time zone."""
-    name = os.environ.get(TIME_ZONE_VARIABLE, "").strip() or "UTC"
-    try:
-        return zoneinfo.ZoneInfo(name).key
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        raise ConfigurationError(
-            f"environment variable {TIME_ZONE_VARIABLE}",
-            found=f"{name!r} is not a time zone",
-            expected="an IANA name such as Europe/Berlin",
-            next_act="Correct it, or leave it out for UTC",
-        ) from None

@@ -1,43 +1,27 @@
-"""How tables are loaded, from the environment, when a run starts.
-
-=====================  ================================================================================
-BLB_CONNECTIONS        how many connections load one large table at once, else by processors and servers
-BLB_CHUNKED_FROM_ROWS    from how many rows on a table is split into chunks, else 4,000,000
-BLB_RESUME             0: a chunked load that was broken off begins again instead of going on
-=====================  ================================================================================
-"""
+"""How tables are loaded and compared, from the environment, when a run starts."""
 
 from __future__ import annotations
 
-import os
-
-from blb_migration.errors import ConfigurationError
-from blb_migration.migration import Loading
-
-CONNECTIONS_VARIABLE = "BLB_CONNECTIONS"
-CHUNKED_VARIABLE = "BLB_CHUNKED_FROM_ROWS"
-RESUME_VARIABLE = "BLB_RESUME"
+from blb_migration.migration import Comparing, Loading
+from blb_migration.settings.variables import (
+    ComparingVariables,
+    LoadingVariables,
+    refuse_misspelt_variables,
+)
 
 
 def read_loading() -> Loading:
-    """What the environment says. Raises ConfigurationError for what is no number of at least 1."""
-    default = Loading()
+    """Read how tables are loaded. Raises ConfigurationError for a value that is none, or a misspelt name."""
+    refuse_misspelt_variables()
+    variables = LoadingVariables.read()
     return Loading(
-        connections=_read_number(CONNECTIONS_VARIABLE) or default.connections,
-        chunked_from_rows=_read_number(CHUNKED_VARIABLE) or default.chunked_from_rows,
-        resumes=os.environ.get(RESUME_VARIABLE, "").strip() != "0",
+        connections=variables.connections,
+        chunked_from_rows=variables.chunked_from_rows,
+        resumes=variables.resume,
     )
 
 
-def _read_number(variable: str) -> int | None:
-    text = os.environ.get(variable, "").strip().replace("_", "")
-    if not text:
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise ConfigurationError(
-            f"environment variable {variable}",
-            found=f"{text!r}",
-            expected="a whole number, 1 or more",
-            next_act="Correct it, or leave it out",
-        )
-    return int(text)
+def read_comparing() -> Comparing:
+    """Read how contents are compared. Raises ConfigurationError."""
+    variables = ComparingVariables.read()
+    return Comparing(variables.reread, variables.differences.resolve())

@@ -1,28 +1,17 @@
 """The resource ``migration``: what a step needs to call a stage, made when the step runs.
 
 Connection URLs come from the environment at that moment, never from run config, where Dagster would
-store and show them:
-
-===================================================  ==================================================
-BLB_SOURCE_CONN, BLB_TARGET_CONN                     the two databases
-BLB_REHEARSAL_SOURCE_CONN, BLB_REHEARSAL_TARGET_CONN the two of a run tagged ``blb/connections: rehearsal``,
-                                                     as the nightly schedule tags its runs
-BLB_DIFFERENCES                                      where differing rows are written, else .blb/differences
-BLB_REREAD                                           1: compare contents with the source read again
-===================================================  ==================================================
-
-How tables are loaded is set by the variables of ``loading``.
+store and show them. A run tagged ``blb/connections: rehearsal``, as the nightly schedule tags its runs, takes
+those of the rehearsal. ``settings.variables`` declares them all.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from dagster import (
@@ -41,16 +30,13 @@ from blb_migration.defs.run_notes import RunNotes
 from blb_migration.defs.step_threads import cancel_on_interrupt
 from blb_migration.errors import ConfigurationError
 from blb_migration.plan.project import Project
+from blb_migration.settings.variables import name_variable, read_url_variable
 
 if TYPE_CHECKING:
     from blb_migration.migration import Comparing, Loading, Migration
     from blb_migration.postgres.connect import TargetConnector
     from blb_migration.postgres.ledger.records import RunKind
     from blb_migration.sqlserver.connect import SourceConnector
-
-DIFFERENCES_VARIABLE = "BLB_DIFFERENCES"
-REREAD_VARIABLE = "BLB_REREAD"
-DEFAULT_DIFFERENCES = ".blb/differences"
 
 RESOURCE_KEY = "migration"
 KIND_TAG = "blb/kind"
@@ -59,9 +45,10 @@ CONNECTIONS_TAG = "blb/connections"
 ConnectionRole = Literal["main", "rehearsal"]
 StepContext = AssetExecutionContext | AssetCheckExecutionContext
 
-VARIABLES: Mapping[ConnectionRole, tuple[str, str]] = {
-    "main": ("BLB_SOURCE_CONN", "BLB_TARGET_CONN"),
-    "rehearsal": ("BLB_REHEARSAL_SOURCE_CONN", "BLB_REHEARSAL_TARGET_CONN"),
+# Fields of settings.variables.DatabaseVariables.
+_FIELDS: Mapping[ConnectionRole, tuple[str, str]] = {
+    "main": ("source_conn", "target_conn"),
+    "rehearsal": ("rehearsal_source_conn", "rehearsal_target_conn"),
 }
 
 
@@ -85,9 +72,9 @@ def connect_from_environment(role: ConnectionRole) -> Connectors:
     from blb_migration.settings import parse_source_url, parse_target_url
     from blb_migration.sqlserver.connect import SourceConnector
 
-    source_variable, target_variable = VARIABLES[role]
-    source_url = _read_variable(source_variable, "the source, mssql+pyodbc://...")
-    target_url = _read_variable(target_variable, "the target, postgresql://user:password@host:5432/database")
+    source_field, target_field = _FIELDS[role]
+    source_url = _read_url(source_field, "the source, mssql+pyodbc://...")
+    target_url = _read_url(target_field, "the target, postgresql://user:password@host:5432/database")
     return Connectors(
         SourceConnector(parse_source_url(source_url)), TargetConnector(parse_target_url(target_url))
     )
@@ -95,19 +82,20 @@ def connect_from_environment(role: ConnectionRole) -> Connectors:
 
 def is_rehearsal_configured() -> bool:
     """Whether both databases of the nightly rehearsal are named in the environment."""
-    return all(os.environ.get(variable) for variable in VARIABLES["rehearsal"])
+    return all(read_url_variable(field) for field in _FIELDS["rehearsal"])
 
 
-def _read_variable(variable: str, expected: str) -> str:
-    value = os.environ.get(variable, "").strip()
-    if not value:
+def _read_url(field: str, expected: str) -> str:
+    url = read_url_variable(field)
+    if url is None:
+        variable = name_variable(field)
         raise ConfigurationError(
             f"environment variable {variable}",
             found="it is not set",
             expected=f"the SQLAlchemy URL of {expected}",
             next_act=f"Set {variable} where Dagster's code location runs, and run again",
         )
-    return value
+    return url
 
 
 @dataclass(frozen=True)
@@ -132,7 +120,7 @@ class MigrationResource:
 
         Raises ConfigurationError when the run's databases are not configured.
         """
-        from blb_migration.defs.loading import read_loading
+        from blb_migration.defs.loading import read_comparing, read_loading
         from blb_migration.migration import Migration, RunInfo
 
         tags = context.run.tags
@@ -201,17 +189,6 @@ def _build_keeping_connect(
         return connectors
 
     return connect_keeping
-
-
-def read_comparing() -> Comparing:
-    """How contents are compared, from the environment."""
-    from blb_migration.migration import Comparing
-
-    folder = os.environ.get(DIFFERENCES_VARIABLE, "").strip()
-    return Comparing(
-        rereads_source=os.environ.get(REREAD_VARIABLE, "").strip() not in ("", "0"),
-        differences_folder=Path(folder or DEFAULT_DIFFERENCES).resolve(),
-    )
 
 
 def _read_role(value: str) -> ConnectionRole:

@@ -3,23 +3,23 @@
 ``parse_source_url`` and ``parse_target_url`` turn URLs as people write them (SQLAlchemy's form) into
 frozen settings; the ``read_*`` functions take them from an argument or from the environment. Nothing is
 contacted here. Passwords stay inside: no ``repr``, message or ``masked_url`` shows one. Rooms: ``urls``
-splits and masks, ``odbc`` knows drivers and their keywords, ``source`` and ``target`` hold the settings.
+splits and masks, ``odbc`` knows drivers and their keywords, ``source`` and ``target`` hold the settings,
+``variables`` declares every BLB_* variable.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from blb_migration.errors import ConfigurationError
 from blb_migration.settings.source import SourceSettings, parse_source_url
 from blb_migration.settings.target import TargetSettings, parse_target_url
 from blb_migration.settings.urls import DatabaseIdentity
+from blb_migration.settings.variables import DatabaseVariables, name_variable, read_url_variable
 
-SOURCE_VARIABLE = "BLB_SOURCE_CONN"
-TARGET_VARIABLE = "BLB_TARGET_CONN"
-PROJECT_VARIABLE = "BLB_PROJECT"
+SOURCE_VARIABLE = name_variable("source_conn")
+TARGET_VARIABLE = name_variable("target_conn")
+PROJECT_VARIABLE = name_variable("project")
 
 __all__ = [
     "PROJECT_VARIABLE",
@@ -36,28 +36,22 @@ __all__ = [
 ]
 
 
-def read_source_settings(
-    url: str | None = None, environment: Mapping[str, str] = os.environ
-) -> SourceSettings:
-    """The source from ``url`` or, when that is empty, from BLB_SOURCE_CONN; else ConfigurationError."""
-    return parse_source_url(_choose(url, environment, SOURCE_VARIABLE, "--source-conn"))
+def read_source_settings(url: str | None = None) -> SourceSettings:
+    """Read the source from ``url`` or, when that is empty, from BLB_SOURCE_CONN; else ConfigurationError."""
+    return parse_source_url(_choose(url, "source_conn"))
 
 
-def read_target_settings(
-    url: str | None = None, environment: Mapping[str, str] = os.environ
-) -> TargetSettings:
-    """The target from ``url`` or, when that is empty, from BLB_TARGET_CONN; else ConfigurationError."""
-    return parse_target_url(_choose(url, environment, TARGET_VARIABLE, "--target-conn"))
+def read_target_settings(url: str | None = None) -> TargetSettings:
+    """Read the target from ``url`` or, when that is empty, from BLB_TARGET_CONN; else ConfigurationError."""
+    return parse_target_url(_choose(url, "target_conn"))
 
 
-def read_project_folder(
-    folder: str | Path | None = None, environment: Mapping[str, str] = os.environ
-) -> Path | None:
-    """The project folder from ``folder`` or BLB_PROJECT; None means the project that ships in the box."""
-    chosen = str(folder or environment.get(PROJECT_VARIABLE, "")).strip()
-    if not chosen:
+def read_project_folder(folder: Path | None = None) -> Path | None:
+    """Read the project folder from ``folder`` or BLB_PROJECT; None means the project that is in the box."""
+    path = folder or DatabaseVariables.read().project
+    if path is None:
         return None
-    path = Path(chosen).expanduser()
+    path = path.expanduser()
     if not path.is_dir():
         raise ConfigurationError(
             str(path),
@@ -68,9 +62,10 @@ def read_project_folder(
     return path
 
 
-def _choose(url: str | None, environment: Mapping[str, str], variable: str, option: str) -> str:
-    chosen = (url or environment.get(variable, "")).strip()
-    if not chosen:
+def _choose(url: str | None, field: str) -> str:
+    chosen = (url or "").strip() or read_url_variable(field)
+    if chosen is None:
+        option, variable = f"--{field.replace('_', '-')}", name_variable(field)
         raise ConfigurationError(
             option,
             found=f"neither given, nor is {variable} set",

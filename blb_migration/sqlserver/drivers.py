@@ -18,9 +18,9 @@ from importlib import metadata
 
 from blb_migration.errors import ConfigurationError
 from blb_migration.settings.odbc import MICROSOFT_DRIVER, NATIVE_DRIVERS, RUST_DRIVER
+from blb_migration.settings.variables import SourceVariables, name_variable
 from blb_migration.sqlserver.missing_libraries import build_install_advice, find_absent, name_library
 
-DRIVER_VARIABLE = "BLB_SOURCE_DRIVER"
 PROVIDER_VARIABLE = (
     "MSSQL_PYTHON_NATIVE_PROVIDER"  # mssql-python's own; it outranks what is set in the process
 )
@@ -50,7 +50,7 @@ class LoadedDriver:
         return f"{_TITLES[self.name]} {self.version}, {self.reason}"
 
 
-def load_driver(named_in_url: str | None, environment: Mapping[str, str] = os.environ) -> LoadedDriver:
+def load_driver(named_in_url: str | None) -> LoadedDriver:
     """Load the driver that URL or environment name; else the preferred one that this system can load.
 
     Raises ConfigurationError naming the missing library and the command that brings it.
@@ -58,7 +58,7 @@ def load_driver(named_in_url: str | None, environment: Mapping[str, str] = os.en
     global _loaded  # noqa: PLW0603 - mssql-python's choice is one a process, too
     with _lock:
         if _loaded is None:
-            _loaded = _load(named_in_url, environment)
+            _loaded = _load(named_in_url)
     if named_in_url not in (None, _loaded.name):
         raise ConfigurationError(
             "source URL",
@@ -69,8 +69,8 @@ def load_driver(named_in_url: str | None, environment: Mapping[str, str] = os.en
     return _loaded
 
 
-def _load(named_in_url: str | None, environment: Mapping[str, str]) -> LoadedDriver:
-    named, origin = _read_named_driver(named_in_url, environment)
+def _load(named_in_url: str | None) -> LoadedDriver:
+    named, origin = _read_named_driver(named_in_url)
     candidates = (named,) if named else _PREFERENCE
     failures: dict[str, str] = {}
     for driver in candidates:
@@ -81,22 +81,22 @@ def _load(named_in_url: str | None, environment: Mapping[str, str]) -> LoadedDri
     raise _build_failure(failures, origin)
 
 
-def _read_named_driver(
-    named_in_url: str | None, environment: Mapping[str, str]
-) -> tuple[str | None, str | None]:
+def _read_named_driver(named_in_url: str | None) -> tuple[str | None, str | None]:
     """The driver that somebody insists on, and where they do."""
-    named: list[tuple[str, str]] = [(named_in_url, "the source URL")] if named_in_url else []
-    for variable in (DRIVER_VARIABLE, PROVIDER_VARIABLE):
-        value = environment.get(variable, "").strip().lower()
-        if value and value not in NATIVE_DRIVERS:
-            raise ConfigurationError(
-                variable,
-                found=f"names the driver {value!r}, which is not known",
-                expected=" or ".join(NATIVE_DRIVERS),
-                next_act=f"Correct {variable}, or unset it",
-            )
-        if value:
-            named.append((value, variable))
+    provider = os.environ.get(PROVIDER_VARIABLE, "").strip().lower()
+    if provider and provider not in NATIVE_DRIVERS:
+        raise ConfigurationError(
+            PROVIDER_VARIABLE,
+            found=f"names the driver {provider!r}, which is not known",
+            expected=" or ".join(NATIVE_DRIVERS),
+            next_act=f"Correct {PROVIDER_VARIABLE}, or unset it",
+        )
+    wishes = (
+        (named_in_url, "the source URL"),
+        (SourceVariables.read().source_driver, name_variable("source_driver")),
+        (provider, PROVIDER_VARIABLE),
+    )
+    named = [(driver, origin) for driver, origin in wishes if driver]
     if not named:
         return None, None
     driver, origin = named[0]

@@ -17,7 +17,6 @@ from dagster._core.run_coordinator import QueuedRunCoordinator
 import blb_migration
 from blb_migration.defs.assemble import build_defs
 from blb_migration.defs.event_storage import EventStorage
-from blb_migration.defs.jobs import read_time_zone
 from blb_migration.defs.resource import CONNECTIONS_TAG, connect_from_environment
 from blb_migration.errors import ConfigurationError
 from blb_migration.plan.project import DEFAULT_PROJECT, load_project
@@ -143,8 +142,8 @@ def test_a_rehearsal_never_falls_back_to_the_main_databases(monkeypatch: pytest.
 
 def test_an_unknown_time_zone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BLB_TIMEZONE", "Middle/Earth")
-    with pytest.raises(ConfigurationError, match="'Middle/Earth' is not a time zone"):
-        read_time_zone()
+    with pytest.raises(ConfigurationError, match=r"BLB_TIMEZONE: 'Middle/Earth'\. Expected an IANA name"):
+        find_schedule()
 
 
 def test_the_workspace_serves_the_code_location() -> None:

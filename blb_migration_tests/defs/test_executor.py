@@ -72,9 +72,9 @@ def test_the_operator_overrules(
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
-        ("BLB_EXECUTOR", "celery", "Expected in_process, threads or multiprocess"),
-        ("BLB_MAX_CONCURRENT", "0", "Expected a number of tables"),
-        ("BLB_MAX_CONCURRENT", "many", "Expected a number of tables"),
+        ("BLB_EXECUTOR", "celery", "Expected threads, in_process or multiprocess"),
+        ("BLB_MAX_CONCURRENT", "0", "Expected a whole number, 1 or more"),
+        ("BLB_MAX_CONCURRENT", "many", "Expected a whole number, 1 or more"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
