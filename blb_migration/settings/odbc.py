@@ -15,6 +15,10 @@ from dataclasses import dataclass
 BUNDLED_DRIVER = "ODBC Driver 18 for SQL Server (bundled with mssql-python)"
 MICROSOFT_DRIVER, RUST_DRIVER = "msodbcsql18", "mssql-odbc"
 NATIVE_DRIVERS = (MICROSOFT_DRIVER, RUST_DRIVER)
+# For the other ways to log in with Entra ID mssql-python gets a token itself, and mssql-odbc 0.3 takes it.
+MICROSOFT_AUTHENTICATIONS = frozenset(
+    {"activedirectorypassword", "activedirectoryintegrated", "activedirectoryserviceprincipal"}
+)
 
 # lower-case keyword -> the bundled driver's spelling
 SERVER_KEYWORDS = {"server": "Server", "address": "Server", "addr": "Server"}

@@ -14,6 +14,7 @@ from blb_migration.errors import ConfigurationError
 from blb_migration.settings.odbc import (
     BUNDLED_DRIVER,
     LOGIN_TIMEOUT_OPTIONS,
+    MICROSOFT_AUTHENTICATIONS,
     NATIVE_DRIVERS,
     NEEDLESS_OPTIONS,
     OPTION_KEYWORDS,
@@ -76,6 +77,13 @@ class SourceSettings:
         if self.password:
             pairs.append(("PWD", self.password))
         return build_connection_string((*pairs, *self.options))
+
+    @property
+    def needs_microsoft_driver(self) -> str | None:
+        """The option, as written, that only Microsoft's own driver knows; None when either will do."""
+        authentication = dict(self.options).get("Authentication", "")
+        known = authentication.lower() in MICROSOFT_AUTHENTICATIONS
+        return f"Authentication={authentication}" if known else None
 
     @property
     def masked_url(self) -> str:

@@ -16,27 +16,32 @@ import platform
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from blb_migration.errors import SourceError, SourceUnreachable
 from blb_migration.kept_sessions import SessionKeeper
 from blb_migration.settings import SourceSettings
-from blb_migration.sqlserver.drivers import load_driver
-from blb_migration.sqlserver.failures import (
+from blb_migration.settings.odbc import RUST_DRIVER
+from blb_migration.sqlserver.drivers import LoadedDriver, load_driver
+from blb_migration.sqlserver.failures import build_statement_failure
+from blb_migration.sqlserver.log_in_failures import (
     build_connection_failure,
     build_database_failure,
-    build_statement_failure,
     is_refused_log_in,
     is_worth_a_retry,
 )
+from blb_migration.sqlserver.sockets import ConnectionSocket, connect_and_find_socket, connecting
 
 WantedIsolation = Literal["read committed", "snapshot"]
 Isolation = Literal["read committed", "read committed snapshot", "snapshot"]
 
 MAX_ATTEMPTS = 3
 RETRY_DELAY_SECONDS = 0.5
+# A driver that cannot cancel reads a result that is left early to its end, but no longer than this.
+MAX_DRAIN_SECONDS = 2.0
 
 _READ_ISOLATION = """
 SELECT CAST(d.snapshot_isolation_state AS int), CAST(d.is_read_committed_snapshot_on AS int)
@@ -55,12 +60,16 @@ class SourceSession:
     """One log-in's conversation with SQL Server. Not shared between threads.
 
     ``isolation`` is what is really used, ``subject`` the masked URL for messages, ``notes`` what the server
-    could not tell, in words.
+    could not tell, in words. ``socket`` is given for a driver that cannot cancel.
     """
 
-    def __init__(self, connection: Any, subject: str) -> None:
+    def __init__(
+        self, connection: Any, subject: str, driver: LoadedDriver, socket: ConnectionSocket | None = None
+    ) -> None:
         self._connection = connection
+        self._socket = socket
         self.subject = subject
+        self.driver = driver
         self.isolation: Isolation = "read committed"
         self.notes: list[str] = []
         self._open_cursors = 0
@@ -92,8 +101,14 @@ class SourceSession:
         action: str,
         subject: str | None = None,
     ) -> Iterator[Any]:
-        """An executed driver cursor; leaving it early cancels the result instead of draining it."""
-        cursor = self._connection.cursor()
+        """An executed driver cursor; leaving it early cancels the result instead of draining it.
+
+        With a driver that cannot cancel, a result longer than two seconds costs the session.
+        """
+        try:
+            cursor = self._connection.cursor()
+        except Exception as error:
+            raise self._build_failure(error, subject, action) from error
         self._open_cursors += 1
         try:
             try:
@@ -102,7 +117,9 @@ class SourceSession:
                 raise self._build_failure(error, subject, action) from error
             yield cursor
         finally:
-            with suppress(Exception):  # an unread result of a broken connection; the cause is raised already
+            limit = self._socket.cutting_after(MAX_DRAIN_SECONDS) if self._socket else nullcontext()
+            # What fails is an unread result of a broken connection; the cause is raised already.
+            with limit, suppress(Exception):
                 cursor.close()
                 self._open_cursors -= 1
 
@@ -147,7 +164,8 @@ class SourceSession:
     @property
     def is_reusable(self) -> bool:
         """Whether nothing of its last use is left: no snapshot, no cursor that could not be closed."""
-        return self.isolation != "snapshot" and self._open_cursors == 0
+        is_cut = self._socket is not None and self._socket.is_cut
+        return self.isolation != "snapshot" and self._open_cursors == 0 and not is_cut
 
     def is_alive(self) -> bool:
         """Whether the server still answers it."""
@@ -158,8 +176,12 @@ class SourceSession:
 
     def close(self) -> None:
         """End the session at once, also in the middle of a large result."""
+        if self._socket is not None:
+            self._socket.cut()
         with suppress(Exception):  # the server may be gone; there is nothing left to lose
             self._connection.close()
+        if self._socket is not None:
+            self._socket.release()
 
 
 class SourceConnector:
@@ -203,7 +225,8 @@ class SourceConnector:
         return None
 
     def _open_session(self) -> SourceSession:
-        session = SourceSession(self._open_connection(), self.settings.masked_url)
+        driver = load_driver(self.settings.driver, self.settings.needs_microsoft_driver)
+        session = self._open_connection(driver)
         try:
             session.use_isolation(self.isolation)
         except BaseException:
@@ -211,29 +234,29 @@ class SourceConnector:
             raise
         return session
 
-    def _open_connection(self) -> Any:
-        load_driver(self.settings.driver)
-        self._refuse_closed_port()
+    def _open_connection(self, driver: LoadedDriver) -> SourceSession:
+        with connecting if driver.name == RUST_DRIVER else nullcontext():
+            self._refuse_closed_port()
         settings = self.settings
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
-                return _connect(settings)
+                return _connect(settings, driver)
             except Exception as error:
                 if attempt < MAX_ATTEMPTS and is_worth_a_retry(error):
                     time.sleep(RETRY_DELAY_SECONDS * attempt)
                     continue
-                self._refuse_missing_database(error)
+                self._refuse_missing_database(error, driver)
                 raise build_connection_failure(
                     error, settings.masked_url, settings.username, settings.login_timeout_seconds
                 ) from error
         raise AssertionError("every attempt returns or raises")
 
-    def _refuse_missing_database(self, error: Exception) -> None:
+    def _refuse_missing_database(self, error: Exception, driver: LoadedDriver) -> None:
         """Tell a wrong database from a wrong password: the same log-in can then open master."""
         if not is_refused_log_in(error):
             return
         try:
-            session = SourceSession(_connect(replace(self.settings, database="master")), "")
+            session = _connect(replace(self.settings, database="master"), driver)
         except Exception:  # noqa: BLE001  the log-in itself is refused; the first error says it
             return
         others: list[str] = []
@@ -264,11 +287,19 @@ class SourceConnector:
             ) from None
 
 
-def _connect(settings: SourceSettings) -> Any:
+def _connect(settings: SourceSettings, driver: LoadedDriver) -> SourceSession:
     import mssql_python
 
     # A pooled connection would carry one session's isolation level into the next.
     mssql_python.pooling(enabled=False)
-    return mssql_python.connect(
-        settings.connection_string, autocommit=True, timeout=settings.login_timeout_seconds
+    connect = partial(
+        mssql_python.connect,
+        settings.connection_string,
+        autocommit=True,
+        timeout=settings.login_timeout_seconds,
     )
+    if driver.name != RUST_DRIVER:
+        return SourceSession(connect(), settings.masked_url, driver)
+    port = settings.tcp_address[1] if settings.tcp_address else None
+    connection, found = connect_and_find_socket(connect, port)
+    return SourceSession(connection, settings.masked_url, driver, found)

@@ -50,15 +50,25 @@ class LoadedDriver:
         return f"{_TITLES[self.name]} {self.version}, {self.reason}"
 
 
-def load_driver(named_in_url: str | None) -> LoadedDriver:
+def load_driver(named_in_url: str | None, needs_microsoft: str | None = None) -> LoadedDriver:
     """Load the driver that URL or environment name; else the preferred one that this system can load.
 
-    Raises ConfigurationError naming the missing library and the command that brings it.
+    ``needs_microsoft`` is the URL's option, if it has one, that only Microsoft's driver knows. Raises
+    ConfigurationError: for a library that is missing, with the command that brings it; for wishes that
+    contradict each other, or what is loaded already.
     """
     global _loaded  # noqa: PLW0603 - mssql-python's choice is one a process, too
     with _lock:
         if _loaded is None:
-            _loaded = _load(named_in_url)
+            _loaded = _load(named_in_url, needs_microsoft)
+    if needs_microsoft and _loaded.name != MICROSOFT_DRIVER:
+        raise ConfigurationError(
+            "source URL",
+            found=f"has {needs_microsoft}, which {_TITLES[_loaded.name]} does not know "
+            f"({_loaded.reason}: that driver is in use)",
+            expected=f"{MICROSOFT_DRIVER} to be the driver",
+            next_act=f"Name {MICROSOFT_DRIVER} where a driver is named, or log in another way",
+        )
     if named_in_url not in (None, _loaded.name):
         raise ConfigurationError(
             "source URL",
@@ -69,8 +79,10 @@ def load_driver(named_in_url: str | None) -> LoadedDriver:
     return _loaded
 
 
-def _load(named_in_url: str | None) -> LoadedDriver:
+def _load(named_in_url: str | None, needs_microsoft: str | None) -> LoadedDriver:
     named, origin = _read_named_driver(named_in_url)
+    if named is None and needs_microsoft:
+        named, origin = MICROSOFT_DRIVER, f"the source URL's {needs_microsoft}"
     candidates = (named,) if named else _PREFERENCE
     failures: dict[str, str] = {}
     for driver in candidates:

@@ -7,7 +7,7 @@ SQL Server's error 208, never an invented answer.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -43,7 +43,7 @@ class Script:
         self.answer_batches(pattern, columns, [pa.record_batch(arrays, names=[c.name for c in columns])])
 
     def answer_batches(
-        self, pattern: str, columns: Sequence[ResultColumn], batches: Sequence[pa.RecordBatch]
+        self, pattern: str, columns: Sequence[ResultColumn], batches: Iterable[pa.RecordBatch]
     ) -> None:
         self.answers.append((pattern, _Replayable(tuple(columns), batches)))
 
@@ -54,7 +54,7 @@ class Script:
 class _Replayable(ResultSet):
     """A result that can be read again and again."""
 
-    def __init__(self, columns: tuple[ResultColumn, ...], batches: Sequence[pa.RecordBatch]) -> None:
+    def __init__(self, columns: tuple[ResultColumn, ...], batches: Iterable[pa.RecordBatch]) -> None:
         super().__init__(columns, iter(()))
         self.all_batches = batches
 

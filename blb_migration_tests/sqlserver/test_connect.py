@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 import socket
 import traceback
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 
 import pytest
 
@@ -25,6 +27,17 @@ def connect_in_vain(settings: SourceSettings) -> SourceUnreachable:
     assert PASSWORD not in "".join(traceback.format_exception(caught.value))
     assert "[Microsoft]" not in str(caught.value)
     return caught.value
+
+
+def answer_everybody(server: socket.socket, answer: bytes) -> None:
+    """Read a little of what each client says, answer, and hang up; until the server is shut down."""
+    with suppress(OSError):
+        while True:
+            client = server.accept()[0]
+            with closing(client), suppress(OSError):
+                if client.recv(10):
+                    client.sendall(answer)
+                    client.recv(1000)
 
 
 class TestConnecting:
@@ -70,6 +83,23 @@ class TestConnecting:
     def test_an_unknown_host(self) -> None:
         error = connect_in_vain(parse_source_url("mssql://sa:x@no-such-host.invalid/erp?timeout=1"))
         assert "no-such-host.invalid port 1433 cannot be reached" in str(error)
+
+    @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["hangs up", "HTTP"])
+    def test_a_port_that_is_not_sql_servers_is_not_called_unreachable(self, answer: bytes) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other, ThreadPoolExecutor(1) as pool:
+            pool.submit(answer_everybody, other, answer)
+            port = other.getsockname()[1]
+            error = connect_in_vain(parse_source_url(f"mssql://sa:x@127.0.0.1:{port}/erp?timeout=3"))
+            other.shutdown(socket.SHUT_RDWR)
+        assert "the log-in was broken off by the other side" in str(error)
+        assert "See that the port in the source URL is SQL Server's" in str(error)
+
+    def test_windows_authentication_without_a_ticket_names_kerberos(self, server: SqlServerEmulator) -> None:
+        url = f"mssql://{server.host}:{server.port}/erp?trusted_connection=yes&Encrypt=no&timeout=3"
+        error = connect_in_vain(parse_source_url(url))
+        assert "no ticket for Windows authentication" in str(error)
+        assert "kinit" in str(error)
+        assert "port" not in str(error).removeprefix(error.subject)
 
     def test_a_named_instance_that_nobody_answers_for(self) -> None:
         error = connect_in_vain(parse_source_url(r"mssql://sa:x@127.0.0.1\NOPE/erp?timeout=1"))

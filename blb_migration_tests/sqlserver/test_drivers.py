@@ -19,15 +19,15 @@ import sys
 from blb_migration.errors import MigrationError
 from blb_migration.sqlserver.drivers import load_driver
 try:
-    driver = load_driver(sys.argv[1] or None)
+    driver = load_driver(sys.argv[1] or None, sys.argv[2] or None)
     print(driver.name, "|", driver.version, "|", driver.reason)
 except MigrationError as error:
     print(int(error.exit_code), "|", error)
 """
 
 
-def load(folder: Path, *hidden: str, in_url: str = "", **variables: str) -> str:
-    done = run_without(folder, hidden, ["-c", _LOAD, in_url], **variables)
+def load(folder: Path, *hidden: str, in_url: str = "", option: str = "", **variables: str) -> str:
+    done = run_without(folder, hidden, ["-c", _LOAD, in_url, option], **variables)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -64,6 +64,18 @@ class TestTheChoice:
         )
         assert "msodbcsql18 or mssql-odbc" in loaded
 
+    def test_what_only_one_driver_can_do_chooses_it(self, tmp_path: Path) -> None:
+        url = "mssql://me:pw@h/erp?Authentication=ActiveDirectoryPassword"
+        option = str(parse_source_url(url).needs_microsoft_driver)
+        alone = load(tmp_path, LTDL, option=option)
+        assert alone.startswith(
+            "2 | the driver that the source URL's Authentication=ActiveDirectoryPassword "
+        )
+        assert "needs libltdl.so.7" in alone
+        contradicted = load(tmp_path, option=option, BLB_SOURCE_DRIVER="mssql-odbc")
+        assert "has Authentication=ActiveDirectoryPassword, which mssql-odbc does not know" in contradicted
+        assert "named by BLB_SOURCE_DRIVER" in contradicted
+
     def test_one_process_loads_one_driver(self) -> None:
         loaded = load_driver(None)
         assert load_driver(loaded.name) == loaded
@@ -98,6 +110,10 @@ class TestUrls:
         settings = parse_source_url(f"mssql://sa:pw@h/erp?driver={name}")
         assert settings.driver == name.lower()
         assert settings.notes == ()
+
+    def test_ways_to_log_in_that_both_drivers_know_leave_the_choice_open(self) -> None:
+        for options in ("Authentication=ActiveDirectoryMsi", "Authentication=SqlPassword", "Encrypt=strict"):
+            assert parse_source_url(f"mssql://sa:pw@h/erp?{options}").needs_microsoft_driver is None
 
     def test_a_driver_of_the_driver_manager_leaves_the_choice_open(self) -> None:
         url = "mssql+pyodbc://sa:pw@h/erp?driver=ODBC+Driver+18+for+SQL+Server"

@@ -77,8 +77,11 @@ def test_every_shape_arrives_exactly_and_in_its_own_type(
     assert found.to_pylist() == [
         {column.name: row[column.name] for column in NUMBERS.columns} for row in rows
     ]
-    assert found.schema == as_it_stands.schema
-    assert found.equals(as_it_stands)
+    # Whether a column may be NULL, one driver says and the other does not: the catalog is asked for that.
+    assert [(field.name, field.type) for field in found.schema] == [
+        (field.name, field.type) for field in as_it_stands.schema
+    ]
+    assert found.columns == as_it_stands.columns
     selects = [text for text in emulator.statements.texts if "FROM [dbo].[numbers]" in text]
     assert [text.count(" AS bigint)") for text in selects] == [7, 0], "all but the one of 19 digits"
 
