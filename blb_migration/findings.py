@@ -28,7 +28,7 @@ _CONCERNS = {
     **dict.fromkeys(
         (
             *("no_table_visible", "source_partly_visible", "source_table_not_readable", "target_is_live"),
-            *("target_table_not_ours_to_load", "row_security_forced", "triggers_disabled_for_the_load"),
+            *("target_right_missing", "row_security_forced", "triggers_disabled_for_the_load"),
             *("table_has_inheriting_tables", "target_rows_not_ours", "target_rows_changed_since_the_load"),
         ),
         Concern.READY,

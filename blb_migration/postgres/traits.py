@@ -1,4 +1,4 @@
-"""What else of a target table matters to a load: triggers, row security, partitions, rights.
+"""What else of a target table matters to a load: triggers, row security, partitions.
 
 Things that ``model`` has no place for, because SQL Server has none like them. Read only; turning
 triggers off and on again is in ``triggers``.
@@ -24,10 +24,7 @@ SELECT n.nspname, t.relname, t.relkind = 'p', t.relrowsecurity, t.relforcerowsec
              JOIN pg_catalog.pg_namespace cn ON cn.oid = child.relnamespace
              WHERE h.inhparent = t.oid ORDER BY 1),
        ARRAY(SELECT c.conname::text FROM pg_catalog.pg_constraint c
-             WHERE c.conrelid = t.oid AND c.contype = 'x' ORDER BY 1),
-       pg_has_role(t.relowner, 'USAGE'),
-       has_table_privilege(t.oid, 'INSERT') AND has_table_privilege(t.oid, 'SELECT')
-         AND has_table_privilege(t.oid, 'TRUNCATE')
+             WHERE c.conrelid = t.oid AND c.contype = 'x' ORDER BY 1)
 FROM pg_catalog.pg_class t
 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
 WHERE t.oid = ANY (SELECT to_regclass(name) FROM unnest(%(tables)s::text[]) name)
@@ -39,8 +36,7 @@ class TableTraits:
     """One table's traits that help or hinder a load.
 
     ``enabled_triggers`` fire on COPY unless disabled; ``rules`` never do. ``children`` are
-    partitions or inheriting tables, as ``schema.name``. ``is_owner`` is the right to drop and
-    rebuild keys, indexes and triggers; ``is_loadable`` the right to TRUNCATE, COPY and read back.
+    partitions or inheriting tables, as ``schema.name``. Rights are in ``rights``.
     """
 
     name: TableName
@@ -52,8 +48,6 @@ class TableTraits:
     rules: tuple[str, ...]
     children: tuple[str, ...]
     exclusion_constraints: tuple[str, ...]
-    is_owner: bool
-    is_loadable: bool
 
 
 def read_table_traits(
@@ -73,8 +67,6 @@ def read_table_traits(
                 tuple(rules),
                 tuple(children),
                 tuple(exclusions),
-                is_owner,
-                is_loadable,
             )
             for (
                 schema,
@@ -87,8 +79,6 @@ def read_table_traits(
                 rules,
                 children,
                 exclusions,
-                is_owner,
-                is_loadable,
             ) in rows
         ]
     return {own.name: own for own in sorted(traits, key=lambda own: own.name)}

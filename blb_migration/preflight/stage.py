@@ -24,6 +24,7 @@ from blb_migration.preflight.default_findings import find_lost_defaults
 from blb_migration.preflight.keys import describe_key_answer
 from blb_migration.preflight.source_access import find_hidden_tables
 from blb_migration.preflight.target_access import find_target_obstacles
+from blb_migration.preflight.target_rights import find_rights_missing
 from blb_migration.preflight.values import describe_answers
 from blb_migration.questions import Answer, KeyAnswer
 from blb_migration.sqlserver import catalog as source_catalog
@@ -89,7 +90,10 @@ def run_preflight(migration: Migration) -> PreflightResult:
         plan = project.plan
         findings = list(plan.findings)
         findings += _compare_with_definitions(migration.project.plan, plan)
-        findings += find_target_obstacles(connection, migration.project)
+        rights = list(find_rights_missing(connection, migration))
+        findings += rights
+        if not has_errors(tuple(rights)):  # without them, even the questions that follow may not be asked
+            findings += find_target_obstacles(connection, migration.project)
         findings += find_hidden_tables(session, project.source)
         insensitive_collations = read_insensitive_collations(connection)
         for table in plan.tables:

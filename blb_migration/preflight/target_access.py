@@ -14,7 +14,10 @@ from blb_migration.postgres.traits import TableTraits, read_table_traits
 
 
 def find_target_obstacles(connection: TargetConnection, project: Project) -> Iterator[Finding]:
-    """Everything about the target's tables that refuses a load or changes what it does."""
+    """Everything about the target's tables that refuses a load or changes what it does.
+
+    Asks what only a user with all rights on them may ask (``target_rights``).
+    """
     ledger = Ledger(connection)
     if is_cut_over(ledger):
         yield Finding(
@@ -32,21 +35,12 @@ def find_target_obstacles(connection: TargetConnection, project: Project) -> Ite
         own = traits.get(table.target.name)
         if own is None:
             continue
-        yield from _judge_rights(table, own)
-        if own.is_loadable:
-            foreign = find_foreign_rows(connection, table.target, ledger)
-            yield from _judge_rows(table, foreign)
+        yield from _judge_traits(table, own)
+        foreign = find_foreign_rows(connection, table.target, ledger)
+        yield from _judge_rows(table, foreign)
 
 
-def _judge_rights(table: TablePlan, own: TableTraits) -> Iterator[Finding]:
-    if not (own.is_owner and own.is_loadable):
-        yield Finding(
-            "target_table_not_ours_to_load",
-            Severity.ERROR,
-            table.label,
-            f"the target's user neither owns {own.name} nor may do all a load needs",
-            "connect as the owner of the tables, or as a member of the owning role",
-        )
+def _judge_traits(table: TablePlan, own: TableTraits) -> Iterator[Finding]:
     if own.has_row_security and own.forces_row_security:
         yield Finding(
             "row_security_forced",

@@ -279,4 +279,4 @@ def test_traits_that_hinder_a_load(target: TargetConnection) -> None:
     assert guarded.rules == ("quiet",)
     assert guarded.children == ("public.heir",)
     assert len(guarded.exclusion_constraints) == 1
-    assert plain.is_owner and plain.is_loadable and not plain.is_partitioned
+    assert not plain.is_partitioned

@@ -1,0 +1,1 @@
+"""What is found before a row is written, by asking both servers."""
