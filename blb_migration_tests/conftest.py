@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,14 @@ from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.erp import create_source, create_target
 from blb_migration.sqlserver.drivers import load_driver
+from blb_migration_tests import real_server
 from blb_migration_tests.chain import Chain
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """At the end of a run against a real server: what was skipped, and why."""
+    real_server.summarise(terminalreporter)
+
 
 LOG_IN, PASSWORD = "sa", "Sandbox#1"
 
@@ -41,15 +49,19 @@ def embedded_postgres() -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[TsqlEngine]:
-    """The emulator's engine; tests add databases of their own to it."""
-    engine = TsqlEngine()
+    """The emulator's engine, or a real server; tests add databases of their own to it."""
+    engine: Any = real_server.RealEngine() if real_server.is_wanted() else TsqlEngine()
     engine.add_login(LOG_IN, PASSWORD)
     yield engine
     engine.close()
 
 
 @pytest.fixture(scope="session")
-def emulator(engine: TsqlEngine) -> Iterator[SqlServerEmulator]:
+def emulator(engine: Any) -> Iterator[Any]:
+    """The server itself: the emulator, or a real one's face."""
+    if real_server.is_wanted():
+        yield real_server.RealServer(engine)
+        return
     with SqlServerEmulator(engine) as server:
         yield server
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -11,6 +12,7 @@ from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.settings import SourceSettings, parse_source_url
 from blb_migration.sqlserver.connect import SourceConnector, SourceSession
+from blb_migration_tests import real_server
 from blb_migration_tests.sqlserver.scripted import DATABASE, INT, PASSWORD, USER, Script, ScriptedEngine
 from blb_migration_tests.sqlserver.workshop import (
     COLLATION,
@@ -36,6 +38,8 @@ def scripted_engine() -> ScriptedEngine:
 
 @pytest.fixture(scope="package")
 def scripted_server(scripted_engine: ScriptedEngine) -> Iterator[SqlServerEmulator]:
+    if real_server.is_wanted():
+        real_server.skip("answers come from a script")
     with SqlServerEmulator(scripted_engine) as server:
         yield server
 
@@ -83,18 +87,23 @@ def session(settings: SettingsMaker, script: Script) -> Iterator[SourceSession]:
 
 
 @pytest.fixture(scope="package")
-def started_workshop() -> Iterator[SqlServerEmulator]:
-    engine = TsqlEngine()
+def started_workshop() -> Iterator[Any]:
+    real = real_server.RealEngine() if real_server.is_wanted() else None
+    engine: Any = real or TsqlEngine()
     engine.add_login(USER, PASSWORD)
-    engine.add_login(CLERK, PASSWORD, denied_tables=[str(MATERIALS.name)])
+    if real is None:
+        engine.add_login(CLERK, PASSWORD, denied_tables=[str(MATERIALS.name)])
     database = engine.create_database("workshop", collation=COLLATION)
     for table in TABLES:
         database.create_table(table)
     database.load(MATERIALS.name, MATERIAL_ROWS)
     database.load(LOTS.name, LOT_ROWS)
     database.load(VARIANTS.name, VARIANT_ROWS)
-    with SqlServerEmulator(engine) as server:
-        yield server
+    if real is not None:
+        yield real_server.RealServer(real)
+    else:
+        with SqlServerEmulator(engine) as server:
+            yield server
     engine.close()
 
 

@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
-from blb_migration.model import Table
+from blb_migration.model import Table, TableName
 from blb_migration.sandbox.erp.erp_schema import SOURCE_DATABASE
 from blb_migration.sandbox.erp.sample import DEFAULT_SEED, ErpSample
 
@@ -17,7 +17,7 @@ class SourceDatabase(Protocol):
     def create_table(self, table: Table) -> object:
         """Add an empty table with all its keys, indexes and its identity counter."""
 
-    def load(self, table_name: str, data: pa.Table) -> object:
+    def load(self, table_name: str | TableName, data: pa.Table) -> object:
         """Append rows in the physical forms of ``sandbox/results.py``."""
 
 

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from blb_migration.model import Table, TableName
-from blb_migration.sandbox.emulator.tsql import TsqlEngine
-from blb_migration.sandbox.emulator.tsql.databases import Database
+from blb_migration.sandbox.erp.erp_source import Database_co, SourceEngine
 from blb_migration.sandbox.zoo.declare import Exhibit
 from blb_migration.sandbox.zoo.hazards import PLANTINGS, Hazard
 from blb_migration.sandbox.zoo.key_tables import build_key_exhibits
@@ -36,8 +35,10 @@ def build_exhibits(hazards: Iterable[Hazard] = ()) -> tuple[Exhibit, ...]:
     return tuple(exhibits[name] for name in sorted(exhibits))
 
 
-def create_zoo(engine: TsqlEngine, name: str = ZOO_DATABASE, hazards: Iterable[Hazard] = ()) -> Database:
-    """Create the zoo as a database of the emulator and return it."""
+def create_zoo(
+    engine: SourceEngine[Database_co], name: str = ZOO_DATABASE, hazards: Iterable[Hazard] = ()
+) -> Database_co:
+    """Create the zoo as a database of the server and return it."""
     database = engine.create_database(name)
     for exhibit in build_exhibits(hazards):
         database.create_table(exhibit.table)

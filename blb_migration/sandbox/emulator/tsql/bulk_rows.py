@@ -41,7 +41,7 @@ def storage_batches(table: Table, data: TableData) -> Iterator[tuple[pa.RecordBa
                 array = decode_utf16_array(array)
                 hidden.add(column.name)
             names.append(column.name)
-            arrays.append(_to_storage(array, column))
+            arrays.append(to_physical_form(array, column))
         yield pa.RecordBatch.from_arrays(arrays, names=names), hidden
 
 
@@ -62,7 +62,8 @@ def _is_binary(arrow_type: pa.DataType) -> bool:
     )
 
 
-def _to_storage(array: pa.Array, column: Column) -> pa.Array:  # noqa: PLR0911  # one form each
+def to_physical_form(array: pa.Array, column: Column) -> pa.Array:  # noqa: PLR0911  # one form each
+    """Bring a column that came in a form close to its physical one into that; texts stay as they are."""
     kind, arrow_type = family(column.type), array.type
     if pa.types.is_null(arrow_type):
         return array

@@ -7,9 +7,11 @@ and the rest are refused. CREATE and DROP are in ``create_drop``.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlglot import exp
 
-from blb_migration.model import Column
+from blb_migration.model import Column, ColumnType
 from blb_migration.sandbox.emulator.results import SqlServerError
 from blb_migration.sandbox.emulator.tsql import create_drop
 from blb_migration.sandbox.emulator.tsql.context import StatementContext
@@ -163,7 +165,7 @@ def _inserted_rows(
             severity=15,
         )
     converted = [
-        f"{convert_implicitly(own.value, column.type).sql} AS {quote_name(column.name)}"
+        f"{convert_implicitly(own.value, _written_type(column)).sql} AS {quote_name(column.name)}"
         for own, column in zip(query.columns, columns, strict=True)
     ]
     return f"SELECT {', '.join(converted)} FROM ({query.sql}) AS q"
@@ -186,8 +188,15 @@ def _values_row(row: exp.Expr, context: StatementContext, database: Database, co
     for item, column in zip(items, columns, strict=True):
         is_default = isinstance(item, exp.Var) and item.name.upper() == "DEFAULT"
         value = _default(column, database) if is_default else compile_tree(item, context, Scope())
-        values.append(convert_implicitly(value, column.type).sql)
+        values.append(convert_implicitly(value, _written_type(column)).sql)
     return f"({', '.join(values)})"
+
+
+def _written_type(column: Column) -> ColumnType:
+    """The type that a value takes on its way in: a varchar in UTF-8 loses no letter to a code page."""
+    if column.type.name in ("char", "varchar") and (column.collation or "").upper().endswith("_UTF8"):
+        return replace(column.type, name=f"n{column.type.name}")
+    return column.type
 
 
 def _default(column: Column, database: Database) -> Typed:
@@ -213,7 +222,7 @@ def _update(session: Session, tree: exp.Update, context: StatementContext) -> in
         column = _column(stored, item.this.name)
         if column.identity is not None:
             raise SqlServerError(8102, f"Cannot update identity column '{column.name}'.")
-        value = convert_implicitly(compile_tree(item.expression, context, scope), column.type)
+        value = convert_implicitly(compile_tree(item.expression, context, scope), _written_type(column))
         settings[column.name] = value.sql
     where = _where(tree, context, scope)
     assignments = ", ".join(f"{quote_name(name)} = {sql}" for name, sql in settings.items())

@@ -125,7 +125,9 @@ def _to_text(source: Typed, target: ColumnType, style: int | None, is_try: bool)
             if target.name not in UNICODE_TYPES and source.type.name in UNICODE_TYPES:
                 text = text.encode("cp1252", "replace").decode("cp1252")
             if target.name in ("char", "nchar"):
-                text = text.ljust(target.length or 1)
+                units = len(text.encode("utf-16-le", "surrogatepass")) // 2
+                width = units if target.name == "nchar" else len(text)
+                text += " " * ((target.length or 1) - width)
             return text_constant(text, replace(target))
         if target.name not in UNICODE_TYPES and source.type.name in UNICODE_TYPES:
             sql = conversions_text.to_code_page(sql)
@@ -137,7 +139,7 @@ def _to_text(source: Typed, target: ColumnType, style: int | None, is_try: bool)
         else:
             sql = f"left({sql}, {length})"
     if target.name in ("char", "nchar") and length is not None:
-        sql = f"tsql_pad({sql}, {length})"
+        sql = f"tsql_pad{'_units' if target.name == 'nchar' else ''}({sql}, {length})"
     return source.derive(sql, target)
 
 

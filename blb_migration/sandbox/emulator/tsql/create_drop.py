@@ -1,22 +1,32 @@
-"""CREATE DATABASE, SCHEMA and TABLE, DROP TABLE, row versioning: the DDL that tests write as SQL.
+"""What DDL does: databases, schemas, tables, their constraints and indexes, descriptions, row versioning.
 
-Tables of any depth are better made from Python, with ``Database.create_table``.
+How a table's statements are read is in ``read_definitions``. Tests make tables from Python, with
+``Database.create_table``, unless SQL is what they test.
 """
 
 from __future__ import annotations
 
-from sqlglot import exp
+from dataclasses import replace
 
-from blb_migration.model import Column, Identity, Table, TableName, UniqueKey
+from blb_migration.model import Table, TableName
 from blb_migration.sandbox.emulator.results import SqlServerError
+from blb_migration.sandbox.emulator.tsql.collation_rules import check_collation
 from blb_migration.sandbox.emulator.tsql.context import StatementContext
+from blb_migration.sandbox.emulator.tsql.databases import StoredTable
 from blb_migration.sandbox.emulator.tsql.interfaces import Session
-from blb_migration.sandbox.emulator.tsql.server_errors import syntax_error, unsupported
-from blb_migration.sandbox.emulator.tsql.syntax import Statement
-from blb_migration.sandbox.emulator.tsql.type_names import read_type
+from blb_migration.sandbox.emulator.tsql.read_definitions import (
+    DefinitionReader,
+    alter_table,
+    read_create_index,
+    read_create_table,
+)
+from blb_migration.sandbox.emulator.tsql.server_errors import unsupported
+from blb_migration.sandbox.emulator.tsql.syntax import PlainTsql, Statement
 
 
-def run_definition(session: Session, statement: Statement, context: StatementContext) -> None:
+def run_definition(  # noqa: PLR0912  # one kind of statement each
+    session: Session, statement: Statement, context: StatementContext
+) -> None:
     """Run it; raises error 262 for a read-only log-in, 40515 for what is not listed above."""
     what = statement.word(1)
     if session.login.is_read_only:
@@ -29,12 +39,24 @@ def run_definition(session: Session, statement: Statement, context: StatementCon
     match statement.kind, what:
         case ("CREATE", "DATABASE") if len(statement.tokens) == 3:
             session.engine.create_database(name)
+        case ("CREATE", "DATABASE") if [statement.word(3), len(statement.tokens)] == ["COLLATE", 5]:
+            session.engine.create_database(name, check_collation(str(statement.tokens[4].text)))
+        case ("DROP", "DATABASE") if len(statement.tokens) == 3:
+            _drop_database(session, name)
         case ("CREATE", "SCHEMA") if len(statement.tokens) == 3:
             context.database.create_schema(name)
         case ("CREATE", "TABLE"):
-            context.database.create_table(_read_table(statement, context))
+            context.database.create_table(read_create_table(statement, context.database))
+        case ("CREATE", "TYPE"):
+            _create_type(statement, context)
+        case ("CREATE", "INDEX" | "UNIQUE"):
+            _create_index(statement, context)
+        case ("ALTER", "TABLE"):
+            _alter_table(statement, context)
         case ("DROP", "TABLE"):
             _drop_table(statement, context)
+        case ("ALTER", "DATABASE") if [statement.word(4), len(statement.tokens)] == ["SINGLE_USER", 8]:
+            pass  # nobody is thrown out: the emulator drops a database under its readers
         case ("ALTER", "DATABASE") if [statement.word(3), len(statement.tokens)] == ["SET", 6]:
             _set_option(session, statement, context)
         case _:
@@ -78,38 +100,85 @@ def _drop_table(statement: Statement, context: StatementContext) -> None:
         )
 
 
-def _read_table(statement: Statement, context: StatementContext) -> Table:
-    tree = statement.tree
-    schema = tree.this
-    if not isinstance(schema, exp.Schema) or not isinstance(schema.this, exp.Table):
-        raise syntax_error(str(statement.tokens[-1].text), statement.line)
-    name = TableName(schema.this.db or "dbo", schema.this.name)
-    keys: list[str] = []
-    columns: list[Column] = []
-    for definition in schema.expressions:
-        if not isinstance(definition, exp.ColumnDef) or definition.args.get("kind") is None:
-            raise unsupported("CREATE TABLE with table constraints or computed columns")
-        columns.append(_read_column(definition, context, keys))
-    primary_key = UniqueKey(f"PK_{name.name}", tuple(keys)) if keys else None
-    return Table(name, tuple(columns), primary_key=primary_key)
+def _alter(stored: StoredTable, table: Table, context: StatementContext) -> None:
+    context.database.alter_table(stored, table)
 
 
-def _read_column(definition: exp.ColumnDef, context: StatementContext, keys: list[str]) -> Column:
-    nullable, identity, default = True, None, None
-    for constraint in definition.args.get("constraints") or ():
-        match constraint.args["kind"]:
-            case exp.NotNullColumnConstraint() as kind:
-                nullable = bool(kind.args.get("allow_null"))
-            case exp.PrimaryKeyColumnConstraint():
-                keys.append(definition.name)
-                nullable = False
-            case exp.GeneratedAsIdentityColumnConstraint() as kind:
-                start, step = kind.args.get("start"), kind.args.get("increment")
-                identity = Identity(int(start.name) if start else 1, int(step.name) if step else 1)
-                nullable = False
-            case exp.DefaultColumnConstraint() as kind:
-                default = f"({kind.this.sql('tsql')})"
-            case other:
-                raise unsupported(f"CREATE TABLE with {other.key}")
-    column_type = read_type(definition.args["kind"], context.database)
-    return Column(definition.name, column_type, nullable, identity=identity, default=default)
+def _find(name: TableName, context: StatementContext) -> StoredTable:
+    return context.database.find_table(name)
+
+
+def _alter_table(statement: Statement, context: StatementContext) -> None:
+    reader = DefinitionReader(statement, 2)
+    stored = _find(reader.read_table_name(), context)
+    _alter(stored, alter_table(stored.table, reader), context)
+
+
+def _create_index(statement: Statement, context: StatementContext) -> None:
+    name, index = read_create_index(statement)
+    stored = _find(name, context)
+    _alter(stored, replace(stored.table, indexes=(*stored.table.indexes, index)), context)
+
+
+def _create_type(statement: Statement, context: StatementContext) -> None:
+    reader = DefinitionReader(statement, 2)
+    name = reader.read_table_name().name
+    reader.expect("FROM")
+    column_type = replace(reader.read_type(context.database), alias=name)
+    context.database.alias_types[name.lower()] = column_type
+
+
+def _drop_database(session: Session, name: str) -> None:
+    if name.lower() not in session.engine.databases:
+        raise SqlServerError(
+            3701,
+            f"Cannot drop the database '{name}', because it does not exist or you do not have permission.",
+            severity=11,
+        )
+    session.engine.drop_database(name)
+
+
+def _add_description(statement: Statement, context: StatementContext) -> None:
+    """Run sp_addextendedproperty for MS_Description, of a table or of a column."""
+    texts = [str(token.text) for token in statement.tokens]
+    given = {
+        texts[place - 1].lower().lstrip("@"): texts[place + 1]
+        for place, text in enumerate(texts)
+        if text == "="
+    }
+    stored = _find(TableName(given["level0name"], given["level1name"]), context)
+    table, column = stored.table, given.get("level2name")
+    if column is None:
+        table = replace(table, comment=given["value"])
+    else:
+        columns = [
+            replace(each, comment=given["value"]) if each.name == column else each for each in table.columns
+        ]
+        table = replace(table, columns=tuple(columns))
+    _alter(stored, table, context)
+
+
+def _reseed(statement: Statement, context: StatementContext) -> None:
+    """Run DBCC CHECKIDENT (name, RESEED, number); error 40515 for everything else of DBCC."""
+    words = [str(token.text) for token in statement.tokens]
+    if statement.word(1) != "CHECKIDENT" or statement.word(5) != "RESEED":
+        raise unsupported(f"DBCC {statement.word(1)}")
+    name = DefinitionReader(Statement("", tuple(PlainTsql().tokenize(words[3])), words[3])).read_table_name()
+    _find(name, context).last_identity = int("".join(words[7:-1]))
+    context.database.note_change()
+
+
+def run_procedure(statement: Statement, context: StatementContext) -> None:
+    """Run the one procedure and the one DBCC that there are; raises error 2812 or 40515 for all others."""
+    if statement.kind == "DBCC":
+        _reseed(statement, context)
+    elif "sp_addextendedproperty" in (str(token.text).lower() for token in statement.tokens[:4]):
+        _add_description(statement, context)
+    else:
+        raise missing_procedure(statement, 1)
+
+
+def missing_procedure(statement: Statement, position: int) -> SqlServerError:
+    """The error for a procedure that is not there, named by the statement's word at this position."""
+    name = "".join(str(token.text) for token in statement.tokens[position:][:1])
+    return SqlServerError(2812, f"Could not find stored procedure '{name}'.", state=62)

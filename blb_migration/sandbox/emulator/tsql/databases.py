@@ -175,6 +175,16 @@ class Database:
             raise SqlServerError(208, f"Invalid object name '{table_name}'.")
         return stored
 
+    def alter_table(self, stored: StoredTable, table: Table) -> None:
+        """Give the table other constraints, indexes or descriptions; its columns stay."""
+        with self._lock:
+            known = dict(stored.part_ids)
+            stored.part_ids = {
+                part: known.get(part) or self._new_object_id() for part in _parts_with_ids(table)
+            }
+            stored.table = table
+            self._bump()
+
     def drop_table(self, stored: StoredTable) -> None:
         """Remove the table and its rows."""
         with self._lock:

@@ -81,6 +81,11 @@ class TsqlEngine:
             self.databases = {**self.databases, name.lower(): database}
             return database
 
+    def drop_database(self, name: str) -> None:
+        """Remove a database with its rows; sessions in it find nothing any more."""
+        with self._lock:
+            self.databases = {key: each for key, each in self.databases.items() if key != name.lower()}
+
     def add_login(
         self,
         user: str,

@@ -21,8 +21,12 @@ class Server(Protocol):
     databases: dict[str, Database]
     statements: StatementCache
 
-    def create_database(self, name: str) -> Database:
+    def create_database(self, name: str, collation: str = ...) -> Database:
         """Create an empty database; raises error 1801."""
+        ...
+
+    def drop_database(self, name: str) -> None:
+        """Remove a database with its rows."""
         ...
 
     def open_table(self, context: StatementContext, parts: Sequence[str]) -> OpenedTable:

@@ -46,7 +46,7 @@ tsql_fraction(tod, digits) AS
 tsql_offset_text(m) AS
   CASE WHEN m < 0 THEN '-' ELSE '+' END || tsql_two(abs(m) // 60) || ':' || tsql_two(abs(m) % 60)
 tsql_round_ticks(t, unit) AS (t + unit // 2) // unit * unit
-tsql_to_datetime(t) AS (((t * 3 + 50000) // 100000) * 10 + 1) // 3 * 10000
+tsql_to_datetime(t) AS t // 10000000 * 10000000 + ((t % 10000000 * 3 + 50000) // 100000 * 10 + 1) // 3 * 10000
 tsql_from_datetime(t) AS
   t // 10000000 * 10000000 + (((t % 10000000) * 3 + 50000) // 100000 * 100000 + 1) // 3
 tsql_fields(s) AS regexp_extract(s, '{_PATTERN}', [{_FIELD_LIST}])

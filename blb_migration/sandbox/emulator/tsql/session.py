@@ -22,7 +22,7 @@ from blb_migration.sandbox.emulator.results import (
     RowCount,
     SqlServerError,
 )
-from blb_migration.sandbox.emulator.tsql import changes, settings
+from blb_migration.sandbox.emulator.tsql import changes, create_drop, settings
 from blb_migration.sandbox.emulator.tsql.assignments import assigned_variables, without_assignments
 from blb_migration.sandbox.emulator.tsql.constants import literal_of
 from blb_migration.sandbox.emulator.tsql.context import SessionFacts, StatementContext
@@ -149,8 +149,9 @@ class TsqlSession:
             case "BEGIN" | "COMMIT" | "ROLLBACK":
                 self._control_transaction(statement)
                 yield RowCount(None)
-            case "EXEC" | "EXECUTE":
-                raise _missing_procedure(statement, 1)
+            case "EXEC" | "EXECUTE" | "DBCC":
+                create_drop.run_procedure(statement, self.new_context(variables))
+                yield RowCount(None)
             case (
                 "INSERT"
                 | "UPDATE"
@@ -169,7 +170,7 @@ class TsqlSession:
                 count = changes.run_change(self, statement, self.new_context(variables))
                 self.row_count = count or 0
                 yield RowCount(None if self.options.no_count else count)
-            case "IF" | "WHILE" | "RETURN" | "WAITFOR" | "RAISERROR" | "THROW" | "DBCC" | "KILL":
+            case "IF" | "WHILE" | "RETURN" | "WAITFOR" | "RAISERROR" | "THROW" | "KILL":
                 raise unsupported(statement.kind)
             case _:
                 if (
@@ -177,7 +178,7 @@ class TsqlSession:
                     and statement.tokens[0].token_type.name in ("VAR", "IDENTIFIER")
                     and len(statement.tokens) == 1
                 ):
-                    raise _missing_procedure(statement, 0)
+                    raise create_drop.missing_procedure(statement, 0)
                 near = statement.tokens[min(1, len(statement.tokens) - 1)]
                 raise syntax_error(str(near.text), near.line)
 
@@ -389,8 +390,3 @@ def _start(stream: BatchStream, line: int) -> None:
     except SqlServerError as error:
         error.line = max(error.line, line)
         raise
-
-
-def _missing_procedure(statement: Statement, position: int) -> SqlServerError:
-    name = "".join(str(token.text) for token in statement.tokens[position:][:1])
-    return SqlServerError(2812, f"Could not find stored procedure '{name}'.", state=62)
