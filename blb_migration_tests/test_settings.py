@@ -356,8 +356,3 @@ class TestTheEnvironment:
         assert read_project_folder(None) == tmp_path
         with pytest.raises(ConfigurationError, match="is not a folder"):
             read_project_folder(tmp_path / "nowhere")
-
-    def test_one_host_and_name_on_both_sides_is_noticed(self) -> None:
-        source = parse_source_url("mssql://sa@127.0.0.1/erp").identity
-        assert source.may_be_same_database(parse_target_url("postgresql://u@localhost/ERP").identity)
-        assert not source.may_be_same_database(parse_target_url("postgresql://u@other/erp").identity)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from blb_migration.errors import ConfigurationError
 from blb_migration.model import Catalog
 from blb_migration.plan.project import DEFAULT_PROJECT, Project, load_project
 from blb_migration.postgres import catalog as target_catalog
 from blb_migration.postgres.connect import TargetConnector
+from blb_migration.preflight.same_database import refuse_same_database
 from blb_migration.settings import (
     SourceSettings,
     TargetSettings,
@@ -60,7 +60,8 @@ def read_catalogs(databases: Databases) -> tuple[Catalog, Catalog]:
     """
     with databases.source.connect() as session:
         source = source_catalog.read_catalog(session)
-    _refuse_same_database(databases, source)
+    if source_catalog.BABELFISH in source.server_version:
+        refuse_same_database(databases.source, databases.target)
     with databases.target.connect() as connection:
         target = target_catalog.read_catalog(connection)
     return source, target
@@ -90,17 +91,3 @@ def describe_changes(known: Project, live: Project) -> list[str]:
 def _shorten(names: list[str], shown: int = 5) -> str:
     rest = f" and {len(names) - shown} more" if len(names) > shown else ""
     return ", ".join(names[:shown]) + rest
-
-
-def _refuse_same_database(databases: Databases, source: Catalog) -> None:
-    """Babelfish serves one PostgreSQL database over both protocols; nothing else can be the same."""
-    source_identity, target_identity = databases.source_settings.identity, databases.target_settings.identity
-    is_babelfish = "babelfish" in source.server_version.lower()
-    if is_babelfish and source_identity.may_be_same_database(target_identity):
-        raise ConfigurationError(
-            databases.source_settings.masked_url,
-            found=f"source and target are the same database, {source_identity.database}, "
-            f"on {source_identity.host}",
-            expected="two databases",
-            next_act="Correct one of the two URLs",
-        )

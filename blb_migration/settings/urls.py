@@ -29,14 +29,6 @@ class DatabaseIdentity:
     port: int | None
     database: str
 
-    def may_be_same_database(self, other: DatabaseIdentity) -> bool:
-        """Whether host and database name are equal, whatever the ports.
-
-        No proof: SQL Server and PostgreSQL may well share a machine and a name. But Babelfish serves one
-        PostgreSQL database on both protocols, so this is worth a warning, and a look at the server's version.
-        """
-        return self.host == other.host and self.database.lower() == other.database.lower()
-
     def __str__(self) -> str:
         return f"{self.host}:{self.port}/{self.database}" if self.port else f"{self.host}/{self.database}"
 

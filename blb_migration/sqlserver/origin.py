@@ -30,3 +30,9 @@ def _read_if_possible(session: SourceSession, statement: str) -> str | None:
             raise
         return None
     return rows[0][0] if rows else None
+
+
+def read_session_id(session: SourceSession) -> int | None:
+    """The session's number, @@SPID; on Babelfish, PostgreSQL's process. None if the server hides it."""
+    answer = _read_if_possible(session, "SELECT CAST(@@SPID AS int)")
+    return None if answer is None else int(answer)
