@@ -1,7 +1,7 @@
 """Metrics over a table that both engines compute exactly, so that they can be compared with ``==``.
 
 Only the vocabulary: what a metric means and in which Python value it comes back. Each engine's SQL for it
-is in ``sqlserver/totals.py`` and ``postgres/totals.py``.
+is in ``table_metrics.py`` of its room.
 
 =================  ==================================================================  ==================
 kind               meaning                                                             value
@@ -27,16 +27,15 @@ from decimal import Decimal
 from typing import Literal
 
 from blb_migration.model import ColumnType, EngineName
+from blb_migration.types import EXACT_NUMBERS, Family, name_source_types, name_target_types
 from blb_migration.value_decisions import DecidedColumn, ValueDecision
 
 MetricKind = Literal["count_rows", "count_non_null", "count_where", "sum", "min", "max", "sum_length"]
 MetricValue = int | Decimal | str | None
 
-_SUMMABLE: dict[EngineName, frozenset[str]] = {
-    "sqlserver": frozenset(
-        {"bit", "tinyint", "smallint", "int", "bigint", "money", "smallmoney", "decimal", "numeric"}
-    ),
-    "postgres": frozenset({"smallint", "integer", "bigint", "numeric", "boolean"}),
+_SUMMABLE: dict[EngineName, tuple[str, ...]] = {
+    "sqlserver": name_source_types(Family.BOOLEAN, *EXACT_NUMBERS),
+    "postgres": name_target_types(Family.BOOLEAN, *EXACT_NUMBERS),
 }
 
 

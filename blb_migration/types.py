@@ -1,203 +1,183 @@
-"""The types: which SQL Server type may land in which PostgreSQL type, how, and at what loss.
-
-One table, ``RULES``: ``blb-migrate types`` prints it, docs/type-mapping.md holds it, a test keeps them
-the same. A pair of columns without a rule is a finding, never a guess. A rule names the conversion, which
-``feed/convert.py`` carries out on Arrow batches; what must be asked of the source because the target
-could hold less than the source does is in ``risks.py``.
+"""The types of both engines: one table of facts for each, and nothing about what may become what.
 
 Sources: SQL Server's "Data types (Transact-SQL)", PostgreSQL's chapter 8 "Data Types"; the Arrow types are
-those of mssql-python 1.16, read and tested.
+those of mssql-python 1.16, read and tested. Which pairs may be loaded is ``plan/type_pairs.py``'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from blb_migration.model import ColumnType
 
 
-class Conversion(StrEnum):
-    """How a column's Arrow array is made fit for the target's binary COPY form."""
+class Family(StrEnum):
+    """What kind of value a type holds, in either engine."""
 
     BOOLEAN = "boolean"
     INTEGER = "integer"
-    INTEGER_TO_NUMERIC = "integer to numeric"
-    BOOLEAN_TO_INTEGER = "boolean to integer"
-    INTEGER_TO_BOOLEAN = "integer to boolean"
-    NUMERIC = "numeric"
-    NUMERIC_TO_INTEGER = "numeric to integer"
+    DECIMAL = "decimal"
     FLOAT = "float"
     TEXT = "text"
-    JSON = "json"
+    DOCUMENT = "document"
     BINARY = "binary"
     DATE = "date"
-    DATE_TO_TIMESTAMP = "date to timestamp"
     TIME = "time"
     TIMESTAMP = "timestamp"
     INSTANT = "instant"
     UUID = "uuid"
-    UUID_TO_TEXT = "uuid to text"
+    OTHER = "other"
+
+
+MOMENTS = (Family.DATE, Family.TIME, Family.TIMESTAMP, Family.INSTANT)
+EXACT_NUMBERS = (Family.INTEGER, Family.DECIMAL)
 
 
 @dataclass(frozen=True)
-class TypeRule:
-    """``sources`` may land in ``targets`` by ``conversion``; ``loss`` says in words what is not carried."""
+class SourceType:
+    """One SQL Server type.
 
-    sources: tuple[str, ...]
-    targets: tuple[str, ...]
-    conversion: Conversion
-    loss: str = "none"
+    ``arrow`` is the Arrow type in which it is read, ``arrow_bytes`` and ``fetched_bytes`` a value's bytes
+    in a batch and in the driver's buffer, None where the length decides. ``created_as`` is the PostgreSQL
+    type it is created as; lengths and digits are the column's. ``range`` has the least and the greatest
+    integer, ``digits`` precision and scale where they are fixed, ``fraction_digits`` those of a second.
+    ``is_sized``: declared with a length. ``is_clean``: holds neither U+0000 nor half a surrogate pair.
+    """
 
-    @property
-    def arrow_types(self) -> tuple[str, ...]:
-        """The Arrow types on the way, each once, in the order of the sources."""
-        return tuple(dict.fromkeys(ARROW_TYPES[source] for source in self.sources))
+    name: str
+    family: Family
+    arrow: str
+    created_as: str
+    arrow_bytes: int | None = None
+    fetched_bytes: int | None = None
+    range: tuple[int, int] | None = None
+    digits: tuple[int, int] | None = None
+    fraction_digits: int | None = None
+    is_sized: bool = False
+    is_padded: bool = False
+    is_unicode: bool = False
+    is_clean: bool = False
 
 
-# The Arrow type in which each SQL Server type is read. This is every type a column can have: sysname and
-# user-defined alias types are read as their base type, timestamp is rowversion, cursor and table are no
-# types of columns.
-ARROW_TYPES = {
-    "bit": "bool",
-    "tinyint": "uint8",
-    "smallint": "int16",
-    "int": "int32",
-    "bigint": "int64",
-    "decimal": "decimal128(p, s)",
-    "numeric": "decimal128(p, s)",
-    "money": "decimal128(19, 4)",
-    "smallmoney": "decimal128(10, 4)",
-    "real": "float",
-    "float": "double",
-    "char": "large_string",
-    "varchar": "large_string",
-    "text": "large_string",
-    "nchar": "large_string",
-    "nvarchar": "large_string",
-    "ntext": "large_string",
-    "sysname": "large_string",
-    "xml": "large_string",
-    "json": "large_string",
-    "vector": "large_string",
-    "sql_variant": "large_string",
-    "hierarchyid": "large_string",
-    "uniqueidentifier": "large_string",
-    "binary": "large_binary",
-    "varbinary": "large_binary",
-    "image": "large_binary",
-    "rowversion": "large_binary",
-    "geography": "large_binary",
-    "geometry": "large_binary",
-    "date": "date32",
-    "time": "time64[ns]",
-    "datetime": "timestamp[us]",
-    "smalldatetime": "timestamp[us]",
-    "datetime2": "timestamp[us]",
-    "datetimeoffset": "timestamp[us, UTC]",
+@dataclass(frozen=True)
+class TargetType:
+    """One PostgreSQL type; ``bytes`` of a value in binary form, None where it varies."""
+
+    name: str
+    family: Family
+    bytes: int | None = None
+    range: tuple[int, int] | None = None
+
+
+def _signed(bits: int) -> tuple[int, int]:
+    return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+
+
+_TEXT = "large_string"
+_BYTES = "large_binary"
+_LOCAL = "timestamp without time zone"
+_GUID_CHARACTERS = 36
+# Every type a column can have: sysname and user-defined alias types are read as their base type, timestamp is
+# rowversion, cursor and table are no types of columns.
+SOURCE_TYPES: Mapping[str, SourceType] = {
+    each.name: each
+    for each in (
+        SourceType("bit", Family.BOOLEAN, "bool", "boolean", 1, 1),
+        SourceType("tinyint", Family.INTEGER, "uint8", "smallint", 1, 1, (0, 255), (3, 0)),
+        SourceType("smallint", Family.INTEGER, "int16", "smallint", 2, 2, _signed(16), (5, 0)),
+        SourceType("int", Family.INTEGER, "int32", "integer", 4, 4, _signed(32), (10, 0)),
+        SourceType("bigint", Family.INTEGER, "int64", "bigint", 8, 8, _signed(64), (19, 0)),
+        SourceType("decimal", Family.DECIMAL, "decimal128(p, s)", "numeric", 16, 19),
+        SourceType("numeric", Family.DECIMAL, "decimal128(p, s)", "numeric", 16, 19),
+        SourceType("money", Family.DECIMAL, "decimal128(19, 4)", "numeric", 16, 19, digits=(19, 4)),
+        SourceType("smallmoney", Family.DECIMAL, "decimal128(10, 4)", "numeric", 16, 19, digits=(10, 4)),
+        SourceType("real", Family.FLOAT, "float", "real", 4, 4),
+        SourceType("float", Family.FLOAT, "double", "double precision", 8, 8),
+        SourceType("char", Family.TEXT, _TEXT, "character", is_sized=True, is_padded=True),
+        SourceType("varchar", Family.TEXT, _TEXT, "character varying", is_sized=True),
+        SourceType("text", Family.TEXT, _TEXT, "text"),
+        SourceType("nchar", Family.TEXT, _TEXT, "character", is_sized=True, is_padded=True, is_unicode=True),
+        SourceType("nvarchar", Family.TEXT, _TEXT, "character varying", is_sized=True, is_unicode=True),
+        SourceType("ntext", Family.TEXT, _TEXT, "text", is_unicode=True),
+        SourceType("sysname", Family.TEXT, _TEXT, "character varying", is_unicode=True),
+        SourceType("xml", Family.DOCUMENT, _TEXT, "text", is_clean=True),
+        SourceType("json", Family.DOCUMENT, _TEXT, "json", is_clean=True),
+        SourceType("vector", Family.OTHER, _TEXT, "text", is_clean=True),
+        SourceType("sql_variant", Family.OTHER, _TEXT, "text", is_unicode=True),
+        # Its ToString() is nvarchar(4000).
+        SourceType("hierarchyid", Family.OTHER, _TEXT, "text", 8, 8002, is_clean=True),
+        SourceType("uniqueidentifier", Family.UUID, _TEXT, "uuid", _GUID_CHARACTERS, 16),
+        SourceType("binary", Family.BINARY, _BYTES, "bytea", is_sized=True, is_padded=True),
+        SourceType("varbinary", Family.BINARY, _BYTES, "bytea", is_sized=True),
+        SourceType("image", Family.BINARY, _BYTES, "bytea"),
+        SourceType("rowversion", Family.BINARY, _BYTES, "bytea", 8, 8),
+        SourceType("geography", Family.OTHER, _BYTES, "bytea"),
+        SourceType("geometry", Family.OTHER, _BYTES, "bytea"),
+        SourceType("date", Family.DATE, "date32", "date", 4, 6, fraction_digits=0),
+        SourceType("time", Family.TIME, "time64[ns]", "time without time zone", 8, 16),
+        SourceType("datetime", Family.TIMESTAMP, "timestamp[us]", _LOCAL, 8, 16, fraction_digits=3),
+        SourceType("smalldatetime", Family.TIMESTAMP, "timestamp[us]", _LOCAL, 8, 16, fraction_digits=0),
+        SourceType("datetime2", Family.TIMESTAMP, "timestamp[us]", _LOCAL, 8, 16),
+        SourceType("datetimeoffset", Family.INSTANT, "timestamp[us, UTC]", "timestamp with time zone", 8, 20),
+    )
+}
+TARGET_TYPES: Mapping[str, TargetType] = {
+    each.name: each
+    for each in (
+        TargetType("boolean", Family.BOOLEAN, 1, (0, 1)),
+        TargetType("smallint", Family.INTEGER, 2, _signed(16)),
+        TargetType("integer", Family.INTEGER, 4, _signed(32)),
+        TargetType("bigint", Family.INTEGER, 8, _signed(64)),
+        TargetType("numeric", Family.DECIMAL),
+        TargetType("real", Family.FLOAT, 4),
+        TargetType("double precision", Family.FLOAT, 8),
+        TargetType("character varying", Family.TEXT),
+        TargetType("character", Family.TEXT),
+        TargetType("text", Family.TEXT),
+        TargetType("citext", Family.TEXT),
+        TargetType("json", Family.DOCUMENT),
+        TargetType("jsonb", Family.DOCUMENT),
+        TargetType("xml", Family.DOCUMENT),
+        TargetType("bytea", Family.BINARY),
+        TargetType("uuid", Family.UUID, 16),
+        TargetType("date", Family.DATE, 4),
+        TargetType("time without time zone", Family.TIME, 8),
+        TargetType(_LOCAL, Family.TIMESTAMP, 8),
+        TargetType("timestamp with time zone", Family.INSTANT, 8),
+    )
 }
 
-_WHOLE_NUMBERS = ("tinyint", "smallint", "int", "bigint")
-_INTEGERS = ("smallint", "integer", "bigint")
-_DECIMALS = ("decimal", "numeric", "money", "smallmoney")
-UNICODE_TYPES = ("nchar", "nvarchar", "ntext", "sysname")
-NARROW_TYPES = ("char", "varchar", "text")
-_CHARACTERS = (*UNICODE_TYPES, *NARROW_TYPES)
-_TEXTS = ("character varying", "character", "text", "citext")
 
-_SEVENTH_DIGIT = "digits past the sixth are cut off, counted; fewer where the target keeps fewer: found"
+_UNKNOWN = SourceType("", Family.OTHER, "", "")
 
-RULES: tuple[TypeRule, ...] = (
-    TypeRule(("bit",), ("boolean",), Conversion.BOOLEAN),
-    TypeRule(("bit",), _INTEGERS, Conversion.BOOLEAN_TO_INTEGER),
-    TypeRule(_WHOLE_NUMBERS, _INTEGERS, Conversion.INTEGER, "found if out of range"),
-    TypeRule(_WHOLE_NUMBERS, ("boolean",), Conversion.INTEGER_TO_BOOLEAN, "found if other than 0 and 1"),
-    TypeRule(_WHOLE_NUMBERS, ("numeric",), Conversion.INTEGER_TO_NUMERIC, "found if it does not fit"),
-    TypeRule(_DECIMALS, ("numeric",), Conversion.NUMERIC, "found if it does not fit"),
-    TypeRule(_DECIMALS, _INTEGERS, Conversion.NUMERIC_TO_INTEGER, "found if it does not fit"),
-    TypeRule(("real",), ("real", "double precision"), Conversion.FLOAT),
-    TypeRule(("float",), ("double precision",), Conversion.FLOAT),
-    TypeRule(_CHARACTERS, _TEXTS, Conversion.TEXT, "found if longer, with U+0000 or half a surrogate pair"),
-    TypeRule(_CHARACTERS, ("json", "jsonb"), Conversion.JSON, "found if not JSON; jsonb keeps no spelling"),
-    TypeRule(("json",), ("json", "jsonb"), Conversion.JSON, "as SQL Server prints it"),
-    TypeRule(("json", "vector"), _TEXTS, Conversion.TEXT, "as SQL Server prints it"),
-    TypeRule(("xml",), ("xml", *_TEXTS), Conversion.TEXT, "the XML as SQL Server serializes it"),
-    TypeRule(("binary", "varbinary", "image"), ("bytea",), Conversion.BINARY),
-    TypeRule(("rowversion",), ("bytea",), Conversion.BINARY, "the bytes; nothing counts them up, reported"),
-    TypeRule(("date",), ("date",), Conversion.DATE),
-    TypeRule(("date",), ("timestamp without time zone",), Conversion.DATE_TO_TIMESTAMP),
-    TypeRule(("time",), ("time without time zone",), Conversion.TIME, _SEVENTH_DIGIT),
-    TypeRule(
-        ("datetime", "smalldatetime", "datetime2"),
-        ("timestamp without time zone",),
-        Conversion.TIMESTAMP,
-        _SEVENTH_DIGIT,
-    ),
-    TypeRule(
-        ("datetimeoffset",),
-        ("timestamp with time zone",),
-        Conversion.INSTANT,
-        f"the instant is kept, an offset other than +00:00 is not, counted; {_SEVENTH_DIGIT}",
-    ),
-    TypeRule(("uniqueidentifier",), ("uuid",), Conversion.UUID),
-    TypeRule(
-        ("uniqueidentifier",), _TEXTS, Conversion.UUID_TO_TEXT, "upper-case text, as SQL Server shows it"
-    ),
-    TypeRule(
-        ("sql_variant",), _TEXTS, Conversion.TEXT, "the value as text; how many are of which base type: found"
-    ),
-    TypeRule(("hierarchyid",), _TEXTS, Conversion.TEXT, "the path as text, for example /1/2/"),
-    TypeRule(
-        ("geography", "geometry"),
-        ("bytea",),
-        Conversion.BINARY,
-        "well-known binary (WKB) with Z and M; the SRID is not kept",
-    ),
+
+def look_up_source(column_type: ColumnType) -> SourceType:
+    """Return the facts of a SQL Server type; of one that nobody knows there are none."""
+    return SOURCE_TYPES.get(column_type.name, _UNKNOWN)
+
+
+def name_source_types(*families: Family, is_unicode: bool | None = None) -> tuple[str, ...]:
+    """Return the names of SQL Server's types of these families; of either kind of text by default."""
+    return tuple(
+        each.name
+        for each in SOURCE_TYPES.values()
+        if each.family in families and is_unicode in (None, each.is_unicode)
+    )
+
+
+def name_target_types(*families: Family) -> tuple[str, ...]:
+    """Return the names of PostgreSQL's types of these families."""
+    return tuple(each.name for each in TARGET_TYPES.values() if each.family in families)
+
+
+SIZED_TEXTS = tuple(
+    each.name for each in SOURCE_TYPES.values() if each.is_sized and each.family is Family.TEXT
 )
-
-_RULES_BY_PAIR = {
-    (source, target): rule for rule in RULES for source in rule.sources for target in rule.targets
-}
-
-_FIXED_DECIMALS = {
-    "money": (19, 4),
-    "smallmoney": (10, 4),
-    "tinyint": (3, 0),
-    "smallint": (5, 0),
-    "int": (10, 0),
-    "bigint": (19, 0),
-}
-
-
-def find_rule(source: ColumnType, target: ColumnType) -> TypeRule | None:
-    """The rule for a pair of column types, or None when nobody has decided what it would mean."""
-    return _RULES_BY_PAIR.get((source.name, target.name))
+"""Texts that a key of SQL Server may have."""
 
 
 def decimal_shape(source: ColumnType) -> tuple[int, int]:
-    """(precision, scale) of an exact number type, in decimal digits."""
-    if source.name in _FIXED_DECIMALS:
-        return _FIXED_DECIMALS[source.name]
-    return source.precision or 18, source.scale or 0
-
-
-TYPE_TABLE_HEADINGS = ("SQL Server", "on the way (Arrow)", "PostgreSQL", "conversion", "what is not carried")
-
-
-def iterate_type_table() -> Iterator[tuple[str, str, str, str, str]]:
-    """The rows of the table under TYPE_TABLE_HEADINGS, for the terminal and for docs/type-mapping.md."""
-    for rule in RULES:
-        yield (
-            ", ".join(rule.sources),
-            ", ".join(rule.arrow_types),
-            ", ".join(rule.targets),
-            str(rule.conversion),
-            rule.loss,
-        )
-
-
-def render_type_table() -> str:
-    """The table in Markdown, as docs/type-mapping.md holds it."""
-    rows = [TYPE_TABLE_HEADINGS, ("---",) * len(TYPE_TABLE_HEADINGS), *iterate_type_table()]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    """Return (precision, scale) of an exact number type, in decimal digits."""
+    return look_up_source(source).digits or (source.precision or 18, source.scale or 0)

@@ -8,8 +8,9 @@ import pytest
 
 from blb_migration.model import ColumnType
 from blb_migration.plan.risks import build_questions
+from blb_migration.plan.type_pairs import RULES, find_rule, render_type_table
 from blb_migration.postgres.binary.encoders import is_loadable_type
-from blb_migration.types import ARROW_TYPES, RULES, find_rule, render_type_table
+from blb_migration.types import SOURCE_TYPES
 from blb_migration_tests.plan.catalogs import column
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -88,7 +89,7 @@ EVERY_TYPE = {
 
 
 def test_every_type_of_sql_server_has_a_rule_and_an_arrow_type() -> None:
-    assert EVERY_TYPE == set(ARROW_TYPES) == {source for rule in RULES for source in rule.sources}
+    assert EVERY_TYPE == set(SOURCE_TYPES) == {source for rule in RULES for source in rule.sources}
 
 
 def test_every_target_type_can_be_written() -> None:

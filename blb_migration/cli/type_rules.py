@@ -9,7 +9,7 @@ from rich.table import Table
 
 from blb_migration.cli.terminal import build_console
 from blb_migration.errors import ExitCode
-from blb_migration.types import TYPE_TABLE_HEADINGS, iterate_type_table
+from blb_migration.plan.type_pairs import TYPE_TABLE_HEADINGS, iterate_type_table
 
 
 def print_types(arguments: argparse.Namespace) -> ExitCode:

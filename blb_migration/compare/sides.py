@@ -19,6 +19,7 @@ from blb_migration.feed.read_ahead import read_ahead
 from blb_migration.migration import Migration
 from blb_migration.plan.build import TablePlan
 from blb_migration.plan.columns import ColumnPlan
+from blb_migration.plan.type_pairs import find_rule
 from blb_migration.postgres.binary.blocks import RowBlock
 from blb_migration.postgres.binary.digest import ContentKey, Digester, TableDigest
 from blb_migration.postgres.binary.rows import RowEncoder
@@ -26,7 +27,6 @@ from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.read_back import read_row_blocks
 from blb_migration.sqlserver.expressions import computed_expression
 from blb_migration.sqlserver.read import read_batches
-from blb_migration.types import find_rule
 
 
 @dataclass(frozen=True)

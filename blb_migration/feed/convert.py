@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 
 from blb_migration.feed.decided import ArrayConverter, decide_after, decide_before
 from blb_migration.plan.columns import ColumnPlan
-from blb_migration.types import Conversion, decimal_shape
+from blb_migration.plan.type_pairs import Conversion
+from blb_migration.types import decimal_shape
 from blb_migration.value_decisions import ValueDecision
 
 _INTEGER_TYPES = {"smallint": pa.int16(), "integer": pa.int32(), "bigint": pa.int64()}

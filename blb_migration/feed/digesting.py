@@ -5,10 +5,10 @@ from __future__ import annotations
 import pyarrow as pa
 
 from blb_migration.plan.build import TablePlan
+from blb_migration.plan.type_pairs import Conversion
 from blb_migration.postgres.binary.canonical import is_sent_canonical
 from blb_migration.postgres.binary.digest import ContentKey, Digester, TableDigest
 from blb_migration.postgres.binary.rows import RowEncoder
-from blb_migration.types import Conversion
 
 
 class ReadDigester:

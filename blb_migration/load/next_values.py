@@ -14,6 +14,7 @@ from blb_migration.postgres.sequences import (
     read_column_extreme,
     set_sequence,
 )
+from blb_migration.types import look_up_source
 
 
 @dataclass(frozen=True)
@@ -58,19 +59,10 @@ def continue_sequences(
     return first
 
 
-# The types an IDENTITY column may have, beside decimal and numeric with scale 0.
-_RANGES = {
-    "tinyint": (0, 2**8 - 1),
-    "smallint": (-(2**15), 2**15 - 1),
-    "int": (-(2**31), 2**31 - 1),
-    "bigint": (-(2**63), 2**63 - 1),
-}
-
-
 def _is_used_up(source: Column, next_value: int) -> bool:
     """Whether the source's identity column could not take the number: SQL Server's error 8115."""
     if source.identity is None:
         return False
     limit: int = 10 ** (source.type.precision or 18) - 1
-    low, high = _RANGES.get(source.type.name, (-limit, limit))
+    low, high = look_up_source(source.type).range or (-limit, limit)
     return not low <= next_value <= high

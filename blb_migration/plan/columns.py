@@ -15,8 +15,8 @@ from blb_migration.plan.decisions import ColumnDecision
 from blb_migration.plan.match import TableMatch
 from blb_migration.plan.risks import build_questions
 from blb_migration.plan.target_names import build_cut_name, build_target_name
+from blb_migration.plan.type_pairs import Conversion, find_rule
 from blb_migration.questions import Question
-from blb_migration.types import Conversion, find_rule
 from blb_migration.value_decisions import DecidedColumn, ValueDecision
 
 

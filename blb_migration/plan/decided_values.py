@@ -17,7 +17,7 @@ from blb_migration.model import Column, ColumnType
 from blb_migration.plan.decisions import ColumnDecision, Replacement
 from blb_migration.plan.risks import build_questions, target_fraction_digits
 from blb_migration.questions import Question
-from blb_migration.types import decimal_shape
+from blb_migration.types import EXACT_NUMBERS, Family, decimal_shape, name_source_types
 from blb_migration.value_decisions import REPLACEMENT_CHARACTER, DecidedHazard, ValueDecision
 
 _KEYS: dict[str, str] = {
@@ -29,10 +29,9 @@ _KEYS: dict[str, str] = {
     "text_longer_than": "on_too_long",
 }
 _BITS = {"0": "false", "1": "true", "false": "false", "true": "true"}
-_WHOLE_NUMBERS = ("tinyint", "smallint", "int", "bigint")
-_MOMENTS = ("datetime", "smalldatetime", "datetime2", "datetimeoffset")
-_DECIMALS = ("decimal", "numeric", "money", "smallmoney")
-_TEXTS = ("char", "varchar", "text", "nchar", "nvarchar", "ntext", "xml", "json", "sql_variant")
+_NUMBERS = name_source_types(*EXACT_NUMBERS)
+_MOMENTS = name_source_types(Family.TIMESTAMP, Family.INSTANT)
+_TEXTS = (*name_source_types(Family.TEXT, Family.DOCUMENT), "sql_variant")
 
 
 class _Unfit(Exception):
@@ -128,7 +127,7 @@ def _canonical(text: str, source: ColumnType, target: ColumnType) -> str:
     canonical: str | None = None
     if source.name == "bit":
         canonical = _BITS.get(text.lower())
-    elif source.name in _WHOLE_NUMBERS or source.name in _DECIMALS:
+    elif source.name in _NUMBERS:
         canonical = _canonical_number(text, source, target)
     elif source.name in ("float", "real"):
         canonical = repr(float(text)) if math.isfinite(float(text)) else None

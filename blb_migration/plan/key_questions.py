@@ -15,12 +15,11 @@ from blb_migration.findings import Finding, Severity
 from blb_migration.model import ForeignKey, Table, TableName
 from blb_migration.plan.columns import ColumnPlan
 from blb_migration.questions import KeyColumn, KeyQuestion, ReferenceQuestion, UniquenessQuestion
+from blb_migration.types import SIZED_TEXTS
 from blb_migration.value_decisions import ValueDecision
 
 if TYPE_CHECKING:
     from blb_migration.plan.build import TablePlan
-
-_TEXTS = frozenset({"char", "varchar", "nchar", "nvarchar"})
 
 
 def find_key_questions(
@@ -139,7 +138,7 @@ def _find_columns(parent: TablePlan | None, names: tuple[str, ...]) -> list[Colu
 def _is_trusted_at_source(
     source: Table, members: list[ColumnPlan], parent: Table, parents: list[ColumnPlan]
 ) -> bool:
-    if any(m.source.type.name in _TEXTS or _changing_decisions(m) for m in (*members, *parents)):
+    if any(m.source.type.name in SIZED_TEXTS or _changing_decisions(m) for m in (*members, *parents)):
         return False
     wanted = {(m.source.name, p.source.name) for m, p in zip(members, parents, strict=True)}
     return any(

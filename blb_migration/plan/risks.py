@@ -9,30 +9,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from blb_migration.model import Column, ColumnType
+from blb_migration.plan.type_pairs import Conversion, find_rule
 from blb_migration.questions import Question
-from blb_migration.types import NARROW_TYPES, UNICODE_TYPES, Conversion, decimal_shape, find_rule
+from blb_migration.types import (
+    MOMENTS,
+    SOURCE_TYPES,
+    TARGET_TYPES,
+    Family,
+    decimal_shape,
+    look_up_source,
+    name_source_types,
+)
 from blb_migration.value_decisions import ValueDecision
 
 # PostgreSQL's timestamp and time keep microseconds; SQL Server's go to 100 ns.
 TARGET_FRACTION_DIGITS = 6
 
-_FRACTIONAL = ("time", "datetime", "smalldatetime", "datetime2", "datetimeoffset")
-_INTEGER_RANGES = {
-    "tinyint": (0, 255),
-    "smallint": (-(2**15), 2**15 - 1),
-    "int": (-(2**31), 2**31 - 1),
-    "integer": (-(2**31), 2**31 - 1),
-    "bigint": (-(2**63), 2**63 - 1),
-    "boolean": (0, 1),
-}
-# Neither can hold U+0000 or half a surrogate pair by its own rules.
-_CLEAN_TEXTS = ("xml", "hierarchyid", "json", "vector")
-
+_TEXTS = name_source_types(Family.TEXT)
+_BIT_RANGE = (0, 1)
+_NEVER_IN_VARIANTS = ("text", "ntext", "image", "sysname", "rowversion")
 # sys.types.name of every type that a sql_variant can hold.
-VARIANT_BASE_TYPES = (
-    *("bigint", "int", "smallint", "tinyint", "bit", "decimal", "numeric", "money", "smallmoney"),
-    *("float", "real", "date", "time", "datetime", "smalldatetime", "datetime2", "datetimeoffset"),
-    *("char", "varchar", "nchar", "nvarchar", "binary", "varbinary", "uniqueidentifier"),
+VARIANT_BASE_TYPES = tuple(
+    name
+    for name, each in SOURCE_TYPES.items()
+    if each.family not in (Family.DOCUMENT, Family.OTHER) and name not in _NEVER_IN_VARIANTS
 )
 
 
@@ -53,7 +53,7 @@ def build_questions(
         questions.insert(0, Question(source.name, "is_null"))
     if rule.conversion in (Conversion.TEXT, Conversion.JSON):
         questions += _iterate_text_risks(source, target, decisions, is_in_key)
-    elif source.type.name in _FRACTIONAL and target.type.name != "date":
+    elif look_up_source(source.type).family in MOMENTS and target.type.name != "date":
         digits = target_fraction_digits(target.type)
         if fraction_digits(source.type) > digits:
             questions.append(Question(source.name, "fraction_finer_than", (digits,)))
@@ -67,8 +67,8 @@ def _iterate_number_risks(
 ) -> Iterator[Question]:
     name = source.name
     if conversion in (Conversion.INTEGER, Conversion.INTEGER_TO_BOOLEAN):
-        low, high = _INTEGER_RANGES[source.type.name]
-        target_low, target_high = _INTEGER_RANGES[target.type.name]
+        low, high = look_up_source(source.type).range or _BIT_RANGE
+        target_low, target_high = _target_range(target)
         if low < target_low or high > target_high:
             yield Question(name, "integer_outside", (target_low, target_high))
         return
@@ -88,8 +88,8 @@ def _iterate_number_risks(
         room = (target.type.precision or 0) - target_scale
         if whole_digits > room:
             yield Question(name, "decimal_outside", (room,), after=rounding)
-    elif 10**whole_digits - 1 > _INTEGER_RANGES[target.type.name][1]:
-        yield Question(name, "integer_outside", _INTEGER_RANGES[target.type.name], after=rounding)
+    elif 10**whole_digits - 1 > _target_range(target)[1]:
+        yield Question(name, "integer_outside", _target_range(target), after=rounding)
 
 
 def _iterate_text_risks(
@@ -97,9 +97,9 @@ def _iterate_text_risks(
 ) -> Iterator[Question]:
     name, base = source.name, source.type.name
     cleaning = tuple(d for d in decisions if d.covers in ("contains_nul", "lone_surrogate"))
-    if base not in _CLEAN_TEXTS:
+    if not look_up_source(source.type).is_clean:
         yield Question(name, "contains_nul")
-        if base in (*UNICODE_TYPES, "sql_variant"):
+        if look_up_source(source.type).is_unicode:
             yield Question(name, "lone_surrogate")
     if target.type.length is not None and (
         source.type.length is None or source.type.length > target.type.length
@@ -107,7 +107,7 @@ def _iterate_text_risks(
         yield Question(name, "text_longer_than", (target.type.length,), after=cleaning)
     if target.type.name in ("json", "jsonb") and base != "json":
         yield Question(name, "not_json", after=cleaning)
-    if is_in_key and base in (*UNICODE_TYPES, *NARROW_TYPES) and target.type.name != "character":
+    if is_in_key and base in _TEXTS and target.type.name != "character":
         yield Question(name, "ends_in_space")
     if base == "sql_variant":
         for variant in VARIANT_BASE_TYPES:
@@ -116,13 +116,18 @@ def _iterate_text_risks(
 
 def fraction_digits(source: ColumnType) -> int:
     """Fractional second digits a SQL Server date or time type can hold; datetime's 1/300 s needs 3."""
-    if source.name == "datetime":
-        return 3
-    if source.name in ("smalldatetime", "date"):
-        return 0
+    fixed = look_up_source(source).fraction_digits
+    if fixed is not None:
+        return fixed
     return 7 if source.scale is None else source.scale
 
 
 def target_fraction_digits(target: ColumnType) -> int:
     """Fractional second digits a PostgreSQL time type keeps."""
     return TARGET_FRACTION_DIGITS if target.scale is None else target.scale
+
+
+def _target_range(target: Column) -> tuple[int, int]:
+    found = TARGET_TYPES[target.type.name].range
+    assert found is not None
+    return found

@@ -19,9 +19,10 @@ from blb_migration.postgres.names import (
     qualified_text,
     quote_identifier,
 )
+from blb_migration.types import TARGET_TYPES, Family, name_target_types
 
 SCRATCH_PREFIX = "blb_dry_run_"
-_INTEGER_BITS = {"smallint": 16, "integer": 32, "bigint": 64}
+_INTEGERS = name_target_types(Family.INTEGER)
 
 
 def create_scratch_tables(connection: TargetConnection, copies: Sequence[tuple[TableName, Table]]) -> None:
@@ -61,15 +62,15 @@ def _give_own_sequences(connection: TargetConnection, copy: Table) -> None:
         if column.identity is None or column.identity.sequence is None:
             continue
         sequence = column.identity.sequence
-        integer = column.type.name if column.type.name in _INTEGER_BITS else "bigint"
-        limit = 2 ** (_INTEGER_BITS[integer] - 1)
+        integer = column.type.name if column.type.name in _INTEGERS else "bigint"
+        low, high = TARGET_TYPES[integer].range or (0, 0)
         connection.execute(
             sql.SQL("CREATE SEQUENCE {} AS {} INCREMENT BY {} MINVALUE {} MAXVALUE {} OWNED BY {}").format(
                 qualified_name(sequence),
                 sql.SQL(integer),
                 column.identity.increment,
-                -limit,
-                limit - 1,
+                low,
+                high,
                 sql.Identifier(copy.name.schema, copy.name.name, column.name),
             )
         )

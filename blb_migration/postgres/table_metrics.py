@@ -23,11 +23,10 @@ from blb_migration.postgres.names import (
     quote_identifier,
     server_text,
 )
+from blb_migration.types import EXACT_NUMBERS, MOMENTS, name_target_types
 
-_NUMBERS = frozenset({"smallint", "integer", "bigint", "numeric"})
-_MOMENTS = frozenset(
-    {"date", "time without time zone", "timestamp without time zone", "timestamp with time zone"}
-)
+_NUMBERS = frozenset(name_target_types(*EXACT_NUMBERS))
+_MOMENTS = frozenset(name_target_types(*MOMENTS))
 # Not character(n), whose padding char_length leaves out; not jsonb and xml, which rewrite their text.
 _TEXTS = frozenset({"character varying", "text", "citext", "json"})
 

@@ -11,14 +11,10 @@ from collections.abc import Iterator
 from blb_migration.model import Catalog, Column, ForeignKey, Index, Table, TableName, UniqueKey
 from blb_migration.postgres.names import comma_separated, qualified_text, quote_identifier, quote_text
 from blb_migration.schema.design import SchemaDesign
+from blb_migration.types import TARGET_TYPES, Family, name_target_types
 
-_INTEGER_RANGES = {
-    "smallint": (-(2**15), 2**15 - 1),
-    "integer": (-(2**31), 2**31 - 1),
-    "bigint": (-(2**63), 2**63 - 1),
-}
+_INTEGERS = name_target_types(Family.INTEGER)
 _ALWAYS_THERE = "public"  # and asking for it needs a right on the database
-_SEQUENCE_RANGE = _INTEGER_RANGES["bigint"]
 
 
 def build_statements(design: SchemaDesign) -> tuple[str, ...]:
@@ -99,7 +95,7 @@ def _define_column(column: Column, collations: dict[str, TableName]) -> str:
 
 def _draws_from_sequence(column: Column) -> bool:
     """Identity columns are integers in PostgreSQL; a decimal one gets a sequence of its own."""
-    return column.identity is not None and column.type.name not in _INTEGER_RANGES
+    return column.identity is not None and column.type.name not in _INTEGERS
 
 
 def _sequence_name(column: Column) -> str:
@@ -115,7 +111,8 @@ def _sequence_options(column: Column) -> str:
     options = f"START WITH {identity.seed} INCREMENT BY {identity.increment}"
     if identity.seed < 1 or identity.increment < 0:
         # Without them PostgreSQL's sequences end at 1 on their way down, and do not begin below it.
-        low, high = _INTEGER_RANGES.get(column.type.name, _SEQUENCE_RANGE)
+        counts_as = column.type.name if column.type.name in _INTEGERS else "bigint"
+        low, high = TARGET_TYPES[counts_as].range or (1, 1)
         options += f" MINVALUE {low} MAXVALUE {high}"
     return options
 

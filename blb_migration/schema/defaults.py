@@ -16,6 +16,7 @@ from blb_migration.model import Column, ColumnType
 from blb_migration.postgres.names import quote_text
 from blb_migration.schema.translate_expression import parse_expression
 from blb_migration.schema.translation import Untranslatable
+from blb_migration.types import EXACT_NUMBERS, Family, name_target_types
 
 _LOCAL, _UTC, _INSTANT = "local clock", "UTC clock", "clock with its offset"
 _CLOCKS = {
@@ -40,9 +41,9 @@ _CLOCK_FORMS = {
     ("time without time zone", _INSTANT): "LOCALTIME",
 }
 _GUIDS = ("newid", "newsequentialid")
-_INTEGERS = ("smallint", "integer", "bigint")
-_NUMBERS = (*_INTEGERS, "numeric", "real", "double precision")
-_TEXTS = ("character varying", "character", "text", "citext")
+_INTEGERS = name_target_types(Family.INTEGER)
+_NUMBERS = name_target_types(*EXACT_NUMBERS, Family.FLOAT)
+_TEXTS = name_target_types(Family.TEXT)
 _WHOLE_NUMBER = re.compile(r"[+-]?\d+")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _BOOLEANS = {"0": "false", "1": "true", "false": "false", "true": "true"}

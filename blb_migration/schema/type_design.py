@@ -10,49 +10,9 @@ from collections.abc import Iterator
 
 from blb_migration.model import ColumnType
 from blb_migration.plan.risks import TARGET_FRACTION_DIGITS, fraction_digits
-from blb_migration.types import ARROW_TYPES, find_rule
+from blb_migration.plan.type_pairs import find_rule
+from blb_migration.types import SOURCE_TYPES, Family, decimal_shape, look_up_source
 
-# Types without a length, a precision or digits of their own, and those whose shape is fixed.
-_FIXED = {
-    "bit": ColumnType("boolean"),
-    "tinyint": ColumnType("smallint"),
-    "smallint": ColumnType("smallint"),
-    "int": ColumnType("integer"),
-    "bigint": ColumnType("bigint"),
-    "money": ColumnType("numeric", precision=19, scale=4),
-    "smallmoney": ColumnType("numeric", precision=10, scale=4),
-    "real": ColumnType("real"),
-    "float": ColumnType("double precision"),
-    "date": ColumnType("date"),
-    "binary": ColumnType("bytea"),
-    "varbinary": ColumnType("bytea"),
-    "image": ColumnType("bytea"),
-    "rowversion": ColumnType("bytea"),
-    "uniqueidentifier": ColumnType("uuid"),
-    "text": ColumnType("text"),
-    "ntext": ColumnType("text"),
-    "xml": ColumnType("text"),
-    "sql_variant": ColumnType("text"),
-    "hierarchyid": ColumnType("text"),
-    "geography": ColumnType("bytea"),
-    "geometry": ColumnType("bytea"),
-    "json": ColumnType("json"),
-    "vector": ColumnType("text"),
-}
-_TIMES = {
-    "time": "time without time zone",
-    "datetime": "timestamp without time zone",
-    "smalldatetime": "timestamp without time zone",
-    "datetime2": "timestamp without time zone",
-    "datetimeoffset": "timestamp with time zone",
-}
-_TEXTS = {
-    "char": "character",
-    "nchar": "character",
-    "varchar": "character varying",
-    "nvarchar": "character varying",
-    "sysname": "character varying",
-}
 _SYSNAME_LENGTH = 128
 
 
@@ -67,17 +27,18 @@ def preferred_type(source: ColumnType, *, xml_as_xml: bool = False) -> ColumnTyp
 
 
 def _propose(source: ColumnType, *, xml_as_xml: bool) -> ColumnType | None:
-    if source.name in ("decimal", "numeric"):
-        return ColumnType("numeric", precision=source.precision or 18, scale=source.scale or 0)
-    if source.name in _TIMES:
-        digits = min(fraction_digits(source), TARGET_FRACTION_DIGITS)
-        return ColumnType(_TIMES[source.name], scale=digits)
-    if source.name in _TEXTS:
+    facts = look_up_source(source)
+    if not facts.created_as:
+        return None
+    if facts.family is Family.DECIMAL:
+        precision, scale = decimal_shape(source)
+        return ColumnType(facts.created_as, precision=precision, scale=scale)
+    if facts.family in (Family.TIME, Family.TIMESTAMP, Family.INSTANT):
+        return ColumnType(facts.created_as, scale=min(fraction_digits(source), TARGET_FRACTION_DIGITS))
+    if facts.family is Family.TEXT:
         length = _SYSNAME_LENGTH if source.name == "sysname" else source.length
-        return ColumnType("text") if length is None else ColumnType(_TEXTS[source.name], length=length)
-    if source.name == "xml" and xml_as_xml:
-        return ColumnType("xml")
-    return _FIXED.get(source.name)
+        return ColumnType("text") if length is None else ColumnType(facts.created_as, length=length)
+    return ColumnType("xml" if source.name == "xml" and xml_as_xml else facts.created_as)
 
 
 CREATED_TYPE_HEADINGS = ("SQL Server", "created as")
@@ -85,7 +46,7 @@ CREATED_TYPE_HEADINGS = ("SQL Server", "created as")
 
 def iterate_created_types() -> Iterator[tuple[str, str]]:
     """The rows of the table under CREATED_TYPE_HEADINGS, one per SQL Server type, for docs/schema.md."""
-    for name in ARROW_TYPES:
+    for name in SOURCE_TYPES:
         source = _EXAMPLES.get(name, ColumnType(name))
         target = preferred_type(source)
         if target is not None:

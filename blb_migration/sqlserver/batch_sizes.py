@@ -20,18 +20,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from blb_migration.model import Column
+from blb_migration.types import SIZED_TEXTS, look_up_source
 
 TARGET_BATCH_BYTES = 8 * 1024 * 1024
 MAX_BUFFER_BYTES = 32 * 1024 * 1024
 MAX_BATCH_ROWS = 65_536
 MAX_UNBOUNDED_ROWS = 32
 
-_FIXED_WIDTHS_BYTES = {
-    "bit": 1, "tinyint": 1, "smallint": 2, "int": 4, "bigint": 8, "real": 4, "float": 8,
-    "decimal": 19, "numeric": 19, "money": 19, "smallmoney": 19, "date": 6, "time": 16, "datetime": 16,
-    "smalldatetime": 16, "datetime2": 16, "datetimeoffset": 20, "uniqueidentifier": 16, "rowversion": 8,
-    "hierarchyid": 8002,  # its ToString() is nvarchar(4000)
-}  # fmt: skip
 _LENGTH_OVERHEAD_BYTES = 8  # the length beside each value, and Arrow's null bit and offset
 
 
@@ -94,11 +89,11 @@ class BatchSizes:
 
 def declared_width_bytes(column: Column) -> int | None:
     """The most that one value can have as the driver fetches it, in bytes; None when it has no bound."""
-    if column.type.name in ("char", "varchar", "nchar", "nvarchar") and column.type.length is not None:
+    if column.type.name in SIZED_TEXTS and column.type.length is not None:
         return 2 * column.type.length + 2  # fetched as UTF-16
     if column.type.name in ("binary", "varbinary") and column.type.length is not None:
         return column.type.length
-    return _FIXED_WIDTHS_BYTES.get(column.type.name)
+    return look_up_source(column.type).fetched_bytes
 
 
 def widest_row_bytes(batch: pa.RecordBatch) -> int:

@@ -30,15 +30,13 @@ from blb_migration.model import (
 )
 from blb_migration.sqlserver import catalog_rows
 from blb_migration.sqlserver.connect import SourceSession
+from blb_migration.types import MOMENTS, look_up_source
 
 Row = tuple[Any, ...]
 Named = TypeVar("Named", UniqueKey, ForeignKey, Index, CheckConstraint)
 
 _ACTIONS: tuple[ReferentialAction, ...] = ("NO ACTION", "CASCADE", "SET NULL", "SET DEFAULT")
 _ROWSTORE_INDEXES = (1, 2, 7)
-_WIDE_TEXTS = frozenset({"nchar", "nvarchar"})
-_LENGTHS = _WIDE_TEXTS | {"char", "varchar", "binary", "varbinary"}
-_FRACTIONS = frozenset({"time", "datetime2", "datetimeoffset"})
 BABELFISH = "(Babelfish)"  # in the server version: its tables can also be PostgreSQL's, on another port
 _TOOLS_TABLE = "microsoft_database_tools_support"
 
@@ -185,11 +183,13 @@ def build_column_type(
         name = "rowversion"
     alias = declared if base is not None and declared.lower() != base.lower() else None
     length = None
-    if name in _LENGTHS and max_length >= 0:
-        length = max_length // 2 if name in _WIDE_TEXTS else max_length
+    facts = look_up_source(ColumnType(name))
+    if facts.is_sized and max_length >= 0:
+        length = max_length // 2 if facts.is_unicode else max_length
     if name in ("decimal", "numeric"):
         return ColumnType(name, precision=precision, scale=scale, alias=alias)
-    return ColumnType(name, length=length, scale=scale if name in _FRACTIONS else None, alias=alias)
+    has_digits = facts.family in MOMENTS and facts.fraction_digits is None
+    return ColumnType(name, length=length, scale=scale if has_digits else None, alias=alias)
 
 
 def _read_indexes(

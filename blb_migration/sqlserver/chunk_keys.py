@@ -18,9 +18,9 @@ from blb_migration.model import Column, TableName
 from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.names import quote_name, quote_table
 from blb_migration.sqlserver.read import KeyRange, build_range_condition
+from blb_migration.types import SIZED_TEXTS, Family, name_source_types
 
-INTEGER_TYPES = frozenset({"tinyint", "smallint", "int", "bigint"})
-_TEXT_TYPES = frozenset({"char", "varchar", "nchar", "nvarchar"})
+INTEGER_TYPES = frozenset(name_source_types(Family.INTEGER))
 # Styles of CONVERT that write all there is: ISO 8601, and money with four digits. real and float are not
 # here: their text is not their value.
 _STYLES = {"date": 126, "datetime": 126, "smalldatetime": 126, "datetime2": 126, "money": 2, "smallmoney": 2}
@@ -82,7 +82,7 @@ def is_chunkable(column: Column) -> bool:
     """Whether ranges of this column lose nothing: never NULL, and exact as a bound parameter."""
     if column.nullable or column.computed is not None:
         return False
-    if column.type.name in _TEXT_TYPES:
+    if column.type.name in SIZED_TEXTS:
         length = column.type.length
         return (
             length is not None
@@ -99,13 +99,13 @@ def build_key_range(column: Column, first: str | None, before: str | None) -> Ke
 
 def _build_bound(column: Column) -> str:
     """A bound parameter as a value of the column's type, compared by the column's collation."""
-    collation = f" COLLATE {column.collation}" if column.type.name in _TEXT_TYPES else ""
+    collation = f" COLLATE {column.collation}" if column.type.name in SIZED_TEXTS else ""
     return f"CAST(?{collation} AS {column.type})"
 
 
 def _build_text(column: Column, value: str) -> str:
     """A value of the column's type as text that ``_build_bound`` reads back as the same value."""
-    if column.type.name in _TEXT_TYPES:
+    if column.type.name in SIZED_TEXTS:
         return f"CAST({value} AS nvarchar({column.type.length}))"
     style = _STYLES.get(column.type.name)
     return f"CONVERT(nvarchar(60), {value}{'' if style is None else f', {style}'})"

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from blb_migration.model import Column, ColumnType
 from blb_migration.sqlserver.names import quote_name
+from blb_migration.types import EXACT_NUMBERS, Family, decimal_shape, name_source_types
 from blb_migration.value_decisions import DecidedColumn, ValueDecision
 
 # Half a surrogate pair is one character, a whole one is one too: so LEN counts code points, as PostgreSQL
@@ -23,7 +24,7 @@ CODE_UNIT_COLLATION = "Latin1_General_100_BIN2"
 # A name in brackets (group 1), or a literal, in which brackets mean nothing.
 BRACKETED_NAME = re.compile(r"\[((?:[^\]]|\]\])*)\]|'(?:[^']|'')*'")
 
-TEXT_TYPES = frozenset({"char", "varchar", "text", "nchar", "nvarchar", "ntext", "xml", "json"})
+TEXT_TYPES = frozenset(name_source_types(Family.TEXT, Family.DOCUMENT))
 _READ_FORMS = {
     "hierarchyid": "{0}.ToString()",
     "geography": "{0}.AsBinaryZM()",
@@ -34,7 +35,7 @@ _READ_FORMS = {
     "vector": "CAST({0} AS nvarchar(max))",
     "image": "CAST({0} AS varbinary(max))",
 }
-BINARY_TYPES = frozenset({"binary", "varbinary", "image", "rowversion"})
+BINARY_TYPES = frozenset(name_source_types(Family.BINARY))
 
 
 def read_expression(column: Column) -> str:
@@ -119,7 +120,9 @@ def _apply(decision: ValueDecision, value: str, column_type: ColumnType) -> str:
         case "decimal_finer_than":
             # Cast first: ROUND keeps its argument's precision, and 9.99 of decimal(3,2) would overflow.
             cut = ", 1" if decision.action == "truncate" else ""
-            return f"ROUND(CAST({value} AS decimal(38, {_scale(column_type)})), {decision.limit}{cut})"
+            return (
+                f"ROUND(CAST({value} AS decimal(38, {decimal_shape(column_type)[1]})), {decision.limit}{cut})"
+            )
         case "fraction_finer_than":
             step = 10 ** (9 - (decision.limit or 0))
             return f"DATEADD(nanosecond, -(DATEPART(nanosecond, {value}) % {step}), {value})"
@@ -128,11 +131,7 @@ def _apply(decision: ValueDecision, value: str, column_type: ColumnType) -> str:
 
 
 _TEXT = ColumnType("nvarchar")
-_NUMBERS = frozenset({"tinyint", "smallint", "int", "bigint", "decimal", "numeric", "money", "smallmoney"})
-
-
-def _scale(column_type: ColumnType) -> int:
-    return 4 if column_type.name in ("money", "smallmoney") else column_type.scale or 0
+_NUMBERS = frozenset(name_source_types(*EXACT_NUMBERS, Family.FLOAT))
 
 
 def literal(value: str, column_type: ColumnType) -> str:
@@ -145,7 +144,7 @@ def literal(value: str, column_type: ColumnType) -> str:
         return f"CAST(0x{encoded.hex().upper()} AS nvarchar({length}))"
     if column_type.name == "bit":
         return f"CAST({int(value == 'true')} AS bit)"
-    if column_type.name in _NUMBERS or column_type.name in ("float", "real"):
+    if column_type.name in _NUMBERS:
         return f"CAST({value} AS {column_type})"
     if not set(value) <= set("0123456789abcdefABCDEF-:.+T"):
         raise ValueError(f"{value!r} is no value of {column_type}")

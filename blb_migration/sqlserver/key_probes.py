@@ -15,8 +15,8 @@ from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.expressions import decided_expression, exact_expression
 from blb_migration.sqlserver.names import quote_name, quote_table
 from blb_migration.sqlserver.probes import FIRST_KEYS, OUTER_ROW, read_first_keys
+from blb_migration.types import SIZED_TEXTS
 
-_PADDED_TYPES = frozenset({"char", "varchar", "nchar", "nvarchar"})
 _PARENT, _OTHER = "parent", "other"
 
 
@@ -106,7 +106,7 @@ def _build_orphan_condition(table: Table, question: ReferenceQuestion) -> str:
 
 
 def _is_padded(table: Table, column: KeyColumn) -> bool:
-    return table.columns_by_name[column.name].type.name in _PADDED_TYPES
+    return table.columns_by_name[column.name].type.name in SIZED_TEXTS
 
 
 def _value(table: Table, column: KeyColumn, alias: str) -> str:

@@ -25,12 +25,12 @@ from blb_migration.sqlserver.expressions import (
     read_expression,
 )
 from blb_migration.sqlserver.names import quote_name, quote_table
+from blb_migration.types import MOMENTS, decimal_shape, name_source_types
 
-_SCALES = {"bit": 0, "tinyint": 0, "smallint": 0, "int": 0, "bigint": 0, "money": 4, "smallmoney": 4}
 _SUMMABLE_DIGITS = 28  # of a column, so that 10,000,000,000 rows fit in SQL Server's 38
 _HALF_DIGITS = 19
 _SUM_DIGITS = 60
-_MOMENTS = frozenset({"date", "time", "datetime", "smalldatetime", "datetime2", "datetimeoffset"})
+_MOMENTS = frozenset(name_source_types(*MOMENTS))
 
 
 def is_summable(column_type: ColumnType) -> bool:
@@ -107,7 +107,7 @@ def _build_value(column: Column, metric: Metric) -> str:
     if (kind == "sum" and is_summable(column_type)) or (
         kind in ("min", "max") and is_ordered(column_type) and column_type.name not in _MOMENTS
     ):
-        return f"CAST({name} AS decimal(38, {_SCALES.get(column_type.name, column_type.scale or 0)}))"
+        return f"CAST({name} AS decimal(38, {decimal_shape(column_type)[1]}))"
     if kind in ("min", "max") and column_type.name == "datetimeoffset":
         return f"CAST(SWITCHOFFSET({name}, '+00:00') AS datetime2(7))"
     if kind in ("min", "max") and column_type.name in _MOMENTS:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from blb_migration.model import Table
+from blb_migration.plan.type_pairs import RULES
 from blb_migration.sandbox.zoo import PLANTINGS, Hazard, build_exhibits
 from blb_migration.sandbox.zoo.odd_names import LONGEST_COLUMN, LONGEST_NAME, shorten
 from blb_migration.sandbox.zoo.zoo_rows import build_arrow, parse_instant, parse_ticks
-from blb_migration.types import RULES
 from blb_migration_tests.zoo.conftest import CARRIED, FOUND
 
 TABLES: dict[str, Table] = {str(exhibit.table.name): exhibit.table for exhibit in build_exhibits()}

@@ -25,26 +25,13 @@ from blb_migration.postgres.binary.blocks import (
 from blb_migration.postgres.binary.buffers import read_lengths, read_presence
 from blb_migration.postgres.binary.canonical import canonical_array, canonical_type, is_sent_canonical
 from blb_migration.postgres.binary.encoders import column_encoder
+from blb_migration.types import TARGET_TYPES
 
 _NUMERIC_HEADER_BYTES = 8  # ndigits, weight, sign, dscale: numeric_send
 _DIGIT_GROUP_BYTES = 2  # four decimal digits each
 _GROUP = np.uint64(10000)
 _POWERS_OF_10000 = np.array([10**4, 10**8, 10**12, 10**16], dtype=np.uint64)
 _LARGEST_FAST = 2**63 - 1
-
-_FIXED_BYTES = {
-    "boolean": 1,
-    "smallint": 2,
-    "integer": 4,
-    "bigint": 8,
-    "real": 4,
-    "double precision": 8,
-    "uuid": 16,
-    "date": 4,
-    "time without time zone": 8,
-    "timestamp without time zone": 8,
-    "timestamp with time zone": 8,
-}
 
 
 class RowEncoder:
@@ -120,7 +107,7 @@ def _find_width(type_name: str, array: pa.Array) -> int | None:
     """Bytes of each value that is not NULL, without its length; None where they differ."""
     if pa.types.is_fixed_size_binary(array.type):
         return int(array.type.byte_width)
-    return _FIXED_BYTES.get(type_name)
+    return TARGET_TYPES[type_name].bytes if type_name in TARGET_TYPES else None
 
 
 def count_digit_groups(array: pa.Array) -> Positions:

@@ -25,6 +25,7 @@ from blb_migration.migration import Loading
 from blb_migration.model import Column, ColumnType, Index, IndexColumn, Table, TableName, UniqueKey
 from blb_migration.plan.build import TablePlan
 from blb_migration.plan.columns import ColumnPlan
+from blb_migration.plan.type_pairs import Conversion
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.emulator.tsql.databases import Database
@@ -32,7 +33,6 @@ from blb_migration.settings import parse_source_url
 from blb_migration.sqlserver.chunk_keys import HistogramStep, build_key_range
 from blb_migration.sqlserver.connect import SourceConnector, SourceSession
 from blb_migration.sqlserver.read import read_batches
-from blb_migration.types import Conversion
 from blb_migration_tests.conftest import LOG_IN, PASSWORD
 
 NUMBER = Column("number", ColumnType("int"), nullable=False)

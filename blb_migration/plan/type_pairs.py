@@ -1,0 +1,144 @@
+"""Which SQL Server type may land in which PostgreSQL type, how, and at what loss.
+
+One table, ``RULES``: ``blb-migrate types`` prints it, docs/type-mapping.md holds it, a test keeps them
+the same. A pair of columns without a rule is a finding, never a guess. A rule names the conversion, which
+``feed/convert.py`` carries out on Arrow batches; what must be asked of the source because the target
+could hold less than the source does is in ``risks.py``. What each type is, is in ``types.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from blb_migration.model import ColumnType
+from blb_migration.types import SOURCE_TYPES, Family, name_source_types, name_target_types
+
+
+class Conversion(StrEnum):
+    """How a column's Arrow array is made fit for the target's binary COPY form."""
+
+    BOOLEAN = "boolean"
+    INTEGER = "integer"
+    INTEGER_TO_NUMERIC = "integer to numeric"
+    BOOLEAN_TO_INTEGER = "boolean to integer"
+    INTEGER_TO_BOOLEAN = "integer to boolean"
+    NUMERIC = "numeric"
+    NUMERIC_TO_INTEGER = "numeric to integer"
+    FLOAT = "float"
+    TEXT = "text"
+    JSON = "json"
+    BINARY = "binary"
+    DATE = "date"
+    DATE_TO_TIMESTAMP = "date to timestamp"
+    TIME = "time"
+    TIMESTAMP = "timestamp"
+    INSTANT = "instant"
+    UUID = "uuid"
+    UUID_TO_TEXT = "uuid to text"
+
+
+@dataclass(frozen=True)
+class TypeRule:
+    """``sources`` may land in ``targets`` by ``conversion``; ``loss`` says in words what is not carried."""
+
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    conversion: Conversion
+    loss: str = "none"
+
+    @property
+    def arrow_types(self) -> tuple[str, ...]:
+        """The Arrow types on the way, each once, in the order of the sources."""
+        return tuple(dict.fromkeys(SOURCE_TYPES[source].arrow for source in self.sources))
+
+
+_WHOLE_NUMBERS = name_source_types(Family.INTEGER)
+_INTEGERS = name_target_types(Family.INTEGER)
+_DECIMALS = name_source_types(Family.DECIMAL)
+_TEXTS = name_target_types(Family.TEXT)
+# Those of two bytes a character first.
+_CHARACTERS = tuple(
+    sorted(name_source_types(Family.TEXT), key=lambda name: not SOURCE_TYPES[name].is_unicode)
+)
+
+_SEVENTH_DIGIT = "digits past the sixth are cut off, counted; fewer where the target keeps fewer: found"
+
+RULES: tuple[TypeRule, ...] = (
+    TypeRule(("bit",), ("boolean",), Conversion.BOOLEAN),
+    TypeRule(("bit",), _INTEGERS, Conversion.BOOLEAN_TO_INTEGER),
+    TypeRule(_WHOLE_NUMBERS, _INTEGERS, Conversion.INTEGER, "found if out of range"),
+    TypeRule(_WHOLE_NUMBERS, ("boolean",), Conversion.INTEGER_TO_BOOLEAN, "found if other than 0 and 1"),
+    TypeRule(_WHOLE_NUMBERS, ("numeric",), Conversion.INTEGER_TO_NUMERIC, "found if it does not fit"),
+    TypeRule(_DECIMALS, ("numeric",), Conversion.NUMERIC, "found if it does not fit"),
+    TypeRule(_DECIMALS, _INTEGERS, Conversion.NUMERIC_TO_INTEGER, "found if it does not fit"),
+    TypeRule(("real",), ("real", "double precision"), Conversion.FLOAT),
+    TypeRule(("float",), ("double precision",), Conversion.FLOAT),
+    TypeRule(_CHARACTERS, _TEXTS, Conversion.TEXT, "found if longer, with U+0000 or half a surrogate pair"),
+    TypeRule(_CHARACTERS, ("json", "jsonb"), Conversion.JSON, "found if not JSON; jsonb keeps no spelling"),
+    TypeRule(("json",), ("json", "jsonb"), Conversion.JSON, "as SQL Server prints it"),
+    TypeRule(("json", "vector"), _TEXTS, Conversion.TEXT, "as SQL Server prints it"),
+    TypeRule(("xml",), ("xml", *_TEXTS), Conversion.TEXT, "the XML as SQL Server serializes it"),
+    TypeRule(("binary", "varbinary", "image"), ("bytea",), Conversion.BINARY),
+    TypeRule(("rowversion",), ("bytea",), Conversion.BINARY, "the bytes; nothing counts them up, reported"),
+    TypeRule(("date",), ("date",), Conversion.DATE),
+    TypeRule(("date",), ("timestamp without time zone",), Conversion.DATE_TO_TIMESTAMP),
+    TypeRule(("time",), ("time without time zone",), Conversion.TIME, _SEVENTH_DIGIT),
+    TypeRule(
+        ("datetime", "smalldatetime", "datetime2"),
+        ("timestamp without time zone",),
+        Conversion.TIMESTAMP,
+        _SEVENTH_DIGIT,
+    ),
+    TypeRule(
+        ("datetimeoffset",),
+        ("timestamp with time zone",),
+        Conversion.INSTANT,
+        f"the instant is kept, an offset other than +00:00 is not, counted; {_SEVENTH_DIGIT}",
+    ),
+    TypeRule(("uniqueidentifier",), ("uuid",), Conversion.UUID),
+    TypeRule(
+        ("uniqueidentifier",), _TEXTS, Conversion.UUID_TO_TEXT, "upper-case text, as SQL Server shows it"
+    ),
+    TypeRule(
+        ("sql_variant",), _TEXTS, Conversion.TEXT, "the value as text; how many are of which base type: found"
+    ),
+    TypeRule(("hierarchyid",), _TEXTS, Conversion.TEXT, "the path as text, for example /1/2/"),
+    TypeRule(
+        ("geography", "geometry"),
+        ("bytea",),
+        Conversion.BINARY,
+        "well-known binary (WKB) with Z and M; the SRID is not kept",
+    ),
+)
+
+_RULES_BY_PAIR = {
+    (source, target): rule for rule in RULES for source in rule.sources for target in rule.targets
+}
+
+
+def find_rule(source: ColumnType, target: ColumnType) -> TypeRule | None:
+    """The rule for a pair of column types, or None when nobody has decided what it would mean."""
+    return _RULES_BY_PAIR.get((source.name, target.name))
+
+
+TYPE_TABLE_HEADINGS = ("SQL Server", "on the way (Arrow)", "PostgreSQL", "conversion", "what is not carried")
+
+
+def iterate_type_table() -> Iterator[tuple[str, str, str, str, str]]:
+    """The rows of the table under TYPE_TABLE_HEADINGS, for the terminal and for docs/type-mapping.md."""
+    for rule in RULES:
+        yield (
+            ", ".join(rule.sources),
+            ", ".join(rule.arrow_types),
+            ", ".join(rule.targets),
+            str(rule.conversion),
+            rule.loss,
+        )
+
+
+def render_type_table() -> str:
+    """The table in Markdown, as docs/type-mapping.md holds it."""
+    rows = [TYPE_TABLE_HEADINGS, ("---",) * len(TYPE_TABLE_HEADINGS), *iterate_type_table()]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
