@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from blb_migration.plan.columns import ColumnPlan
-from blb_migration.types import UNICODE_TYPES
+from blb_migration.types import SOURCE_TYPES
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -143,7 +143,9 @@ def _spell_value(node: exp.Expr, pair: ColumnPlan, dialect: str) -> None:
             raise UnclearCondition(f"{text} is not a number of at most {_LARGEST_DIGITS} digits")
         value = node
     elif name in _TEXTS and (target in _PLAIN_TEXTS or target == "character") and is_text and not sign:
-        is_national = isinstance(literal, exp.National) or (name in UNICODE_TYPES and not text.isascii())
+        is_national = isinstance(literal, exp.National) or (
+            SOURCE_TYPES[name].is_unicode and not text.isascii()
+        )
         stripped = text.rstrip(" ") if name in ("char", "nchar") else text
         value = exp.Literal.string(stripped if dialect == "postgres" else text)
         if dialect == "tsql" and is_national:
