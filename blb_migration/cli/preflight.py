@@ -55,6 +55,7 @@ def build_document(result: PreflightResult) -> dict[str, object]:
         "source_server": result.source_server,
         "target_server": result.target_server,
         "isolation": result.isolation,
+        "source_driver": result.source_driver,
         "notes": list(result.notes),
         "rows_expected": result.row_estimates,
         "findings": [asdict(finding) for finding in result.findings],

@@ -120,6 +120,7 @@ def _describe_preflight(result: "PreflightResult") -> Metadata:
         "source_server": result.source_server,
         "target_server": result.target_server,
         "isolation": result.isolation,
+        "source_driver": result.source_driver or "not known",
         "warnings": severities.count(Severity.WARNING),
         "notes": severities.count(Severity.NOTE),
         "rows_expected": sum(result.row_estimates.values()),
@@ -250,5 +251,6 @@ def _parse_facts(metadata: Any) -> "ServerFacts":
         target_server=document["target_server"],
         isolation=document["isolation"],
         notes=tuple(document["notes"]),
+        source_driver=document.get("source_driver"),
         objects_not_migrated=tuple(NotMigratedRecord(**item) for item in document["objects_not_migrated"]),
     )

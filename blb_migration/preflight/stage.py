@@ -56,6 +56,7 @@ class PreflightResult:
     notes: tuple[str, ...]
     live_project: Project
     source_objects: tuple[SourceModule, ...] = ()
+    source_driver: str | None = None
 
     @property
     def facts(self) -> ServerFacts:
@@ -65,6 +66,7 @@ class PreflightResult:
             target_server=self.target_server,
             isolation=self.isolation,
             notes=self.notes,
+            source_driver=self.source_driver,
             objects_not_migrated=tuple(map(_as_not_migrated, self.source_objects)),
         )
 
@@ -109,6 +111,7 @@ def run_preflight(migration: Migration) -> PreflightResult:
             notes=tuple(session.notes),
             live_project=project,
             source_objects=source_objects,
+            source_driver=str(session.driver),
         )
 
 

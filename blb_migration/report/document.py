@@ -332,6 +332,7 @@ def _describe_run_facts(run: RunFacts) -> Document:
         "source_server": run.source_server,
         "target_server": run.target_server,
         "isolation": run.isolation,
+        "source_driver": run.source_driver,
         "notes": list(run.notes),
         "operator": run.operator,
         "host": run.host,

@@ -71,6 +71,7 @@ class RunFacts:
     source_server: str | None = None
     target_server: str | None = None
     isolation: str | None = None
+    source_driver: str | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -200,6 +201,7 @@ def _read_recorded(ledger: Ledger, recorded: RecordedRun | None, run: RunFacts) 
             source_server=looked.source_server or run.source_server,
             target_server=looked.target_server or run.target_server,
             isolation=looked.isolation or run.isolation,
+            source_driver=looked.source_driver or run.source_driver,
             notes=looked.notes or run.notes,
         ),
         loads=ledger.loads_of_run(recorded.start.run_id),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from blb_migration.sqlserver.drivers import load_driver
 from blb_migration_tests.cli.servers import Shop
 
 
@@ -37,6 +38,7 @@ def test_the_findings_can_be_had_as_json(shop: Shop) -> None:
     assert answer.code == 3
     document = json.loads(answer.out)
     assert document["isolation"] == "read committed"
+    assert document["source_driver"] == str(load_driver(None))
     [error] = [finding for finding in document["findings"] if finding["severity"] == "error"]
     assert (error["code"], error["subject"]) == ("text_longer_than", "orders.status")
     assert error["row_count"] == len(error["first_keys"]) > 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from html import escape
 from pathlib import Path
 
 import pytest
 
+from blb_migration.sqlserver.drivers import load_driver
 from blb_migration_tests.cli.servers import Shop
 
 
@@ -29,7 +31,9 @@ def test_it_is_rebuilt_without_the_source(
     rebuilt = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert rebuilt["verdict"] in answer.out.replace("\n", " ")
     assert rebuilt["stats"]["tables_migrated"] == 4
-    assert (tmp_path / "report.html").exists()
+    driver = str(load_driver(None))
+    assert rebuilt["run"]["source_driver"] == driver
+    assert escape(driver) in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_what_is_not_equal_is_told_by_the_exit_code(shop: Shop, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ RUN = RunFacts(
     source_server="SQL Server 16",
     target_server="PostgreSQL 18",
     isolation="snapshot",
+    source_driver="Microsoft ODBC Driver 18 18.6.2.2, the default",
 )
 
 

@@ -25,7 +25,7 @@ _SUBJECT = "the target's ledger"
 _RUNS = """
 SELECT run_id, kind, tool_version, plan_hash, project, source_identity, operator, host,
        started_at, finished_at, outcome, errors,
-       source_server, target_server, isolation, notes, prepared_at IS NOT NULL
+       source_server, target_server, isolation, source_driver, notes, prepared_at IS NOT NULL
 FROM blb_migration.runs
 """
 _HISTORY = """
@@ -60,7 +60,7 @@ ORDER BY recent.started_at, recent.run_id
 class RecordedRun:
     """One run as the ledger has it. ``outcome`` and ``finished_at`` are None while it lasts or after a crash.
 
-    ``source_server``, ``target_server`` and ``isolation`` are None for a run that did not look at them;
+    Servers, ``isolation`` and ``source_driver`` are None for a run that did not look at them;
     ``is_prepared`` says whether findings, decisions and what is not migrated were recorded with it.
     """
 
@@ -72,6 +72,7 @@ class RecordedRun:
     source_server: str | None
     target_server: str | None
     isolation: str | None
+    source_driver: str | None
     notes: tuple[str, ...]
     is_prepared: bool
 
@@ -223,7 +224,7 @@ def read_history(connection: TargetConnection, limit: int) -> tuple[RunSummary, 
 
 def _build_run(row: tuple[Any, ...]) -> RecordedRun:
     started_at, finished_at, outcome, errors = row[8:12]
-    source_server, target_server, isolation, notes, is_prepared = row[12:]
+    source_server, target_server, isolation, source_driver, notes, is_prepared = row[12:]
     return RecordedRun(
         RunStart(*row[:8]),
         started_at,
@@ -233,6 +234,7 @@ def _build_run(row: tuple[Any, ...]) -> RecordedRun:
         source_server,
         target_server,
         isolation,
+        source_driver,
         tuple(notes),
         is_prepared,
     )

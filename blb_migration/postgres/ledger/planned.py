@@ -52,11 +52,13 @@ def record_preparation(
     with target_errors(_SUBJECT), connection.cursor() as cursor:
         cursor.execute(
             "UPDATE blb_migration.runs SET prepared_at = clock_timestamp(), source_server = %s,"
-            " target_server = %s, isolation = %s, notes = %s WHERE run_id = %s AND prepared_at IS NULL",
+            " target_server = %s, isolation = %s, source_driver = %s, notes = %s"
+            " WHERE run_id = %s AND prepared_at IS NULL",
             (
                 facts and facts.source_server,
                 facts and facts.target_server,
                 facts and facts.isolation,
+                facts and facts.source_driver,
                 list(facts.notes) if facts else [],
                 run_id,
             ),

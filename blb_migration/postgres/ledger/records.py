@@ -69,6 +69,8 @@ class NotMigratedRecord:
 class ServerFacts:
     """What preflight learned of both servers: versions, how the source is read, and what it would not say.
 
+    ``source_driver`` is the driver that reads it, its version, and why this one.
+
     ``objects_not_migrated`` are the source's views, procedures, triggers and the like.
     """
 
@@ -76,6 +78,7 @@ class ServerFacts:
     target_server: str
     isolation: str
     notes: tuple[str, ...] = ()
+    source_driver: str | None = None
     objects_not_migrated: tuple[NotMigratedRecord, ...] = ()
 
 

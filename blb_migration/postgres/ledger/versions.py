@@ -224,9 +224,15 @@ COMMENT ON TABLE blb_migration.table_chunks IS
     'The chunks of each table''s latest chunked load: from first_key up to but without before_key';
 """
 
+_VERSION_4 = """
+ALTER TABLE blb_migration.runs ADD COLUMN source_driver text;
+COMMENT ON COLUMN blb_migration.runs.source_driver IS
+    'The driver that read SQL Server, its version, and why this one';
+"""
+
 # Statements that lead from one version to the next; the last one's number is the version. The views are
-# made anew by the last of them alone.
-_UPGRADES = (_VERSION_1, _VERSION_2, _VERSION_3 + LEDGER_VIEWS)
+# made anew by the last of them alone that concerns them.
+_UPGRADES = (_VERSION_1, _VERSION_2, _VERSION_3 + LEDGER_VIEWS, _VERSION_4)
 LEDGER_VERSION = len(_UPGRADES)
 
 
