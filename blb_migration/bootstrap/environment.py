@@ -70,6 +70,11 @@ def find_python(environment: Path) -> Path:
     return environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
+def find_base_python() -> str:
+    """Return the Python that every environment is made from, also when this one runs in an environment."""
+    return getattr(sys, "_base_executable", None) or sys.executable
+
+
 def is_complete_elsewhere(clone: Path, extras: tuple[str, ...]) -> bool:
     """Whether the running Python has every package already: an environment that somebody made for this."""
     project = tomllib.loads((clone / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -25,7 +25,6 @@ def fill(environment: Path, clone: Path, lock_file: int) -> None:
     Raises CannotInstallError with the whole sentence, OSError where the folder fails.
     """
     settings = read_index_settings(os.environ, list_config_files(os.environ))
-    base = getattr(sys, "_base_executable", None) or sys.executable
     python = str(folders.find_python(environment))
     editable = ["--no-deps", "--no-build-isolation", "--editable", str(clone)]
     lock = clone / "requirements.lock"
@@ -42,7 +41,15 @@ def fill(environment: Path, clone: Path, lock_file: int) -> None:
         told["UV_CACHE_DIR"] = str(work / "cache")
     pip = ["pip", "install", "--python", python]
     for arguments in (
-        ["venv", "--quiet", "--no-project", "--allow-existing", "--python", base, str(environment)],
+        [
+            "venv",
+            "--quiet",
+            "--no-project",
+            "--allow-existing",
+            "--python",
+            folders.find_base_python(),
+            str(environment),
+        ],
         [*pip, "--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", str(lock)],
         [*pip, "--quiet", *editable],
     ):

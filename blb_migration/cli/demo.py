@@ -7,9 +7,11 @@ Dagster's web server opens on both databases, see ``user_interface.py``.
 from __future__ import annotations
 
 import argparse
+import os
 import secrets
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -93,12 +95,9 @@ def running_sample(console: Console, scale: int) -> Iterator[tuple[str, str]]:
 
 
 def _make_folder() -> Path:
-    try:
+    """Return a folder for the demo's files: a temporary one where the current folder is read-only."""
+    with suppress(OSError):
         FOLDER.mkdir(exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(
-            f"folder {FOLDER.resolve()}",
-            found=f"it cannot be made ({error.strerror})",
-            next_act="Run the demo in a folder that may be written to",
-        ) from None
-    return FOLDER
+        if os.access(FOLDER, os.W_OK):
+            return FOLDER
+    return Path(tempfile.mkdtemp(prefix="blb-demo-"))
