@@ -25,6 +25,7 @@ from blb_migration.model import Table
 from blb_migration.sandbox.emulator.tds.link import Link
 from blb_migration.sandbox.erp import SOURCE_DATABASE, create_target
 from blb_migration.settings import SOURCE_VARIABLE, parse_source_url
+from blb_migration.settings.odbc import NATIVE_DRIVERS
 from blb_migration.sqlserver.catalog import read_catalog
 from blb_migration.sqlserver.connect import SourceConnector
 from blb_migration_tests.benchmarks import todays_tools
@@ -84,6 +85,31 @@ def measure_tables(size: Size) -> Iterator[Sequence[Measurement]]:
     with running_source(list(size.table_rows.items())) as source, running_target() as target:
         for name, row_count in size.table_rows.items():
             yield _measure_table(source, target, SHAPES[name].table(row_count), row_count, size.rounds)
+
+
+def measure_drivers(size: Size) -> Iterator[Sequence[Measurement]]:
+    """Draining and loading each table through both drivers. One that cannot be loaded says what it needs."""
+    with running_source(list(size.table_rows.items())) as source, running_target() as target:
+        for name, row_count in size.table_rows.items():
+            table = SHAPES[name].table(row_count)
+            arguments = _prepare_target(source, target, table)
+            contestants = {
+                f"{title}, {driver}": partial(
+                    run_worker,
+                    work,
+                    **arguments | {"source_url": name_driver(arguments["source_url"], driver)},
+                )
+                for title, work in ((DRAIN, "floors.drain"), (LOAD, "one_table.load"))
+                for driver in NATIVE_DRIVERS
+            }
+            yield measure_in_turn(name, row_count, contestants, (source, target), size.rounds)
+
+
+def name_driver(url: str, driver: str) -> str:
+    """The emulator's URL with this driver in the place of the one that it names."""
+    named = url.replace("driver=ODBC+Driver+18+for+SQL+Server", f"driver={driver}")
+    assert named != url
+    return named
 
 
 def measure_todays_tools(size: Size) -> Iterator[Sequence[Measurement]]:
@@ -220,6 +246,7 @@ def measure_erp(size: Size) -> Iterator[Sequence[Measurement]]:
 
 SECTIONS: dict[str, Callable[[Size], Iterator[Sequence[Measurement]]]] = {
     "tables": measure_tables,
+    "drivers": measure_drivers,
     "today": measure_todays_tools,
     "content": measure_content,
     "growth": measure_growth,

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-LTDL, SSL = "libltdl.so.7", "libssl.so.3"
+LTDL, SSL, GSSAPI = "libltdl.so.7", "libssl.so.3", "libgssapi_krb5.so.2"
 
 
 def run_without(

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from blb_migration.errors import ConfigurationError
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.settings import parse_source_url
 from blb_migration.sqlserver.drivers import load_driver
-from blb_migration_tests.sqlserver.hidden_libraries import LTDL, SSL, run_without
+from blb_migration_tests.sqlserver.hidden_libraries import GSSAPI, LTDL, SSL, run_without
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="LD_LIBRARY_PATH hides libraries")
 
@@ -21,6 +22,19 @@ from blb_migration.sqlserver.drivers import load_driver
 try:
     driver = load_driver(sys.argv[1] or None, sys.argv[2] or None)
     print(driver.name, "|", driver.version, "|", driver.reason)
+except MigrationError as error:
+    print(int(error.exit_code), "|", error)
+"""
+
+
+_CONNECT = """
+import sys
+from blb_migration.errors import MigrationError
+from blb_migration.settings import parse_source_url
+from blb_migration.sqlserver.connect import SourceConnector
+try:
+    with SourceConnector(parse_source_url(sys.argv[1])).connect():
+        print("connected")
 except MigrationError as error:
     print(int(error.exit_code), "|", error)
 """
@@ -102,6 +116,27 @@ class TestWithoutItsLibraries:
         assert "mssql-odbc needs libssl.so.3" in loaded
         for word in ("host", "port", "reach"):
             assert word not in loaded
+
+    def test_a_log_in_that_needs_kerberos_names_its_library(
+        self, tmp_path: Path, server: SqlServerEmulator
+    ) -> None:
+        url = f"mssql://{server.host}:{server.port}/erp?driver=mssql-odbc&trusted_connection=yes&Encrypt=no"
+        done = run_without(tmp_path, (GSSAPI,), ["-c", _CONNECT, url])
+        code, _, message = done.stdout.strip().partition(" | ")
+        assert code == "2", done.stderr
+        assert "Windows authentication needs Kerberos, and libgssapi_krb5.so.2 cannot be loaded" in message
+        assert "kinit" not in message
+
+    def test_an_encrypted_log_in_without_openssl_names_its_library(
+        self, tmp_path: Path, server: SqlServerEmulator
+    ) -> None:
+        if not load(tmp_path, in_url="msodbcsql18").startswith("msodbcsql18"):
+            pytest.skip("Microsoft's driver cannot be loaded here; .ci/both-drivers brings what it needs")
+        url = f"mssql://sa:x@{server.host}:{server.port}/erp?driver=msodbcsql18"
+        done = run_without(tmp_path, (SSL,), ["-c", _CONNECT, url])
+        code, _, message = done.stdout.strip().partition(" | ")
+        assert code == "2", done.stderr
+        assert "the log-in is encrypted, and libssl.so.3 cannot be loaded" in message
 
 
 class TestUrls:
