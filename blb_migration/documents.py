@@ -29,7 +29,7 @@ def list_documents() -> dict[str, Path]:
 
 
 def read_document(name: str) -> str:
-    """A document's text, by its name or its path in the repository (``docs/digest.md``).
+    """Read a document's text, by its name or its path in the repository (``docs/digest.md``).
 
     Raises ConfigurationError, which lists the names, for one that there is not.
     """

@@ -45,12 +45,12 @@ def read_checks(target_url: str | None = None) -> pd.DataFrame:
 
 
 def read_tables(target_url: str | None = None) -> pd.DataFrame:
-    """The plan's tables in load order, each equal or with what speaks against it."""
+    """Read the plan's tables in load order, each equal or with what speaks against it."""
     return _read(_TABLES, target_url)
 
 
 def read_differences(folder: str | Path = ".blb/differences") -> pd.DataFrame:
-    """The differing cells of all runs below ``folder``: ``run``, ``table`` and the columns of the files.
+    """Read the differing cells of all runs below ``folder``: ``run``, ``table`` and the columns of the files.
 
     NULL is missing, an empty text is ''. Raises ConfigurationError where the folder is not there.
     """

@@ -47,7 +47,7 @@ class SessionKeeper(Generic[SessionT]):
                 self._close(session)
 
     def take(self) -> SessionT | None:
-        """An idle session, the one used last, or None. It may be dead: whoever takes it asks."""
+        """Return an idle session, the one used last, or None. It may be dead: whoever takes it asks."""
         with self._lock:
             return self._idle.pop() if self._idle else None
 

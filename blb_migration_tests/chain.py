@@ -58,13 +58,13 @@ class Chain:
         return Project(Path("test"), file, source, target)
 
     def migration(self, decisions: str | None = None) -> Migration:
-        """A new run of the project."""
+        """Return a new run of the project."""
         return Migration(
             self.project(decisions), self.source, self.target, RunInfo(str(uuid.uuid4()), "migration")
         )
 
     def preflight(self, decisions: str | None = None) -> PreflightResult:
-        """What preflight finds now."""
+        """Return what preflight finds now."""
         return run_preflight(self.migration(decisions))
 
     def migrate(self, decisions: str | None = None) -> Migration:

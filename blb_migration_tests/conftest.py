@@ -49,7 +49,7 @@ def embedded_postgres() -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[TsqlEngine]:
-    """The emulator's engine, or a real server; tests add databases of their own to it."""
+    """Yield the emulator's engine, or a real server; tests add databases of their own to it."""
     engine: Any = real_server.RealEngine() if real_server.is_wanted() else TsqlEngine()
     engine.add_login(LOG_IN, PASSWORD)
     yield engine
@@ -58,7 +58,7 @@ def engine() -> Iterator[TsqlEngine]:
 
 @pytest.fixture(scope="session")
 def emulator(engine: Any) -> Iterator[Any]:
-    """The server itself: the emulator, or a real one's face."""
+    """Yield the server itself: the emulator, or a real one's face."""
     if real_server.is_wanted():
         yield real_server.RealServer(engine)
         return
@@ -70,7 +70,7 @@ def emulator(engine: Any) -> Iterator[Any]:
 def new_chain(
     engine: TsqlEngine, emulator: SqlServerEmulator, embedded_postgres: EmbeddedPostgres
 ) -> Iterator[Callable[..., Chain]]:
-    """Makes chains between an empty source database (or a named one that exists) and a fresh target."""
+    """Make chains between an empty source database (or a named one that exists) and a fresh target."""
     targets: list[str] = []
 
     def make(source_name: str | None = None) -> Chain:
@@ -88,14 +88,14 @@ def new_chain(
 
 @pytest.fixture(scope="session")
 def erp_source(engine: TsqlEngine) -> str:
-    """The name of the emulator's ERP database at scale 1; read it, do not change it."""
+    """Return the name of the emulator's ERP database at scale 1; read it, do not change it."""
     create_source(engine, 1)
     return "BLB3D_ERP"
 
 
 @pytest.fixture
 def erp_chain(new_chain: Callable[..., Chain], erp_source: str) -> Chain:
-    """The sample ERP and its empty target."""
+    """Return the sample ERP and its empty target."""
     chain = new_chain(erp_source)
     create_target(chain.target_url)
     return chain

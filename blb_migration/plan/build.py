@@ -232,7 +232,7 @@ def _describe_totalled(
 
 
 def _ask_about_keys(tables: list[TablePlan], findings: list[Finding]) -> list[TablePlan]:
-    """The tables with their questions about keys, which only all tables together raise."""
+    """Return the tables with their questions about keys, which only all tables together raise."""
     by_target = {table.target.name: table for table in tables}
     asking = []
     for table in tables:

@@ -44,7 +44,7 @@ class ComputedPair:
     inputs: tuple[DecidedColumn, ...] = ()
 
     def with_inputs(self, columns: Iterable[ColumnPlan]) -> ComputedPair:
-        """The pair with those of the table's columns that it depends on and that are decided on."""
+        """Return the pair with those of the table's columns that it depends on and that are decided on."""
         if self.source.computed is None:
             return self
         text = self.source.computed.expression.lower()
@@ -75,7 +75,7 @@ ColumnOutcome = ColumnPlan | ComputedPair | NotMigrated | Finding
 
 
 def plan_columns(pair: TableMatch) -> Iterator[ColumnOutcome]:
-    """What becomes of every column of a pair of tables, source columns first, in their order."""
+    """Yield what becomes of every column of a pair of tables, source columns first, in their order."""
     decisions = {name.lower(): decision for name, decision in pair.decision.columns.items()}
     fed: set[str] = set()
     for column in pair.source.columns:
@@ -102,7 +102,7 @@ def plan_columns(pair: TableMatch) -> Iterator[ColumnOutcome]:
 
 
 def _find_target_column(pair: TableMatch, wanted: str) -> Column | None:
-    """The column of exactly that name, else the only one that differs by letter case alone."""
+    """Find the column of exactly that name, else the only one that differs by letter case alone."""
     if wanted in pair.target.columns_by_name:
         return pair.target.columns_by_name[wanted]
     folded = [column for column in pair.target.columns if column.name.lower() == wanted.lower()]

@@ -122,7 +122,7 @@ def _look_up(tables: dict[str, Table], name: str) -> Table | None:
 
 
 def _suggest_table(name: str, source: Catalog, decisions: Decisions) -> str:
-    """The nearest name; a table of the same name in another schema comes first."""
+    """Return the nearest name; a table of the same name in another schema comes first."""
     bare = name.rpartition(".")[2].lower()
     elsewhere = [str(table.name) for table in source if table.name.name.lower() == bare]
     if elsewhere:

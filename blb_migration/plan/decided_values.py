@@ -41,7 +41,8 @@ class _Unfit(Exception):
 def decide_values(
     subject: str, decision: ColumnDecision, source: Column, target: Column
 ) -> tuple[tuple[ValueDecision, ...], list[Finding]]:
-    """The rules for this pair, in the order in which they are applied, and what is wrong with the rest."""
+    """Return the rules for this pair, in the order in which they are applied, and what is wrong with the
+    rest."""
     wanted = decision.value_decisions
     decided: list[ValueDecision] = []
     findings: list[Finding] = []

@@ -86,7 +86,7 @@ class Replacement:
 
 
 def _read_treatment(words: tuple[str, ...], key: str | None) -> Callable[[object], object]:
-    """A validator for one of ``words``, or for ``{key: text}``."""
+    """Return a validator for one of ``words``, or for ``{key: text}``."""
     allowed = ", ".join(f"'{word}'" for word in words) + (f" or {{{key}: value}}" if key else "")
 
     def read(value: object) -> object:

@@ -186,7 +186,7 @@ def _refuse_duplicate_keys(node: yaml.Node | None, file_name: str, above: tuple[
 
 
 def _find_line(node: yaml.Node | None, location: Location) -> int:
-    """The 1-based line of the deepest part of ``location`` that stands in the file."""
+    """Find the 1-based line of the deepest part of ``location`` that stands in the file."""
     line = 1
     for part in location:
         if isinstance(node, yaml.MappingNode):

@@ -90,7 +90,8 @@ def _differing_columns(pair: TableMatch, source_key: ForeignKey, key: ForeignKey
 
 
 def _compare_unique_keys(pair: TableMatch, target_names: Mapping[str, str]) -> Iterator[Finding]:
-    """SQL Server's unique keys allow one NULL, PostgreSQL's any number unless told otherwise."""
+    """Find keys over NULLs: SQL Server's unique keys allow one, PostgreSQL's any number unless told
+    otherwise."""
     several_nulls = []
     for name, columns, predicate in _iterate_unique(pair.source):
         nullable = [column for column in columns if pair.source.columns_by_name[column].nullable]
@@ -155,7 +156,7 @@ def _compare_indexes(pair: TableMatch, target_names: Mapping[str, str]) -> Itera
 
 
 def _unique_column_sets(target: Table, is_filtered: bool) -> Iterator[set[str | None]]:
-    """What the target's unique keys are over; a partial one counts only for a filtered one."""
+    """Yield what the target's unique keys are over; a partial one counts only for a filtered one."""
     if target.primary_key is not None:
         yield set(target.primary_key.columns)
     for key in target.unique_keys:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def find_key_questions(
     table: TablePlan, tables: Mapping[TableName, TablePlan]
 ) -> tuple[tuple[KeyQuestion, ...], list[Finding]]:
-    """The questions about one table's keys, and keys that nobody can be asked about.
+    """Find the questions about one table's keys, and keys that nobody can be asked about.
 
     ``tables`` has all planned tables by the name of their target table.
     """
@@ -84,7 +84,7 @@ def _is_unique_at_source(source: Table, members: list[ColumnPlan]) -> bool:
 
 
 def _changing_decisions(column: ColumnPlan) -> tuple[ValueDecision, ...]:
-    """What makes two different values equal: decisions, and the declared cut of the seventh digit."""
+    """Return what makes two different values equal: decisions, and the declared cut of the seventh digit."""
     cuts = tuple(
         ValueDecision("fraction_finer_than", "truncate", "declared rule", limit=int(question.arguments[0]))
         for question in column.questions
@@ -162,7 +162,7 @@ def _ask_reference(
 
 
 def _ask_untrusted(key: ForeignKey, tables: Mapping[TableName, TablePlan]) -> Iterator[ReferenceQuestion]:
-    """A key of the source alone, WITH NOCHECK: its orphans are carried, and counted."""
+    """Ask about a key of the source alone, WITH NOCHECK: its orphans are carried, and counted."""
     parent = next((t.source for t in tables.values() if t.source.name == key.referred_table), None)
     if parent is not None:
         yield ReferenceQuestion(

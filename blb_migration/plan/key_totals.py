@@ -49,7 +49,7 @@ class TotalledTable:
 def build_key_totals(
     table: TotalledTable, decisions: Sequence[KeyTotalDecision]
 ) -> tuple[tuple[KeyTotal, ...], list[DecisionFault]]:
-    """The table's key totals, and a fault for each that cannot be computed on both sides."""
+    """Build the table's key totals, and a fault for each that cannot be computed on both sides."""
     totals: dict[str, KeyTotal] = {}
     faults: list[DecisionFault] = []
     for number, decision in enumerate(decisions):
@@ -77,7 +77,7 @@ class _Refused(Exception):
 
 
 def _build_total(table: TotalledTable, decision: KeyTotalDecision) -> KeyTotal | None:
-    """The total, or None where its column waits for a decision. Raises _Refused."""
+    """Build the total, or None where its column waits for a decision. Raises _Refused."""
     pair = None
     if decision.sum is not None:
         if decision.sum.lower() in table.undecided:

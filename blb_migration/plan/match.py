@@ -35,18 +35,19 @@ class Matching:
 
 
 def build_label(table: TableName, default_schema: str) -> str:
-    """A table's name for people: without its schema when that is the default one."""
+    """Build a table's name for people: without its schema when that is the default one."""
     return table.name if table.schema.lower() == default_schema.lower() else str(table)
 
 
 def find_table_decision(table: TableName, decisions: Decisions) -> TableDecision:
-    """What was decided about a source table; else nothing."""
+    """Return what was decided about a source table; else nothing."""
     name = find_decision_name(table, decisions)
     return TableDecision.model_construct() if name is None else decisions.tables[name]
 
 
 def find_decision_name(table: TableName, decisions: Decisions) -> str | None:
-    """The name under which decisions.yaml decides on a source table: with or without the default schema."""
+    """Find the name under which decisions.yaml decides on a source table: with or without the default
+    schema."""
     names = {str(table), build_label(table, decisions.default_schema)}
     exact = [name for name in decisions.tables if name in names]
     folded = {name.lower() for name in names}
@@ -54,7 +55,7 @@ def find_decision_name(table: TableName, decisions: Decisions) -> str | None:
 
 
 def choose_target_table(table: TableName, decision: TableDecision, decisions: Decisions) -> TableName:
-    """The target table's name: the decision's ``to``, else the source's in its mapped schema, as the
+    """Return the target table's name: the decision's ``to``, else the source's in its mapped schema, as the
     decided style of names spells it."""
     schemas = {schema.lower(): to for schema, to in decisions.schemas.items()}
     schema = schemas.get(table.schema.lower()) or build_target_name(table.schema, decisions.names)

@@ -85,7 +85,7 @@ def build_load_order(tables: Iterable[TableName], edges: Iterable[Edge]) -> Load
 def _find_cycle(
     names: list[TableName], edges: Mapping[tuple[TableName, TableName], Edge]
 ) -> list[tuple[TableName, TableName]] | None:
-    """The (child, parent) pairs of one cycle, or None."""
+    """Find the (child, parent) pairs of one cycle, or None."""
     sorter: TopologicalSorter[TableName] = TopologicalSorter(dict.fromkeys(names, ()))
     for child, parent in sorted(edges):
         sorter.add(child, parent)

@@ -63,7 +63,7 @@ class Project:
         return self.decisions_file.decisions.project
 
     def with_catalogs(self, source: Catalog, target: Catalog) -> Project:
-        """The same decisions over catalogs that were discovered just now."""
+        """Return the same decisions over catalogs that were discovered just now."""
         return replace(self, source=source, target=target, known_source=self.known_source or self.source)
 
 

@@ -39,7 +39,7 @@ VARIANT_BASE_TYPES = tuple(
 def build_questions(
     source: Column, target: Column, decisions: Sequence[ValueDecision] = (), *, is_in_key: bool = False
 ) -> tuple[Question, ...]:
-    """What must be asked of the source's values before this pair may be loaded.
+    """Return what must be asked of the source's values before this pair may be loaded.
 
     Empty when every value the source's type can hold fits the target's type. ``decisions`` are the
     column's: what they leave of a value must fit, so later questions are asked after earlier decisions.

@@ -21,7 +21,7 @@ _NO_WORD = re.compile(r"\W+")
 
 
 def build_target_name(name: str, style: NameStyle = "keep") -> str:
-    """The target's name for a source's name, at most 63 bytes in UTF-8.
+    """Build the target's name for a source's name, at most 63 bytes in UTF-8.
 
     ``lower`` folds ``OrderLines`` to ``orderlines``, ``snake`` to ``order_lines`` with every run of
     other characters than letters and digits as one underscore. Deterministic; different names can
@@ -31,7 +31,7 @@ def build_target_name(name: str, style: NameStyle = "keep") -> str:
 
 
 def build_cut_name(name: str, style: NameStyle = "keep") -> str:
-    """The name under which PostgreSQL itself creates a table or column: its first 63 bytes in UTF-8.
+    """Build the name under which PostgreSQL itself creates a table or column: its first 63 bytes in UTF-8.
 
     A target that was made beforehand has it where schema creation would have put a digest.
     """

@@ -119,7 +119,7 @@ _RULES_BY_PAIR = {
 
 
 def find_rule(source: ColumnType, target: ColumnType) -> TypeRule | None:
-    """The rule for a pair of column types, or None when nobody has decided what it would mean."""
+    """Find the rule for a pair of column types, or None when nobody has decided what it would mean."""
     return _RULES_BY_PAIR.get((source.name, target.name))
 
 
@@ -127,7 +127,8 @@ TYPE_TABLE_HEADINGS = ("SQL Server", "on the way (Arrow)", "PostgreSQL", "conver
 
 
 def iterate_type_table() -> Iterator[tuple[str, str, str, str, str]]:
-    """The rows of the table under TYPE_TABLE_HEADINGS, for the terminal and for docs/type-mapping.md."""
+    """Yield the rows of the table under TYPE_TABLE_HEADINGS, for the terminal and for
+    docs/type-mapping.md."""
     for rule in RULES:
         yield (
             ", ".join(rule.sources),
@@ -139,6 +140,6 @@ def iterate_type_table() -> Iterator[tuple[str, str, str, str, str]]:
 
 
 def render_type_table() -> str:
-    """The table in Markdown, as docs/type-mapping.md holds it."""
+    """Return the table in Markdown, as docs/type-mapping.md holds it."""
     rows = [TYPE_TABLE_HEADINGS, ("---",) * len(TYPE_TABLE_HEADINGS), *iterate_type_table()]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)

@@ -164,7 +164,7 @@ def _spell_value(node: exp.Expr, pair: ColumnPlan, dialect: str) -> None:
 
 
 def _spell_moment(text: str, pair: ColumnPlan) -> str:
-    """A date or time in the one spelling that no language setting of either server changes."""
+    """Return a date or time in the one spelling that no language setting of either server changes."""
     name, scale = pair.source.type.name, pair.source.type.scale
     fraction = re.search(r"\.(\d+)", text)
     digits = 0 if name in _WHOLE_SECONDS else min(6, 7 if scale is None else scale)
@@ -201,7 +201,7 @@ def _spell_guid(text: str, pair: ColumnPlan) -> str:
 
 
 def _kinds(pair: ColumnPlan) -> tuple[str, ...]:
-    """The target's type, and ``boolean`` also for a bit that goes into a number."""
+    """Return the target's type, and ``boolean`` also for a bit that goes into a number."""
     return (pair.target.type.name, *(("boolean",) if pair.source.type.name == "bit" else ()))
 
 

@@ -58,7 +58,7 @@ class BulkSettings:
 
 
 def read_bulk_settings(connection: TargetConnection, *, sessions_at_once: int = 1) -> BulkSettings:
-    """What suits this server while ``sessions_at_once`` sessions do such work. Raises TargetError."""
+    """Return what suits this server while ``sessions_at_once`` sessions do such work. Raises TargetError."""
     with target_errors("the target's settings"):
         rows = connection.execute(_CAPACITY).fetchall()
         settings = {name: _Setting(*facts) for name, *facts in rows}

@@ -80,7 +80,7 @@ ORDER BY link.table_oid, link.column_number, link.rank, sequence_schema.nspname,
 
 
 def read_columns(connection: TargetConnection, oids: Sequence[int]) -> dict[int, tuple[Column, ...]]:
-    """The columns of each table, in position order, by the table's oid."""
+    """Read the columns of each table, in position order, by the table's oid."""
     identities = _read_identities(connection, oids)
     columns: dict[int, list[Column]] = defaultdict(list)
     for (

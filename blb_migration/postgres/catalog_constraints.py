@@ -86,7 +86,7 @@ class TableConstraints:
 
 
 def read_constraints(connection: TargetConnection, oids: Sequence[int]) -> dict[int, TableConstraints]:
-    """The constraints of each table that has any, by the table's oid."""
+    """Read the constraints of each table that has any, by the table's oid."""
     primary_keys: dict[int, UniqueKey] = {}
     unique_keys: dict[int, list[UniqueKey]] = defaultdict(list)
     foreign_keys: dict[int, list[ForeignKey]] = defaultdict(list)
@@ -139,7 +139,7 @@ def read_constraints(connection: TargetConnection, oids: Sequence[int]) -> dict[
 
 
 def read_indexes(connection: TargetConnection, oids: Sequence[int]) -> dict[int, tuple[Index, ...]]:
-    """The indexes of each table that are not constraints, by the table's oid, sorted by name."""
+    """Read the indexes of each table that are not constraints, by the table's oid, sorted by name."""
     indexes: dict[int, list[Index]] = defaultdict(list)
     for (
         table_oid,

@@ -72,7 +72,7 @@ class TargetConnector:
 
     @contextmanager
     def connect(self, *, lock_timeout_seconds: float | None = None) -> Iterator[TargetConnection]:
-        """A checked session, new or kept, closed at the end of the block unless it is kept.
+        """Yield a checked session, new or kept, closed at the end of the block unless it is kept.
 
         ``lock_timeout_seconds`` bounds the wait for any lock; None waits for ever. Raises
         TargetUnreachable when no session can be opened, after three attempts where waiting can
@@ -188,7 +188,7 @@ class TargetConnector:
 
 
 def _build_reset(set_by: str, user: str, database: str) -> str:
-    """What takes default_transaction_read_only away, by where pg_settings says that it comes from."""
+    """Return what takes default_transaction_read_only away, by where pg_settings says that it comes from."""
     role, name = sql.Identifier(user).as_string(), sql.Identifier(database).as_string()
     owners = {"database": f"DATABASE {name}", "user": f"ROLE {role}"}
     owners["database user"] = f"ROLE {role} IN DATABASE {name}"
@@ -217,7 +217,7 @@ def set_lock_timeout(
 
 
 def server_version(connection: TargetConnection) -> int:
-    """The server's version as libpq counts it: 180001 is 18.1."""
+    """Return the server's version as libpq counts it: 180001 is 18.1."""
     return connection.info.server_version
 
 

@@ -14,7 +14,7 @@ from blb_migration.errors import ConfigurationError, MigrationError, TargetUnrea
 
 
 def explain_failure(text: str, subject: str, secrets: Iterable[str | None]) -> MigrationError:
-    """The error for libpq's ``text``, which may repeat one of ``secrets``: they are masked.
+    """Return the error for libpq's ``text``, which may repeat one of ``secrets``: they are masked.
 
     A ConfigurationError where an option of the URL is at fault, else a TargetUnreachable.
     """

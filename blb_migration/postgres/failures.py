@@ -41,7 +41,7 @@ def target_errors(subject: object, *, next_act: str | None = None) -> Iterator[N
 
 
 def build_target_error(error: psycopg.Error, subject: object, *, next_act: str | None = None) -> TargetError:
-    """The TargetError for a psycopg error; ``is_transient`` follows from its SQLSTATE."""
+    """Build the TargetError for a psycopg error; ``is_transient`` follows from its SQLSTATE."""
     mapped = TargetError(
         str(subject),
         found=describe_database_error(error),
@@ -52,7 +52,7 @@ def build_target_error(error: psycopg.Error, subject: object, *, next_act: str |
 
 
 def describe_database_error(error: psycopg.Error) -> str:
-    """The server's primary message and detail on one line, without statement or context."""
+    """Return the server's primary message and detail on one line, without statement or context."""
     primary = error.diag.message_primary or str(error) or error.__class__.__name__
     text = f"{primary} ({error.diag.message_detail})" if error.diag.message_detail else primary
     return " ".join(text.split())

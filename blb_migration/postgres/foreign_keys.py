@@ -86,7 +86,7 @@ def find_foreign_keys(
 
 
 def build_foreign_key(row: Sequence[Any]) -> ForeignKeyDefinition:
-    """The definition in a row of table schema, table, name, columns, referred schema, referred table,
+    """Build the definition in a row of table schema, table, name, columns, referred schema, referred table,
     referred columns, definition, comment."""
     schema, table, name, columns, referred_schema, referred, referred_columns, definition, comment = row
     return ForeignKeyDefinition(

@@ -19,7 +19,7 @@ TargetConnection = psycopg.Connection[tuple[Any, ...]]
 
 
 def quote_identifier(name: str) -> sql.Identifier:
-    """A single name, quoted whatever it contains: spaces, quotes, upper case, reserved words."""
+    """Return a single name, quoted whatever it contains: spaces, quotes, upper case, reserved words."""
     return sql.Identifier(name)
 
 
@@ -39,18 +39,18 @@ def comma_separated(names: tuple[str, ...] | list[str]) -> sql.Composed:
 
 
 def quote_text(value: str) -> str:
-    """A text as a literal, for DDL: comments, defaults and checks take no bound values."""
+    """Return a text as a literal, for DDL: comments, defaults and checks take no bound values."""
     return sql.Literal(value).as_string().strip()
 
 
 def server_text(definition: str) -> sql.SQL:
-    """SQL text taken as it is: printed by the server (``pg_get_constraintdef``), or from the plan."""
+    """Return SQL text taken as it is: printed by the server (``pg_get_constraintdef``), or from the plan."""
     return sql.SQL(definition)
 
 
 @contextmanager
 def qualified_definitions(connection: TargetConnection) -> Iterator[None]:
-    """A transaction in which the server prints every name with its schema.
+    """Yield a transaction in which the server prints every name with its schema.
 
     ``pg_get_constraintdef``, ``pg_get_expr`` and ``format_type`` leave out schemas that are on the
     search path; what they print must mean the same in a session with another one. The path is put

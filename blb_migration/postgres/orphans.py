@@ -40,7 +40,7 @@ class Orphans:
 def find_orphans(
     connection: TargetConnection, key: ForeignKeyDefinition, *, first_keys: int = FIRST_KEYS
 ) -> Orphans:
-    """The rows of ``key.table`` whose key columns are filled in but match no referred row.
+    """Find the rows of ``key.table`` whose key columns are filled in but match no referred row.
 
     A NULL in any column refers to nothing (MATCH SIMPLE); under MATCH FULL a key that is only
     partly filled in is a violation and counts. Rows without a primary key are named by their
@@ -74,7 +74,7 @@ def find_orphans(
 
 
 def read_primary_key(connection: TargetConnection, table: TableName) -> tuple[str, ...]:
-    """The columns of the table's primary key in key order; empty when it has none."""
+    """Read the columns of the table's primary key in key order; empty when it has none."""
     return tuple(name for (name,) in connection.execute(_PRIMARY_KEY, (qualified_text(table),)))
 
 

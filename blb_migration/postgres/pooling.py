@@ -25,7 +25,7 @@ _STATEMENT_MODE = "statement pooling"
 
 
 def read_server_pid(connection: TargetConnection) -> int:
-    """The process that answers; not the one that the log-in named where a pooler is in between."""
+    """Read the process that answers; not the one that the log-in named where a pooler is in between."""
     row = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
     return int(row[0]) if row else 0
 

@@ -88,7 +88,7 @@ class MissingRight:
 def find_missing_rights(
     connection: TargetConnection, tables: Sequence[TableName]
 ) -> tuple[MissingRight, ...]:
-    """What the connected user lacks to load ``tables``, or to try the load out. Raises TargetError."""
+    """Return what the connected user lacks to load ``tables``, or to try the load out. Raises TargetError."""
     arguments = {
         "schemas": [table.schema for table in tables],
         "names": [table.name for table in tables],

@@ -22,7 +22,7 @@ from blb_migration.postgres.names import (
 def choose_next_value(
     *, source_last_value: int | None, column_extreme: int | None, seed: int, increment: int
 ) -> int:
-    """The number the next insert must get: one increment beyond the furthest number known.
+    """Return the number the next insert must get: one increment beyond the furthest number known.
 
     ``source_last_value`` is what the source handed out last (IDENT_CURRENT; it runs ahead of the
     rows after deletions and rollbacks), ``column_extreme`` the column's MAX, or its MIN when
@@ -48,7 +48,7 @@ def read_column_extreme(
 
 
 def read_next_value(connection: TargetConnection, sequence: TableName) -> int:
-    """The number ``nextval`` would give, without taking it; one beyond its range when it is exhausted.
+    """Read the number ``nextval`` would give, without taking it; one beyond its range when it is exhausted.
 
     Raises TargetError.
     """

@@ -47,7 +47,7 @@ def is_measurable(column_type: ColumnType) -> bool:
 
 
 def count_rows(connection: TargetConnection, table: TableName) -> int:
-    """The table's rows, counted, not estimated. Raises TargetError."""
+    """Return the table's rows, counted, not estimated. Raises TargetError."""
     with target_errors(f"table {table}"):
         row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(qualified_name(table))).fetchone()
     return int(row[0]) if row else 0
@@ -56,7 +56,7 @@ def count_rows(connection: TargetConnection, table: TableName) -> int:
 def read_totals(
     connection: TargetConnection, table: Table, metrics: Sequence[Metric]
 ) -> tuple[MetricValue, ...]:
-    """The metrics, in the order asked, from one scan of the table.
+    """Read the metrics, in the order asked, from one scan of the table.
 
     Raises ValueError for a metric that has no exact answer (the sum of a float, the maximum of a
     text), and TargetError when PostgreSQL cannot compute one.
@@ -73,7 +73,7 @@ def read_totals(
 
 
 def build_metric(table: Table, metric: Metric) -> sql.Composed:
-    """The SQL of one metric."""
+    """Build the SQL of one metric."""
     if metric.kind == "count_where" and metric.where is None:
         raise ValueError("count_where needs a where")
     restriction = (
@@ -112,7 +112,7 @@ def _build_value(column: Column, metric: Metric) -> sql.Composable:
 
 
 def normalise_total(value: Any, metric: Metric) -> MetricValue:
-    """The driver's value in the form that ``metrics.py`` promises."""
+    """Return the driver's value in the form that ``metrics.py`` promises."""
     if value is None:
         return None
     if isinstance(value, datetime.datetime):

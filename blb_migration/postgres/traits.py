@@ -53,7 +53,7 @@ class TableTraits:
 def read_table_traits(
     connection: TargetConnection, tables: Sequence[TableName]
 ) -> dict[TableName, TableTraits]:
-    """The traits of those of ``tables`` that exist, in name order. Raises TargetError."""
+    """Read the traits of those of ``tables`` that exist, in name order. Raises TargetError."""
     with target_errors("the target's catalog"):
         rows = connection.execute(_TRAITS, {"tables": [qualified_text(table) for table in tables]})
         traits = [

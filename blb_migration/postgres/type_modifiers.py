@@ -15,7 +15,7 @@ _TIME_PREFIXES = ("timestamp ", "time ")
 
 
 def build_column_type(name: str, type_modifier: int, alias: str | None) -> ColumnType:
-    """The column type of ``name`` as ``format_type`` spells it without a modifier.
+    """Build the column type of ``name`` as ``format_type`` spells it without a modifier.
 
     ``type_modifier`` is -1 when the column was declared without one: then there is no length,
     precision or scale (for times that means six fractional digits, for numeric: unlimited).

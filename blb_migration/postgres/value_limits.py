@@ -52,7 +52,7 @@ class NarrowingGuard:
 
 
 def build_guards(table: TableName, columns: tuple[Column, ...]) -> dict[int, NarrowingGuard]:
-    """The guards that ``columns`` need, by position; most columns need none."""
+    """Build the guards that ``columns`` need, by position; most columns need none."""
     guards = {}
     for position, column in enumerate(columns):
         offends = _find_test(column)

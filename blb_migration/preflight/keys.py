@@ -8,7 +8,7 @@ from blb_migration.questions import KeyAnswer, ReferenceQuestion
 
 
 def describe_key_answer(table: TablePlan, answer: KeyAnswer) -> Finding | None:
-    """The finding an answer leads to; None when no row is concerned."""
+    """Return the finding an answer leads to; None when no row is concerned."""
     if answer.row_count == 0:
         return None
     question = answer.question

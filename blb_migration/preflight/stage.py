@@ -137,7 +137,7 @@ def _as_not_migrated(module: SourceModule) -> NotMigratedRecord:
 
 
 def _compare_with_definitions(planned: Plan, live: Plan) -> Iterator[Finding]:
-    """The graph was drawn from the project's catalogs; both databases must still look like them."""
+    """Find where a database no longer looks like the catalog from which the graph was drawn."""
     if planned.hash == live.hash:
         return
     planned_labels, live_labels = set(planned.tables_by_label), set(live.tables_by_label)
@@ -160,7 +160,7 @@ def _compare_with_definitions(planned: Plan, live: Plan) -> Iterator[Finding]:
 def _ask_one_by_one(
     session: SourceSession, table: TablePlan
 ) -> tuple[tuple[Answer, ...], tuple[KeyAnswer, ...], list[Finding]]:
-    """The same where one scan for everything failed: some servers lack a function, some a right.
+    """Return the same where one scan for everything failed: some servers lack a function, some a right.
 
     A question that cannot be asked is a warning: what it would have found still fails the table's load
     or its comparison. A table that cannot even be counted is an error.
@@ -192,7 +192,7 @@ def _ask_each(
     ask: Callable[[AnyQuestion], tuple[AnyAnswer, ...]],
     findings: list[Finding],
 ) -> tuple[AnyAnswer, ...]:
-    """The answers to those questions the source can answer; the others become ``findings``."""
+    """Return the answers to those questions the source can answer; the others become ``findings``."""
     answers: list[AnyAnswer] = []
     for question in questions:
         try:
@@ -213,7 +213,7 @@ def _ask_each(
 
 
 def _ask_source(session: SourceSession, table: TablePlan) -> Iterator[Finding]:
-    """What the rows say, in two scans at most: one for values, one for keys."""
+    """Yield what the rows say, in two scans at most: one for values, one for keys."""
     try:
         answers = answer_questions(session, table.source, table.questions)
         key_answers = answer_key_questions(session, table.source, table.key_questions)

@@ -11,7 +11,7 @@ from blb_migration.postgres.rights import find_missing_rights
 
 
 def find_rights_missing(connection: TargetConnection, migration: Migration) -> Iterator[Finding]:
-    """A finding for each right that is missing; one statement may mend several.
+    """Yield a finding for each right that is missing; one statement may mend several.
 
     What only a dry run needs refuses a dry run, and is a warning otherwise. Raises TargetError.
     """

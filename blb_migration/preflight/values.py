@@ -46,7 +46,7 @@ _DECISIONS: dict[QuestionKind, str] = {
 
 
 def describe_answers(table: TablePlan, answers: Sequence[Answer]) -> Iterator[Finding]:
-    """The findings that a table's answers lead to; what concerns no row leads to none.
+    """Yield the findings that a table's answers lead to; what concerns no row leads to none.
 
     What a person decided about, and fractions past the microsecond, which a declared rule cuts off, are
     warnings; everything else that does not fit is an error.

@@ -27,7 +27,7 @@ def ignores_case(collation: str | None) -> bool:
 
 
 def find_collation(decisions: Decisions, collation: str | None) -> NewCollation:
-    """The ICU collation that stands for a case-insensitive one of SQL Server."""
+    """Find the ICU collation that stands for a case-insensitive one of SQL Server."""
     schemas = {schema.lower(): to for schema, to in decisions.schemas.items()}
     schema = schemas.get(decisions.default_schema.lower(), "public")
     if "_AI" in (collation or "").upper():
@@ -36,7 +36,7 @@ def find_collation(decisions: Decisions, collation: str | None) -> NewCollation:
 
 
 def needed_collations(decisions: Decisions, drafts: Sequence[TableDraft]) -> tuple[NewCollation, ...]:
-    """The collations that the drafts' columns are created with, by name."""
+    """Return the collations that the drafts' columns are created with, by name."""
     found = {
         find_collation(decisions, pair.source.collation)
         for draft in drafts
@@ -47,7 +47,7 @@ def needed_collations(decisions: Decisions, drafts: Sequence[TableDraft]) -> tup
 
 
 def report_case(context: DesignContext, drafts: Sequence[TableDraft]) -> None:
-    """Findings for the columns that stop ignoring case, and for a server without what was decided."""
+    """Report the columns that stop ignoring case, and a server without what was decided."""
     decided = context.decisions.case_insensitive
     if decided == "citext" and not context.features.has_citext:
         context.add(

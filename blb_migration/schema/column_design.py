@@ -29,7 +29,7 @@ class NewColumn:
 def design_columns(
     context: DesignContext, label: str, table: Table, name: TableName, decision: TableDecision
 ) -> dict[str, ColumnPair]:
-    """The target columns of a source table, by the source's names, in the source's order.
+    """Return the target columns of a source table, by the source's names, in the source's order.
 
     Columns that are skipped by decision, have no type or meet another's name are left out; the latter
     two are findings.

@@ -50,7 +50,7 @@ _BOOLEANS = {"0": "false", "1": "true", "false": "false", "true": "true"}
 
 
 def translate_default(source: Column, target: ColumnType) -> str | None:
-    """The default's SQL for a target column of type ``target``; None when the default is NULL.
+    """Return the default's SQL for a target column of type ``target``; None when the default is NULL.
 
     Raises Untranslatable.
     """
@@ -148,7 +148,7 @@ def _constant(text: str, is_binary: bool, target: ColumnType) -> str:
 
 
 def _moment(text: str, target: ColumnType) -> str | None:
-    """A date or time literal in a form that means the same under every language setting."""
+    """Return a date or time literal in a form that means the same under every language setting."""
     compact = re.sub(r"^(\d{4})(\d{2})(\d{2})\b", r"\1-\2-\3", text)
     try:
         if target.name == "time without time zone":

@@ -41,7 +41,7 @@ class SchemaDesign:
 def build_design(
     source: Catalog, decisions: Decisions, features: ServerFeatures = USUAL_SERVER
 ) -> SchemaDesign:
-    """What to create for ``source``; whatever is unclear becomes a finding, nothing is raised.
+    """Return what to create for ``source``; whatever is unclear becomes a finding, nothing is raised.
 
     Deterministic: the same catalog, decisions and server give the same design.
     """

@@ -61,10 +61,10 @@ class TableDraft:
         return Scope(self.pairs)
 
     def target_columns(self, source_columns: tuple[str, ...]) -> tuple[str, ...] | None:
-        """The target's names of these columns, or None when one of them is not created."""
+        """Return the target's names of these columns, or None when one of them is not created."""
         pairs = [self.find(name) for name in source_columns]
         return tuple(pair.target.name for pair in pairs if pair is not None) if all(pairs) else None
 
     def find(self, source_column: str) -> ColumnPair | None:
-        """What became of a source column; None when it is not created."""
+        """Return what became of a source column; None when it is not created."""
         return find_pair(self.pairs, source_column)

@@ -15,7 +15,7 @@ def design_foreign_keys(
     drafts: Mapping[TableName, TableDraft],
     unique_columns: Mapping[TableName, Set[frozenset[str]]],
 ) -> Iterator[ForeignKey]:
-    """The foreign keys of one table.
+    """Yield the foreign keys of one table.
 
     ``drafts`` are all tables by their source names, ``unique_columns`` the column sets by target table
     that a key may refer to. An untrusted key becomes NOT VALID: enforced from now on, not for the
@@ -69,7 +69,7 @@ def design_foreign_keys(
 
 
 def find_unique_columns(table: Table) -> Set[frozenset[str]]:
-    """The sets of columns that a foreign key may refer to."""
+    """Find the sets of columns that a foreign key may refer to."""
     keys = [*table.unique_keys, *([table.primary_key] if table.primary_key else [])]
     sets = {frozenset(key.columns) for key in keys}
     return sets | {

@@ -15,7 +15,7 @@ MAX_INDEX_COLUMNS = 32  # INDEX_MAX_KEYS, included columns counted
 
 
 def design_primary_key(context: DesignContext, draft: TableDraft) -> UniqueKey | None:
-    """The primary key, or None where the source has none or one of its columns is not created."""
+    """Return the primary key, or None where the source has none or one of its columns is not created."""
     key = draft.source.primary_key
     if key is None:
         return None
@@ -27,7 +27,8 @@ def design_primary_key(context: DesignContext, draft: TableDraft) -> UniqueKey |
 
 
 def design_unique_keys(context: DesignContext, draft: TableDraft) -> Iterator[UniqueKey]:
-    """The unique constraints; NULLs are equal in them, as at the source, where the server can do that."""
+    """Yield the unique constraints; NULLs are equal in them, as at the source, where the server can do
+    that."""
     primary_key = draft.source.primary_key
     known = {primary_key.columns: primary_key.name} if primary_key is not None else {}
     for key in draft.source.unique_keys:
@@ -55,7 +56,7 @@ def design_unique_keys(context: DesignContext, draft: TableDraft) -> Iterator[Un
 
 
 def design_indexes(context: DesignContext, draft: TableDraft) -> Iterator[Index]:
-    """The indexes that are no constraints, filters as partial indexes."""
+    """Yield the indexes that are no constraints, filters as partial indexes."""
     for index in draft.source.indexes:
         names = tuple(column.name for column in index.columns)
         columns = draft.target_columns(names)
@@ -110,7 +111,7 @@ def _translate_filter(draft: TableDraft, index: Index) -> str | None:
 
 
 def design_checks(context: DesignContext, draft: TableDraft) -> Iterator[CheckConstraint]:
-    """The checks that every row meets; one that the source does not trust would refuse the load."""
+    """Yield the checks that every row meets; one that the source does not trust would refuse the load."""
     for check in draft.source.checks:
         subject = f"{draft.label}.{check.name}"
         try:

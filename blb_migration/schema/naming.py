@@ -29,21 +29,21 @@ class NameRegistry:
         return True
 
     def take_relation(self, table: TableName, wanted: str) -> str:
-        """A free name for an index or a sequence of ``table``, as close to ``wanted`` as possible."""
+        """Return a free name for an index or a sequence of ``table``, as close to ``wanted`` as possible."""
         taken = self._relations[table.schema]
         name = next(name for name in self._candidates(wanted, table) if name not in taken)
         taken.add(name)
         return name
 
     def take_constraint(self, table: TableName, wanted: str) -> str:
-        """A free name for a check or a foreign key of ``table``."""
+        """Return a free name for a check or a foreign key of ``table``."""
         taken = self._constraints[table]
         name = next(name for name in self._candidates(wanted, table) if name not in taken)
         taken.add(name)
         return name
 
     def take_key(self, table: TableName, wanted: str) -> str:
-        """A free name for a primary key or a unique constraint, which is an index as well."""
+        """Return a free name for a primary key or a unique constraint, which is an index as well."""
         relations, constraints = self._relations[table.schema], self._constraints[table]
         name = next(name for name in self._candidates(wanted, table) if name not in relations | constraints)
         relations.add(name)

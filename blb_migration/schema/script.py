@@ -13,7 +13,7 @@ NOT_MIGRATED_FILE = "left-behind.sql"
 
 
 def render_script(design: SchemaDesign, modules: Sequence[SourceModule], notes: Sequence[str] = ()) -> str:
-    """The DDL in one transaction, and under it, in comments, everything it does not carry over.
+    """Return the DDL in one transaction, and under it, in comments, everything it does not carry over.
 
     ``notes`` is what the source could not tell or the catalog has no place for, in words.
     """

@@ -24,14 +24,14 @@ class ExpressionTranslator:
         self.scope = scope
 
     def value(self, node: Any) -> Value:
-        """A node that yields a value. Raises Untranslatable."""
+        """Return a node that yields a value. Raises Untranslatable."""
         translate = VALUES.get(type(node))
         if translate is None:
             raise Untranslatable(f"{node.sql(dialect='tsql')} is not on the list of what means the same")
         return translate(self, node)
 
     def condition(self, node: Any) -> str:
-        """A node that is true, false or unknown. Raises Untranslatable."""
+        """Return a node that is true, false or unknown. Raises Untranslatable."""
         translate = CONDITIONS.get(type(node))
         if translate is None:
             raise Untranslatable(f"{node.sql(dialect='tsql')} is not on the list of what means the same")
@@ -50,12 +50,12 @@ def parse_expression(text: str) -> Any:
 
 
 def translate_condition(text: str, scope: Scope) -> str:
-    """A CHECK's or a filter's condition in PostgreSQL's SQL. Raises Untranslatable."""
+    """Return a CHECK's or a filter's condition in PostgreSQL's SQL. Raises Untranslatable."""
     return ExpressionTranslator(scope).condition(parse_expression(text))
 
 
 def translate_computed(text: str, scope: Scope, source: ColumnType, target: ColumnType) -> str:
-    """A computed column's expression for GENERATED ALWAYS AS, yielding the target's type.
+    """Return a computed column's expression for GENERATED ALWAYS AS, yielding the target's type.
 
     Raises Untranslatable, also where the result would have to be converted to that type by rules
     that differ between the engines.

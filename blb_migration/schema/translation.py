@@ -86,16 +86,16 @@ class Scope:
     exact_text: bool = False
 
     def find(self, name: str) -> ColumnPair | None:
-        """The column of exactly that name, else one that differs by letter case alone."""
+        """Find the column of exactly that name, else one that differs by letter case alone."""
         return find_pair(self.columns, name)
 
     def with_exact_text(self) -> Scope:
-        """The same columns, texts compared as they are written."""
+        """Return the same columns, texts compared as they are written."""
         return replace(self, exact_text=True)
 
 
 def find_pair(pairs: Mapping[str, ColumnPair], name: str) -> ColumnPair | None:
-    """The column of exactly that source name, else one that differs by letter case alone."""
+    """Find the column of exactly that source name, else one that differs by letter case alone."""
     if name in pairs:
         return pairs[name]
     return next((pair for key, pair in pairs.items() if key.lower() == name.lower()), None)
@@ -107,16 +107,16 @@ class Translator(Protocol):
     scope: Scope
 
     def value(self, node: Any) -> Value:
-        """A node that yields a value. Raises Untranslatable."""
+        """Return a node that yields a value. Raises Untranslatable."""
         ...
 
     def condition(self, node: Any) -> str:
-        """A node that is true, false or unknown, as SQL. Raises Untranslatable."""
+        """Return a node that is true, false or unknown, as SQL. Raises Untranslatable."""
         ...
 
 
 def kind_of(source: ColumnType, target: ColumnType) -> Kind:
-    """What the values of a column are, to an expression."""
+    """Return what the values of a column are, to an expression."""
     if source.name in ("money", "smallmoney"):
         return "money"
     return _KINDS_BY_TARGET.get(target.name, "other")

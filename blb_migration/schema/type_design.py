@@ -17,7 +17,7 @@ _SYSNAME_LENGTH = 128
 
 
 def preferred_type(source: ColumnType, *, xml_as_xml: bool = False) -> ColumnType | None:
-    """The type to create for a source column; None when no rule would let it be loaded.
+    """Return the type to create for a source column; None when no rule would let it be loaded.
 
     Lengths are kept: SQL Server counts bytes or UTF-16 units, PostgreSQL characters, which are never
     more. ``xml_as_xml`` takes PostgreSQL's own xml, which its server must have been built with.
@@ -45,7 +45,8 @@ CREATED_TYPE_HEADINGS = ("SQL Server", "created as")
 
 
 def iterate_created_types() -> Iterator[tuple[str, str]]:
-    """The rows of the table under CREATED_TYPE_HEADINGS, one per SQL Server type, for docs/schema.md."""
+    """Yield the rows of the table under CREATED_TYPE_HEADINGS, one per SQL Server type, for
+    docs/schema.md."""
     for name in SOURCE_TYPES:
         source = _EXAMPLES.get(name, ColumnType(name))
         target = preferred_type(source)
@@ -56,7 +57,7 @@ def iterate_created_types() -> Iterator[tuple[str, str]]:
 
 
 def render_created_types() -> str:
-    """The table in Markdown, as docs/schema.md holds it."""
+    """Return the table in Markdown, as docs/schema.md holds it."""
     rows = [CREATED_TYPE_HEADINGS, ("---",) * len(CREATED_TYPE_HEADINGS), *iterate_created_types()]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 

@@ -45,7 +45,7 @@ def read_keywords(text: str, subject: str) -> dict[str, str]:
 
 
 def find_secret_keywords() -> frozenset[str]:
-    """The keywords whose values libpq itself would hide."""
+    """Find the keywords whose values libpq itself would hide."""
     from psycopg import pq
 
     return frozenset(

@@ -75,7 +75,7 @@ class NamedDriver:
 
 
 def recognise_driver(name: str) -> NamedDriver | None:
-    """The driver of that name, when it is one whose URLs the bundled driver can serve."""
+    """Return the driver of that name, when it is one whose URLs the bundled driver can serve."""
     plain = name.strip().strip("{}").strip()
     if plain.lower() in NATIVE_DRIVERS:
         return NamedDriver(plain.lower(), encrypts_by_default=True)
@@ -88,7 +88,7 @@ def recognise_driver(name: str) -> NamedDriver | None:
 
 
 def read_installed_drivers() -> tuple[str, ...]:
-    """The ODBC drivers that this machine's driver manager lists; none when it has no driver manager."""
+    """Read the ODBC drivers that this machine's driver manager lists; none when it has no driver manager."""
     try:
         import pyodbc
     except ImportError:
@@ -97,8 +97,8 @@ def read_installed_drivers() -> tuple[str, ...]:
 
 
 def parse_connection_string(text: str) -> tuple[tuple[str, str], ...]:
-    """An ODBC connection string's (keyword, value) pairs in order; values may stand in braces, ``}}`` for
-    ``}``.
+    """Return an ODBC connection string's (keyword, value) pairs in order; values may stand in braces, ``}}``
+    for ``}``.
 
     Raises ValueError, which repeats nothing of the text.
     """
@@ -118,12 +118,12 @@ def parse_connection_string(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def build_connection_string(pairs: tuple[tuple[str, str], ...]) -> str:
-    """The pairs as an ODBC connection string, every value in braces, whatever it holds."""
+    """Build the pairs as an ODBC connection string, every value in braces, whatever it holds."""
     return ";".join(f"{keyword}={{{value.replace('}', '}}')}}}" for keyword, value in pairs)
 
 
 def normalise_option(keyword: str, value: str) -> str:
-    """A value in the bundled driver's spelling. Raises ValueError naming what is allowed."""
+    """Return a value in the bundled driver's spelling. Raises ValueError naming what is allowed."""
     choices = _CHOICES.get(keyword)
     if choices is None:
         return value

@@ -301,7 +301,7 @@ class _SourceReading:
 
 
 def _decode_once_more(text: str) -> str:
-    """A connection string that was percent-encoded twice, as SQLAlchemy also takes it."""
+    """Return a connection string that was percent-encoded twice, as SQLAlchemy also takes it."""
     return text if "=" in text else unquote_plus(text)
 
 

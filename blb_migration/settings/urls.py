@@ -51,18 +51,19 @@ class UrlParts:
 
 
 def normalise_host(host: str) -> str:
-    """A host's name for comparisons: lower case, this machine always ``localhost``."""
+    """Return a host's name for comparisons: lower case, this machine always ``localhost``."""
     return "localhost" if host.lower() in _LOOPBACK else host.lower()
 
 
 def mask_url(text: str) -> str:
-    """What may be shown of a URL that was not understood: its scheme."""
+    """Return what may be shown of a URL that was not understood: its scheme."""
     match = _SCHEME.match(text)
     return f"{match.group(1)}://***" if match else "***"
 
 
 def name_option(name: str, known: Collection[str], holds_secret: bool) -> str:
-    """An option for a message. Beside a password in the query, an unknown name may be a piece of it."""
+    """Return an option for a message. Beside a password in the query, an unknown name may be a piece of
+    it."""
     if holds_secret and not difflib.get_close_matches(name.lower(), known, n=1):
         return "an option (not shown: a password stands beside it)"
     return f"the option {name}"

@@ -88,7 +88,8 @@ class BatchSizes:
 
 
 def declared_width_bytes(column: Column) -> int | None:
-    """The most that one value can have as the driver fetches it, in bytes; None when it has no bound."""
+    """Return the most that one value can have as the driver fetches it, in bytes; None when it has no
+    bound."""
     if column.type.name in SIZED_TEXTS and column.type.length is not None:
         return 2 * column.type.length + 2  # fetched as UTF-16
     if column.type.name in ("binary", "varbinary") and column.type.length is not None:
@@ -97,7 +98,7 @@ def declared_width_bytes(column: Column) -> int | None:
 
 
 def widest_row_bytes(batch: pa.RecordBatch) -> int:
-    """An upper bound of the largest row: the sum of each text's or binary's largest value."""
+    """Return an upper bound of the largest row: the sum of each text's or binary's largest value."""
     return sum(
         pc.max(pc.binary_length(array)).as_py() or 0
         for array in batch.columns

@@ -174,7 +174,7 @@ def _read_columns(
 def build_column_type(
     declared: str, base: str | None, max_length: int, precision: int, scale: int
 ) -> ColumnType:
-    """The model's type of a row of ``sys.columns``: base type, length in characters, alias kept.
+    """Build the model's type of a row of ``sys.columns``: base type, length in characters, alias kept.
 
     ``max_length`` is in bytes, -1 for (max). CLR types (hierarchyid, geometry, geography) have no base.
     """

@@ -93,18 +93,18 @@ def is_chunkable(column: Column) -> bool:
 
 
 def build_key_range(column: Column, first: str | None, before: str | None) -> KeyRange:
-    """The range [first, before) of a splittable column, bounds as the source wrote them."""
+    """Build the range [first, before) of a splittable column, bounds as the source wrote them."""
     return KeyRange(column.name, first, before, _build_bound(column))
 
 
 def _build_bound(column: Column) -> str:
-    """A bound parameter as a value of the column's type, compared by the column's collation."""
+    """Build a bound parameter as a value of the column's type, compared by the column's collation."""
     collation = f" COLLATE {column.collation}" if column.type.name in SIZED_TEXTS else ""
     return f"CAST(?{collation} AS {column.type})"
 
 
 def _build_text(column: Column, value: str) -> str:
-    """A value of the column's type as text that ``_build_bound`` reads back as the same value."""
+    """Build a value of the column's type as text that ``_build_bound`` reads back as the same value."""
     if column.type.name in SIZED_TEXTS:
         return f"CAST({value} AS nvarchar({column.type.length}))"
     style = _STYLES.get(column.type.name)
@@ -112,7 +112,8 @@ def _build_text(column: Column, value: str) -> str:
 
 
 def read_clustered_column(session: SourceSession, table: TableName) -> str | None:
-    """The first column of the table's clustered index; None for a heap, a columnstore, or an odd server."""
+    """Read the first column of the table's clustered index; None for a heap, a columnstore, or an odd
+    server."""
     rows = _read_if_possible(
         session, _CLUSTERED, (quote_table(table),), "asking for its clustered index", table
     )
@@ -128,7 +129,7 @@ def read_table_size(session: SourceSession, table: TableName) -> TableSize | Non
 
 
 def read_key_extremes(session: SourceSession, table: TableName, column: Column) -> tuple[int, int] | None:
-    """The lowest and the highest number of an integer key, by two look-ups; None for an empty table."""
+    """Read the lowest and the highest number of an integer key, by two look-ups; None for an empty table."""
     name = quote_name(column.name)
     statement = f"SELECT CAST(MIN({name}) AS bigint), CAST(MAX({name}) AS bigint) FROM {quote_table(table)}"
     rows = session.read_rows(statement, action="asking for the ends of its key", subject=str(table))
@@ -139,7 +140,7 @@ def read_key_extremes(session: SourceSession, table: TableName, column: Column) 
 def read_row_bounds(
     session: SourceSession, table: TableName, column: Column, key_range: KeyRange, step_rows: int
 ) -> list[str]:
-    """The key of every ``step_rows``-th row of the range, but not of its first, ascending; one scan.
+    """Read the key of every ``step_rows``-th row of the range, but not of its first, ascending; one scan.
 
     Where more rows than that share one key, it comes more than once.
     """
@@ -157,7 +158,7 @@ def read_row_bounds(
 
 
 def read_histogram(session: SourceSession, table: TableName, column: Column) -> list[HistogramStep]:
-    """The steps of the clustered index's statistics, ascending.
+    """Read the steps of the clustered index's statistics, ascending.
 
     None at all where the server does not offer them, the log-in may not see them, or so much was changed
     since that they say little.
@@ -182,7 +183,7 @@ def read_histogram(session: SourceSession, table: TableName, column: Column) -> 
 def _read_if_possible(
     session: SourceSession, statement: str, parameters: Sequence[object], action: str, table: TableName
 ) -> list[tuple[Any, ...]]:
-    """The rows, or none where the server cannot or will not tell."""
+    """Read the rows, or none where the server cannot or will not tell."""
     try:
         return session.read_rows(statement, parameters, action=action, subject=str(table))
     except SourceError as error:

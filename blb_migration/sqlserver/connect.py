@@ -101,7 +101,7 @@ class SourceSession:
         action: str,
         subject: str | None = None,
     ) -> Iterator[Any]:
-        """An executed driver cursor; leaving it early cancels the result instead of draining it.
+        """Yield an executed driver cursor; leaving it early cancels the result instead of draining it.
 
         With a driver that cannot cancel, a result longer than two seconds costs the session.
         """
@@ -201,7 +201,7 @@ class SourceConnector:
 
     @contextmanager
     def connect(self) -> Iterator[SourceSession]:
-        """A session, new or kept, closed on leaving unless it is kept.
+        """Yield a session, new or kept, closed on leaving unless it is kept.
 
         Raises SourceUnreachable saying whether host, log-in, database, encryption or time was the cause, or
         ConfigurationError when no driver can be loaded.

@@ -94,7 +94,7 @@ def _load(named_in_url: str | None, needs_microsoft: str | None) -> LoadedDriver
 
 
 def _read_named_driver(named_in_url: str | None) -> tuple[str | None, str | None]:
-    """The driver that somebody insists on, and where they do."""
+    """Read the driver that somebody insists on, and where they do."""
     provider = os.environ.get(PROVIDER_VARIABLE, "").strip().lower()
     if provider and provider not in NATIVE_DRIVERS:
         raise ConfigurationError(

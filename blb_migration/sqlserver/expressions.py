@@ -39,7 +39,7 @@ BINARY_TYPES = frozenset(name_source_types(Family.BINARY))
 
 
 def read_expression(column: Column) -> str:
-    """The T-SQL that reads a column's values exactly, in a type the driver can stream.
+    """Read the T-SQL that reads a column's values exactly, in a type the driver can stream.
 
     sql_variant becomes text in ISO form or with all digits, hierarchyid its path, geography and geometry
     their well-known binary with Z and M (the SRID is not in it), the outdated large types their (max)
@@ -60,18 +60,19 @@ def is_utf8(column: Column) -> bool:
 
 
 def text_expression(column: Column) -> str:
-    """A column's value as nvarchar(max), to measure and search it."""
+    """Return a column's value as nvarchar(max), to measure and search it."""
     return f"CAST({read_expression(column)} AS nvarchar(max))"
 
 
 def code_point_count(column: Column, decisions: Sequence[ValueDecision] = ()) -> str:
-    """The number of characters of a text, trailing spaces included, as PostgreSQL's char_length counts."""
+    """Return the number of characters of a text, trailing spaces included, as PostgreSQL's char_length
+    counts."""
     text = decided_expression(column, decisions, text_expression(column))
     return f"LEN({text} COLLATE {CODE_POINT_COLLATION} + N'.') - 1"
 
 
 def exact_expression(expression: str) -> str:
-    """A text as one that is equal only to the very same characters, trailing spaces included.
+    """Return a text as one that is equal only to the very same characters, trailing spaces included.
 
     Comparisons pad the shorter side with spaces, in binary collations too: hence the mark at the end.
     """
@@ -81,7 +82,8 @@ def exact_expression(expression: str) -> str:
 def decided_expression(
     column: Column, decisions: Sequence[ValueDecision], expression: str | None = None
 ) -> str:
-    """A column's value after a person's decisions, as the load writes it: what both sides are compared by.
+    """Return a column's value after a person's decisions, as the load writes it: what both sides are
+    compared by.
 
     ``expression`` is how the value is read before them, ``read_expression`` if not given. Half surrogate
     pairs stay as they are: the driver hands each over as U+FFFD, and both are one character.
@@ -93,7 +95,7 @@ def decided_expression(
 
 
 def computed_expression(column: Column, inputs: Sequence[DecidedColumn]) -> str:
-    """A computed column's value as it follows from its inputs after their decisions.
+    """Return a computed column's value as it follows from its inputs after their decisions.
 
     SQL Server keeps a computed column's text with every column name in brackets.
     """
@@ -135,7 +137,8 @@ _NUMBERS = frozenset(name_source_types(*EXACT_NUMBERS, Family.FLOAT))
 
 
 def literal(value: str, column_type: ColumnType) -> str:
-    """A decided value in T-SQL, of the column's type. Texts are written as their bytes: nothing to quote."""
+    """Return a decided value in T-SQL, of the column's type. Texts are written as their bytes: nothing to
+    quote."""
     if column_type.name in TEXT_TYPES or column_type.name in ("sql_variant", "hierarchyid"):
         encoded = value.encode("utf-16-le")
         if not encoded:

@@ -45,7 +45,7 @@ _NETWORK_CODES = {
 
 
 def clean_message(text: str) -> str:
-    """The server's words alone: without ``[Microsoft][ODBC Driver …][SQL Server]`` and line breaks."""
+    """Return the server's words alone: without ``[Microsoft][ODBC Driver …][SQL Server]`` and line breaks."""
     text = re.sub(r"\[(?:Microsoft|ODBC Driver[^\]]*|SQL Server|Driver Manager|unixODBC)\]", "", text)
     for code, meaning in _NETWORK_CODES.items():
         text = re.sub(rf"Error code {code}\b", meaning, text, flags=re.IGNORECASE)
@@ -53,7 +53,7 @@ def clean_message(text: str) -> str:
 
 
 def read_state(error: Exception) -> str | None:
-    """The SQLSTATE of a driver's error, where this module knows it."""
+    """Read the SQLSTATE of a driver's error, where this module knows it."""
     state = _STATES.get(str(getattr(error, "driver_error", "")))
     if state is None and _LOST_LINK.match(str(getattr(error, "ddbc_error", ""))):
         return "08S01"
@@ -61,13 +61,14 @@ def read_state(error: Exception) -> str | None:
 
 
 def describe(error: Exception) -> str:
-    """The cause in one line. The driver's texts never hold the connection string."""
+    """Return the cause in one line. The driver's texts never hold the connection string."""
     text = str(getattr(error, "ddbc_error", "") or "") or str(getattr(error, "driver_error", "") or error)
     return clean_message(text) or type(error).__name__
 
 
 def build_statement_failure(error: Exception, subject: str, what: str) -> SourceError:
-    """What a failed statement means. ``what`` says what did not succeed: "counting its rows failed"."""
+    """Return what a failed statement means. ``what`` says what did not succeed: "counting its rows
+    failed"."""
     state, cause = read_state(error), describe(error)
     next_act = "Correct the cause named by SQL Server, then run again"
     if "permission" in cause.lower():

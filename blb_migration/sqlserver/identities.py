@@ -16,7 +16,7 @@ WHERE s.name = ? AND t.name = ?
 
 
 def read_last_identity(session: SourceSession, table: TableName) -> int | None:
-    """The last number the table's identity column handed out; None without one, or when never used.
+    """Read the last number the table's identity column handed out; None without one, or when never used.
 
     It runs ahead of MAX after deletions and rolled-back inserts. Raises SourceError.
     """

@@ -38,7 +38,8 @@ def build_integer_expressions(columns: Sequence[Column]) -> dict[str, str]:
 def restore_decimals(
     batch: pa.RecordBatch, columns: Sequence[Column], expressions: Mapping[str, str]
 ) -> pa.RecordBatch:
-    """The batch with the columns of ``expressions`` as the decimal128 that the driver would have made."""
+    """Return the batch with the columns of ``expressions`` as the decimal128 that the driver would have
+    made."""
     arrays = list(batch.columns)
     for position, column in enumerate(columns):
         if column.name in expressions:
@@ -54,7 +55,7 @@ def _build_decimal_type(column: Column) -> pa.Decimal128Type:
 
 
 def _restore(array: pa.Array, decimal_type: pa.Decimal128Type) -> pa.Array:
-    """A decimal128 is its unscaled integer in 16 bytes, low word first (Arrow's columnar format)."""
+    """Return decimals: a decimal128 is its unscaled integer in 16 bytes, low word first (Arrow's format)."""
     units = np.frombuffer(array.buffers()[1], dtype="<i8")[array.offset : array.offset + len(array)]
     words = np.empty((len(array), 2), dtype="<i8")
     words[:, 0] = units

@@ -42,7 +42,7 @@ def answer_key_questions(
 
 
 def build_key_condition(table: Table, question: KeyQuestion) -> str:
-    """True for the rows in question, under the alias OUTER_ROW; for a WHERE."""
+    """Build what is true for the rows in question, under the alias OUTER_ROW; for a WHERE."""
     if isinstance(question, ReferenceQuestion):
         return _build_orphan_condition(table, question)
     own = [_compared(table, column, OUTER_ROW, question.ignores_case) for column in question.columns]

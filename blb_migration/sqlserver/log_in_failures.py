@@ -105,7 +105,7 @@ def is_refused_log_in(error: Exception) -> bool:
 def build_connection_failure(
     error: Exception, subject: str, username: str | None, timeout_seconds: int
 ) -> MigrationError:
-    """What a failed log-in means, and the next act. ``subject`` is the masked URL.
+    """Return what a failed log-in means, and the next act. ``subject`` is the masked URL.
 
     A ConfigurationError where this machine or driver cannot do what the URL asks; else SourceUnreachable.
     """
@@ -137,7 +137,7 @@ def build_connection_failure(
 
 
 def build_database_failure(subject: str, database: str, others: Sequence[str]) -> SourceUnreachable:
-    """The log-in is good but cannot open its database; ``others`` are those that it can open."""
+    """Say that the log-in is good but cannot open its database; ``others`` are those that it can open."""
     return SourceUnreachable(
         subject,
         found=f"the database {database} does not exist, or the log-in may not open it",

@@ -58,7 +58,7 @@ def read_longest_bytes(
     condition: str = "",
     parameters: Sequence[object] = (),
 ) -> dict[str, int]:
-    """The bytes of each column's longest value by name, in one scan; 0 where there is none.
+    """Read the bytes of each column's longest value by name, in one scan; 0 where there is none.
 
     ``condition`` is empty or begins with WHERE. SQL Server keeps a large value's length beside its row, so
     the scan does not fetch the values. Raises SourceError.

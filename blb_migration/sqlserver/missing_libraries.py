@@ -68,7 +68,7 @@ _SYSTEMS = {
 
 
 def name_library(failure: str) -> str | None:
-    """The library that the loader did not find, or could not use, by its file name.
+    """Return the library that the loader did not find, or could not use, by its file name.
 
     None when the library is there and only too old or too new: no package mends that.
     """
@@ -86,7 +86,7 @@ def find_absent(libraries: Iterable[str]) -> list[str]:
 
 
 def build_install_advice(libraries: Sequence[str], os_release: Path = _OS_RELEASE) -> str:
-    """The command that brings the libraries on this system, as an imperative sentence."""
+    """Build the command that brings the libraries on this system, as an imperative sentence."""
     if platform.system() == "Windows":
         return (
             "Install the Microsoft Visual C++ Redistributable; if that is there, "

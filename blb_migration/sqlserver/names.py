@@ -10,15 +10,15 @@ from blb_migration.model import TableName
 
 
 def quote_name(name: str) -> str:
-    """An identifier as T-SQL, whatever it holds: ``a]b`` becomes ``[a]]b]``."""
+    """Return an identifier as T-SQL, whatever it holds: ``a]b`` becomes ``[a]]b]``."""
     return "[" + name.replace("]", "]]") + "]"
 
 
 def quote_table(table: TableName) -> str:
-    """A schema-qualified table as T-SQL."""
+    """Return a schema-qualified table as T-SQL."""
     return f"{quote_name(table.schema)}.{quote_name(table.name)}"
 
 
 def quote_columns(names: tuple[str, ...]) -> str:
-    """A comma-separated column list as T-SQL, in the order given."""
+    """Return a comma-separated column list as T-SQL, in the order given."""
     return ", ".join(quote_name(name) for name in names)

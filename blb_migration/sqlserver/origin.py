@@ -33,6 +33,6 @@ def _read_if_possible(session: SourceSession, statement: str) -> str | None:
 
 
 def read_session_id(session: SourceSession) -> int | None:
-    """The session's number, @@SPID; on Babelfish, PostgreSQL's process. None if the server hides it."""
+    """Read the session's number, @@SPID; on Babelfish, PostgreSQL's process. None if the server hides it."""
     answer = _read_if_possible(session, "SELECT CAST(@@SPID AS int)")
     return None if answer is None else int(answer)

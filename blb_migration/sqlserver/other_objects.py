@@ -74,7 +74,7 @@ def read_not_migrated(session: SourceSession) -> tuple[SourceModule, ...]:
 
 
 def _iterate_features(row: tuple[Any, ...]) -> Iterator[SourceModule]:
-    """What a table does besides holding rows; its rows are migrated, this is not."""
+    """Yield what a table does besides holding rows; its rows are migrated, this is not."""
     schema, name, temporal_type, history_schema, history_name, is_memory_optimized, has_full_text = row
     if temporal_type == 2:
         history = f"-- system-versioned; its history is the table {history_schema}.{history_name}"

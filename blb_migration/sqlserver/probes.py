@@ -62,7 +62,7 @@ def answer_questions(
 def read_first_keys(
     session: SourceSession, table: Table, condition: str, limit: int = FIRST_KEYS
 ) -> tuple[str, ...]:
-    """The first primary keys, in the source's order, of the rows that meet a condition."""
+    """Read the first primary keys, in the source's order, of the rows that meet a condition."""
     if table.primary_key is None:
         return ()
     key_columns = quote_columns(table.primary_key.columns)
@@ -78,7 +78,7 @@ def read_first_keys(
 
 
 def build_condition(table: Table, question: Question) -> str:
-    """The T-SQL condition that is true for the rows in question."""
+    """Build the T-SQL condition that is true for the rows in question."""
     column = table.columns_by_name[question.column]
     if question.kind.startswith(("decimal", "integer")):
         return _build_number_condition(column, question)

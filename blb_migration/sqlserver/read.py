@@ -59,7 +59,8 @@ def build_select(
     marks: Sequence[str] = (),
     expressions: Mapping[str, str] | None = None,
 ) -> tuple[str, tuple[object, ...]]:
-    """The SELECT and its parameters: an explicit, quoted column list in the order given, then the marks."""
+    """Build the SELECT and its parameters: an explicit, quoted column list in the order given, then the
+    marks."""
     select_list = ", ".join(
         expression if expression == quote_name(column.name) else f"{expression} AS {quote_name(column.name)}"
         for column in columns
@@ -76,7 +77,7 @@ def build_select(
 
 
 def build_range_condition(key_range: KeyRange | None) -> tuple[str, tuple[object, ...]]:
-    """The WHERE clause of a range, with a blank before it, and its parameters; empty for all rows."""
+    """Build the WHERE clause of a range, with a blank before it, and its parameters; empty for all rows."""
     conditions, parameters = [], []
     if key_range is not None:
         for operator, bound in ((">=", key_range.first), ("<", key_range.before)):
@@ -162,7 +163,7 @@ class _Reading:
     target_batch_bytes: int
 
     def find_shortcuts(self, longest_bytes: Mapping[str, int]) -> _Shortcuts | None:
-        """What need not be read as it stands; None when there is nothing."""
+        """Return what need not be read as it stands; None when there is nothing."""
         is_sizable = bool(longest_bytes) and all(
             declared_width_bytes(column) is not None or column.name in longest_bytes
             for column in self.columns
@@ -181,7 +182,8 @@ class _Reading:
         return is_measurable(column) and column.name not in self.expressions
 
     def read_longest_bytes(self, row_estimate: int | None) -> dict[str, int]:
-        """The longest value's bytes of each (max) column; nothing if it is not worth asking, or unknown."""
+        """Read the longest value's bytes of each (max) column; nothing if it is not worth asking, or
+        unknown."""
         asked = [column for column in self.columns if self._is_askable(column)]
         if not asked or (row_estimate is not None and row_estimate < ASK_FROM_ROWS):
             return {}
@@ -260,5 +262,5 @@ def _build_outgrown_failure(table: TableName, rows_read: int) -> SourceError:
 
 
 def build_read_failure(error: Exception, table: TableName, rows_read: int) -> SourceError:
-    """The error of a read that broke off: how far it came, and why."""
+    """Build the error of a read that broke off: how far it came, and why."""
     return build_statement_failure(error, str(table), f"reading it broke off after {rows_read:,} rows")

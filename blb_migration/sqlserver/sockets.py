@@ -57,7 +57,7 @@ class ConnectionSocket:
 def connect_and_find_socket(
     connect: Callable[[], ConnectionT], port: int | None
 ) -> tuple[ConnectionT, ConnectionSocket | None]:
-    """What ``connect`` returns, and the socket it opened to ``port`` (any, if that is not known).
+    """Return what ``connect`` returns, and the socket it opened to ``port`` (any, if that is not known).
 
     None where no single socket is new: on Windows, or when others connected at the same moment.
     """
@@ -77,7 +77,8 @@ def connect_and_find_socket(
 
 
 def _find_sockets(port: int | None) -> dict[_Address, socket.socket]:
-    """This process's TCP sockets that are connected to ``port``, duplicated, by both their addresses."""
+    """Return this process's TCP sockets that are connected to ``port``, duplicated, by both their
+    addresses."""
     found: dict[_Address, socket.socket] = {}
     folder = next(filter(Path.is_dir, _FILE_FOLDERS), None)
     for file in list(folder.iterdir()) if folder else ():

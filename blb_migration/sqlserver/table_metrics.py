@@ -49,13 +49,13 @@ def is_measurable(column_type: ColumnType) -> bool:
 
 
 def count_rows(session: SourceSession, table: TableName) -> int:
-    """The table's rows, counted, not estimated."""
+    """Return the table's rows, counted, not estimated."""
     statement = f"SELECT COUNT_BIG(*) FROM {quote_table(table)}"
     return int(session.read_rows(statement, action="counting its rows", subject=str(table))[0][0])
 
 
 def read_totals(session: SourceSession, table: Table, metrics: Sequence[Metric]) -> tuple[MetricValue, ...]:
-    """The metrics, in the order asked, from one scan of the table.
+    """Read the metrics, in the order asked, from one scan of the table.
 
     Raises ValueError for a metric that has no exact answer (the sum of a float, the maximum of a text), and
     SourceError when SQL Server cannot compute one.
@@ -72,7 +72,7 @@ def read_totals(session: SourceSession, table: Table, metrics: Sequence[Metric])
 
 
 def build_metric(table: Table, metric: Metric) -> str:
-    """The T-SQL of one metric."""
+    """Build the T-SQL of one metric."""
     if metric.kind in ("count_rows", "count_where"):
         if metric.where is None and metric.kind == "count_where":
             raise ValueError("count_where needs a where")
@@ -150,7 +150,7 @@ def _find_column(table: Table, metric: Metric) -> Column | None:
 
 
 def normalise_total(value: Any, column: Column | None, metric: Metric) -> MetricValue:
-    """The driver's value in the form that ``metrics.py`` promises."""
+    """Return the driver's value in the form that ``metrics.py`` promises."""
     if value is None:
         return None
     if column is not None and _needs_halves(column, metric):

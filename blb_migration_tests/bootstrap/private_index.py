@@ -43,7 +43,7 @@ class PrivateIndex:
         self._thread.start()
 
     def url(self, user: str = USER, password: str = PASSWORD) -> str:
-        """The index with a log-in, as people write it into pip.conf."""
+        """Return the index with a log-in, as people write it into pip.conf."""
         log_in = f"{user}:{password}@" if user else ""
         return f"https://{log_in}127.0.0.1:{self._server.server_port}/simple"
 

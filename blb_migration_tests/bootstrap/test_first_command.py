@@ -24,7 +24,7 @@ def list_everything(folder: Path) -> list[tuple[str, int]]:
 
 
 def only_sentence(done: subprocess.CompletedProcess[str]) -> str:
-    """What a refusal says: one line, no traceback, exit code 2."""
+    """Return what a refusal says: one line, no traceback, exit code 2."""
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith("blb-migrate: ") and "Traceback" not in line

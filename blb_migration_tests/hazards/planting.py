@@ -35,7 +35,7 @@ def table(name: str, *own: Column, key: Sequence[str] = ("id",), **more: Any) ->
 
 
 def refers(own: Sequence[str], parent: str, referred: Sequence[str], **more: Any) -> ForeignKey:
-    """A foreign key onto dbo.parent."""
+    """Return a foreign key onto dbo.parent."""
     return ForeignKey(f"FK_{parent}", tuple(own), TableName("dbo", parent), tuple(referred), **more)
 
 
@@ -51,18 +51,18 @@ class Planted:
         return HEAD + self.decisions
 
     def findings(self, code: str) -> list[Finding]:
-        """What preflight found under this code."""
+        """Return what preflight found under this code."""
         return [finding for finding in self.chain.preflight(self.text).findings if finding.code == code]
 
     def finding(self, code: str) -> Finding:
-        """The only finding under this code."""
+        """Return the only finding under this code."""
         found = self.chain.preflight(self.text).findings
         matching = [finding for finding in found if finding.code == code]
         assert len(matching) == 1, [str(finding) for finding in found]
         return matching[0]
 
     def errors(self) -> list[str]:
-        """The codes of what refuses the migration."""
+        """Return the codes of what refuses the migration."""
         found = self.chain.preflight(self.text).findings
         return [finding.code for finding in found if finding.severity is Severity.ERROR]
 
@@ -76,11 +76,11 @@ class Planted:
         return (found.severity, found.row_count, found.first_keys) == (Severity.ERROR, rows, keys)
 
     def decide(self, decisions: str) -> Planted:
-        """The same under other decisions."""
+        """Return the same under other decisions."""
         return Planted(self.chain, decisions)
 
     def migrate(self) -> Migration:
-        """The whole way; every check must pass."""
+        """Return the whole way; every check must pass."""
         migration = self.chain.migrate(self.text)
         results = self.chain.check(migration)
         differing = {
@@ -92,7 +92,7 @@ class Planted:
         return migration
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """What the target answers."""
+        """Return what the target answers."""
         return self.chain.execute(statement)
 
     def changed_rows(self) -> dict[str, int]:

@@ -38,7 +38,8 @@ REQUIRED: dict[str, dict[str, str]] = {
 
 
 def fill_source(chain: Chain) -> dict[tuple[str, str, str], int]:
-    """The sample with 1.2345 in one half of such a column's rows, NULL in the other; what that makes."""
+    """Return the sample with 1.2345 in one half of such a column's rows, NULL in the other; what that
+    makes."""
     expected: dict[tuple[str, str, str], int] = {}
     for table, sample in ErpSample(1, DEFAULT_SEED).tables():
         data = sample
@@ -67,7 +68,7 @@ def fill_source(chain: Chain) -> dict[tuple[str, str, str], int]:
 
 
 def decide_everything() -> str:
-    """The ERP's own decisions, and rounding and filling on top."""
+    """Return the ERP's own decisions, and rounding and filling on top."""
     document = yaml.safe_load((DEFAULT_PROJECT / DECISIONS_FILE).read_text(encoding="utf-8"))
     for table in {**NARROWED, **REQUIRED}:
         columns = document["tables"].setdefault(table, {}).setdefault("columns", {})

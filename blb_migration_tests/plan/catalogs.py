@@ -35,7 +35,7 @@ def column(spec: str) -> Column:
 def table(
     name: str, *columns: str, references: dict[str, str] | None = None, schema: str = "dbo", key: str = "id"
 ) -> Table:
-    """A table whose primary key is ``key`` and whose ``references`` map a column to a table."""
+    """Return a table whose primary key is ``key`` and whose ``references`` map a column to a table."""
     foreign_keys = tuple(
         ForeignKey(f"fk_{name}_{source}", (source,), TableName(schema, referred), ("id",))
         for source, referred in (references or {}).items()
@@ -47,6 +47,6 @@ def table(
 
 
 def catalog(engine: EngineName, *tables: Table) -> Catalog:
-    """A catalog of these tables, sorted as the readers sort them."""
+    """Return a catalog of these tables, sorted as the readers sort them."""
     ordered = tuple(sorted(tables, key=lambda item: item.name))
     return Catalog(engine, "db", "1.0", None, ordered)

@@ -45,7 +45,7 @@ def target(connector: TargetConnector) -> Iterator[TargetConnection]:
 
 @pytest.fixture
 def other_session(database_url: str) -> Iterator[TargetConnection]:
-    """The application, or a second process of ours."""
+    """Yield the application, or a second process of ours."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield connection
 

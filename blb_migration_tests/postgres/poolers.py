@@ -31,7 +31,8 @@ _START_SECONDS = 10
 
 @cache
 def _find_pgbouncer() -> tuple[str, str] | None:
-    """The program and the folder of its libraries: the machine's, else Debian's packages unpacked aside."""
+    """Find the program and the folder of its libraries: the machine's, else Debian's packages unpacked
+    aside."""
     installed = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
     if installed:
         return installed, ""
@@ -53,7 +54,8 @@ def _find_pgbouncer() -> tuple[str, str] | None:
 
 @contextmanager
 def running_pgbouncer(server_url: str, mode: str, **settings: str) -> Iterator[str]:
-    """The URL of ``server_url``'s database behind a PgBouncer in ``mode``; skips where there is none."""
+    """Yield the URL of ``server_url``'s database behind a PgBouncer in ``mode``; skips where there is
+    none."""
     found = _find_pgbouncer()
     environment = dict(os.environ, LD_LIBRARY_PATH=found[1] if found else "")
     try:
@@ -107,7 +109,8 @@ def _find_free_port() -> int:
 
 @contextmanager
 def scripted_pooler(server_url: str) -> Iterator[str]:
-    """The URL of a pooler in session mode: takes no ``options``, and names a process of its own invention."""
+    """Yield the URL of a pooler in session mode: takes no ``options``, and names a process of its own
+    invention."""
     server = conninfo_to_dict(server_url)
     listener = socket.create_server(("127.0.0.1", 0))
     address = (str(server["host"]), int(str(server["port"])))

@@ -48,7 +48,8 @@ def write_batches(
 def round_trip(
     connection: TargetConnection, type_name: str, values: Any, as_text: str = "::text"
 ) -> list[Any]:
-    """What a column of the type gives back, as the server's text, for an Arrow array copied into it."""
+    """Return what a column of the type gives back, as the server's text, for an Arrow array copied into
+    it."""
     execute(
         connection,
         "DROP TABLE IF EXISTS golden",

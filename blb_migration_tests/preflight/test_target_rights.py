@@ -58,7 +58,8 @@ def role(embedded_postgres: EmbeddedPostgres) -> Iterator[str]:
 
 @pytest.fixture
 def shop(new_chain: Callable[..., Chain], role: str) -> Chain:
-    """A small pair of databases; its tables are the role's; the chain's own log-in is the superuser's."""
+    """Return a small pair of databases; its tables are the role's; the chain's own log-in is the
+    superuser's."""
     chain = new_chain()
     chain.database.create_table(table("parents", "id int not null", "name nvarchar(20)"))
     chain.database.create_table(

@@ -43,7 +43,7 @@ def server() -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder for temporary files that every account may reach; pytest's own are closed."""
+    """Yield a folder for temporary files that every account may reach; pytest's own are closed."""
     with tempfile.TemporaryDirectory(dir="/tmp" if os.name == "posix" else None) as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
@@ -132,7 +132,8 @@ def test_no_password_shows_in_the_repr(server: EmbeddedPostgres) -> None:
 
 
 def run_server_in(code: str, tmp_path: Path) -> tuple[subprocess.Popen[str], int, Path]:
-    """A process of its own that has a server: (the process, the server's process id, its data folder)."""
+    """Return a process of its own that has a server: (the process, the server's process id, its data
+    folder)."""
     program = (
         "import time\nfrom blb_migration.sandbox.embedded_postgres import EmbeddedPostgres\n"
         "server = EmbeddedPostgres()\nserver.start()\n"

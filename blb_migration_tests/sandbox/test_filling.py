@@ -40,7 +40,7 @@ TOP = Path(__file__).parents[2]
 
 @pytest.fixture
 def foreign_url() -> Iterator[str]:
-    """A server that knows nothing of what is to be made on it."""
+    """Yield a server that knows nothing of what is to be made on it."""
     engine = TsqlEngine()
     engine.add_login("maker", PASSWORD)
     with SqlServerEmulator(engine) as server:
@@ -55,7 +55,7 @@ def filled(foreign_url: str) -> Iterator[FilledServer]:
 
 
 def read(url: str) -> tuple[Catalog, dict[str, list[tuple[Any, ...]]]]:
-    """A database's catalog, and every value of every table as the driver gives it."""
+    """Read a database's catalog, and every value of every table as the driver gives it."""
     with SourceConnector(parse_source_url(url)).connect() as session:
         catalog = read_catalog(session)
         rows = {}
@@ -80,7 +80,7 @@ def is_comparable(own: Column) -> bool:
 
 
 def as_comparable(table: Table) -> Table:
-    """The server derives a computed column's type by itself."""
+    """Return the server derives a computed column's type by itself."""
     columns = tuple(
         each if each.computed is None else replace(each, type=ColumnType("computed"), nullable=True)
         for each in table.columns
@@ -103,7 +103,7 @@ def test_a_database_is_the_same_over_the_wire(
 
 
 def create_small_zoo(server: Any) -> str:
-    """The zoo without its megabytes: the emulator takes minutes to read them as constants."""
+    """Create the zoo without its megabytes: the emulator takes minutes to read them as constants."""
     database = server.create_database("ZOO_WIRE")
     for exhibit in build_exhibits():
         database.create_table(exhibit.table)

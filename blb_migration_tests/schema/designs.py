@@ -42,7 +42,7 @@ def read_back(chain: Chain) -> Catalog:
 
 
 def without_spelling(catalog: Catalog) -> tuple[Table, ...]:
-    """The tables without what the server words in its own way: expressions, and estimates."""
+    """Return the tables without what the server words in its own way: expressions, and estimates."""
     return tuple(
         replace(
             table,
@@ -63,5 +63,5 @@ def _without_expressions(column: Column) -> Column:
 
 
 def codes(design: SchemaDesign) -> list[str]:
-    """What was found, without the letter case of texts, which every sample table has."""
+    """Return what was found, without the letter case of texts, which every sample table has."""
     return [finding.code for finding in design.findings if not finding.code.startswith("case_insensitive_")]

@@ -46,7 +46,7 @@ def scripted_server(scripted_engine: ScriptedEngine) -> Iterator[SqlServerEmulat
 
 @pytest.fixture
 def server(scripted_server: SqlServerEmulator) -> Iterator[SqlServerEmulator]:
-    """The scripted server, sound and with an empty list of statements."""
+    """Yield the scripted server, sound and with an empty list of statements."""
     scripted_server.faults.clear()
     scripted_server.statements.clear()
     yield scripted_server
@@ -55,7 +55,7 @@ def server(scripted_server: SqlServerEmulator) -> Iterator[SqlServerEmulator]:
 
 @pytest.fixture
 def script(scripted_engine: ScriptedEngine) -> Script:
-    """A new script, in which the database allows no snapshots."""
+    """Return a new script, in which the database allows no snapshots."""
     scripted_engine.script = Script()
     scripted_engine.script.answer(ISOLATION_STATEMENT, [INT, INT], [(0, 0)])
     return scripted_engine.script
@@ -63,7 +63,7 @@ def script(scripted_engine: ScriptedEngine) -> Script:
 
 @pytest.fixture
 def settings(server: SqlServerEmulator) -> SettingsMaker:
-    """Makes settings of the scripted server; any part can be replaced."""
+    """Make settings of the scripted server; any part can be replaced."""
 
     def make(
         *,
@@ -109,14 +109,14 @@ def started_workshop() -> Iterator[Any]:
 
 @pytest.fixture
 def workshop_server(started_workshop: SqlServerEmulator) -> Iterator[SqlServerEmulator]:
-    """The workshop's server, sound again after every test."""
+    """Yield the workshop's server, sound again after every test."""
     yield started_workshop
     started_workshop.faults.clear()
 
 
 @pytest.fixture
 def workshop(workshop_server: SqlServerEmulator) -> Iterator[SourceSession]:
-    """A session with the workshop, a database of the emulator's own engine."""
+    """Yield a session with the workshop, a database of the emulator's own engine."""
     with SourceConnector(
         parse_source_url(workshop_server.url("workshop", USER, PASSWORD))
     ).connect() as opened:

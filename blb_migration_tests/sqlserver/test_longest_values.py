@@ -60,7 +60,7 @@ def chain(new_chain: NewChain) -> Chain:
 
 @pytest.fixture
 def statements(emulator: SqlServerEmulator) -> Iterator[StatementFinder]:
-    """What the source was asked for the rows of the notes."""
+    """Yield what the source was asked for the rows of the notes."""
     emulator.statements.clear()
     yield lambda: [text for text in emulator.statements.texts if "FROM [dbo].[notes]" in text]
     emulator.faults.clear()

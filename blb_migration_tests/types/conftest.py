@@ -37,7 +37,8 @@ class RoundTrips:
     target: psycopg.Connection[tuple[Any, ...]]
 
     def carry(self, pair: Pair, values: Sequence[Any]) -> list[tuple[str | None, str | None]]:
-        """What the target gives back as text, in order: the NOT NULL column, the other (every third NULL)."""
+        """Return what the target gives back as text, in order: the NOT NULL column, the other (every third
+        NULL)."""
         table = build_table(pair)
         self.chain.database.execute_native(f'DELETE FROM "{table.name.name}"')
         rows = [
@@ -52,7 +53,7 @@ class RoundTrips:
         return [(filled, maybe) for filled, maybe in rows_back]
 
     def find_unequal_metrics(self, pair: Pair) -> list[Comparison]:
-        """What reconciliation says about the values carried last."""
+        """Return what reconciliation says about the values carried last."""
         table = self.migration.project.plan.tables_by_label[build_table(pair).name.name]
         checks = [run_check(self.migration, table, name) for name in ("row_count", "key_totals")]
         assert len(checks[1].comparisons) >= len(table.columns)

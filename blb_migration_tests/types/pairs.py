@@ -87,7 +87,7 @@ def _utf16_units(text: str) -> int:
 
 
 def _cut(text: str, encoding: str, byte_count: int) -> str:
-    """What fits, without half a character at the end."""
+    """Return what fits, without half a character at the end."""
     return text.encode(encoding)[:byte_count].decode(encoding, "ignore")
 
 

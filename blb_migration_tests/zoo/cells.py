@@ -158,7 +158,7 @@ def _read_target(
 
 
 def _spell(value: Any, kind: str, target_kind: str) -> str:  # noqa: PLR0911  # one form each
-    """A value of either side as text, by the source's type."""
+    """Return a value of either side as text, by the source's type."""
     if target_kind in ("json", "jsonb"):
         return json.dumps(json.loads(value, parse_float=str), sort_keys=True)
     if kind in ("float", "real"):

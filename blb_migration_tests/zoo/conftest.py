@@ -48,25 +48,25 @@ CARRIED = (
 
 @pytest.fixture(scope="session")
 def zoo(engine: TsqlEngine) -> str:
-    """The zoo as it is; read it, do not change it."""
+    """Return the zoo as it is; read it, do not change it."""
     return create_zoo(engine).name
 
 
 @pytest.fixture(scope="session")
 def carried_zoo(engine: TsqlEngine) -> str:
-    """The zoo with every hazard that is carried exactly."""
+    """Return the zoo with every hazard that is carried exactly."""
     return create_zoo(engine, "ZOO_CARRIED", CARRIED).name
 
 
 @pytest.fixture(scope="session")
 def dangerous_zoo(engine: TsqlEngine) -> str:
-    """The zoo with every hazard that must be found."""
+    """Return the zoo with every hazard that must be found."""
     return create_zoo(engine, "ZOO_FOUND", FOUND).name
 
 
 @pytest.fixture
 def new_zoo_chain(new_chain: Callable[..., Chain]) -> Callable[[str], Chain]:
-    """A chain from the named zoo to a target made beforehand."""
+    """Return a chain from the named zoo to a target made beforehand."""
 
     def make(name: str) -> Chain:
         chain = new_chain(name)
@@ -78,5 +78,5 @@ def new_zoo_chain(new_chain: Callable[..., Chain]) -> Callable[[str], Chain]:
 
 @pytest.fixture
 def connection_string(emulator: SqlServerEmulator) -> Callable[[str], str]:
-    """The emulator's ODBC connection string for a database."""
+    """Return the emulator's ODBC connection string for a database."""
     return lambda database: emulator.odbc_connection_string(database, LOG_IN, PASSWORD, encrypt="no")

@@ -50,7 +50,7 @@ class RowBlock:
 
     @classmethod
     def from_rows(cls, rows: Sequence[Buffer]) -> Self:
-        """A block of rows that came one by one."""
+        """Return a block of rows that came one by one."""
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
         return cls(b"".join(rows), np.cumsum(lengths) - lengths, rows)
 
@@ -75,7 +75,7 @@ class RowBlock:
         return digest_each(self.rows())
 
     def read_field_counts(self) -> npt.NDArray[np.uint16]:
-        """The number of fields that each row says it has."""
+        """Read the number of fields that each row says it has."""
         if not len(self):
             return np.zeros(0, dtype=np.uint16)
         size = len(self.buffer) - FIELD_COUNT_BYTES + 1
@@ -83,7 +83,7 @@ class RowBlock:
         return view[self.starts]
 
     def read_integers(self, position: int) -> npt.NDArray[np.int64]:
-        """The values of a field that is an integer and never NULL, whatever its width."""
+        """Read the values of a field that is an integer and never NULL, whatever its width."""
         starts = self._find_fields([position])[position]
         if not len(self):
             return starts
@@ -157,7 +157,7 @@ def split_fields(row: bytes) -> tuple[bytes | None, ...]:
 
 
 def join_fields(fields: Sequence[bytes | None]) -> bytes:
-    """The row that ``split_fields`` takes apart."""
+    """Return the row that ``split_fields`` takes apart."""
     parts = [len(fields).to_bytes(FIELD_COUNT_BYTES, "big")]
     for field in fields:
         parts.append((-1 if field is None else len(field)).to_bytes(FIELD_LENGTH_BYTES, "big", signed=True))

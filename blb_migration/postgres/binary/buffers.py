@@ -31,7 +31,7 @@ def read_presence(array: pa.Array) -> npt.NDArray[np.bool_] | None:
 
 
 def read_numbers(array: pa.Array) -> npt.NDArray[Any]:
-    """The values of an array of int32 or int64; 0 for NULL."""
+    """Read the values of an array of int32 or int64; 0 for NULL."""
     numbers = np.frombuffer(array.buffers()[1], array.type.to_pandas_dtype())
     numbers = numbers[array.offset : array.offset + len(array)]
     is_present = read_presence(array)
@@ -39,7 +39,7 @@ def read_numbers(array: pa.Array) -> npt.NDArray[Any]:
 
 
 def read_lengths(array: pa.Array) -> npt.NDArray[np.int64]:
-    """The bytes of each text or binary; 0 for NULL."""
+    """Read the bytes of each text or binary; 0 for NULL."""
     if not len(array):  # whose offsets may be missing
         return np.zeros(0, dtype=np.int64)
     offsets = np.frombuffer(array.buffers()[1], _OFFSET_TYPES[array.type])

@@ -36,12 +36,12 @@ def is_sent_canonical(columns: Iterable[Column]) -> bool:
 
 
 def canonical_type(column: Column) -> ColumnType:
-    """The type in whose binary form a column's values are digested."""
+    """Return the type in whose binary form a column's values are digested."""
     return TEXT if column.type.name in _AS_TEXT else column.type
 
 
 def canonical_array(column: Column, array: pa.Array) -> pa.Array:
-    """A converted column of the source in its canonical form."""
+    """Return a converted column of the source in its canonical form."""
     if column.type.name == "character":
         return pc.utf8_rtrim(array, characters=" ")
     if column.type.name == "xml":
@@ -54,7 +54,7 @@ def canonical_array(column: Column, array: pa.Array) -> pa.Array:
 
 
 def canonical_expression(column: Column) -> sql.Composable:
-    """What is selected of a target column; ``needs_rewriting`` types are finished by the reader."""
+    """Return what is selected of a target column; ``needs_rewriting`` types are finished by the reader."""
     name = quote_identifier(column.name)
     # The cast to text drops a character(n)'s padding, and an xml value's first line feed.
     return sql.SQL("{}::text").format(name) if column.type.name in _AS_TEXT else name
@@ -66,7 +66,7 @@ def needs_rewriting(column: Column) -> bool:
 
 
 def canonical_json(text: str) -> str:
-    """A JSON text in the one form in which equal jsonb values are equal texts.
+    """Return a JSON text in the one form in which equal jsonb values are equal texts.
 
     Raises ValueError for what is not JSON.
     """

@@ -64,7 +64,7 @@ class TableDigest:
         return int(self.row_counts.sum())
 
     def differing_buckets(self, other: TableDigest) -> tuple[int, ...]:
-        """The buckets whose contents are not the same, ascending."""
+        """Return the buckets whose contents are not the same, ascending."""
         differs = (self.row_counts != other.row_counts) | np.any(self.sums != other.sums, axis=1)
         return tuple(np.flatnonzero(differs).tolist())
 
@@ -84,7 +84,7 @@ class TableDigest:
 
     @classmethod
     def from_filled_buckets(cls, buckets: Sequence[tuple[int, int, bytes]]) -> Self:
-        """The digest that ``filled_buckets`` describes."""
+        """Return the digest that ``filled_buckets`` describes."""
         digest = cls()
         for bucket, row_count, sums in buckets:
             digest.row_counts[bucket] = row_count
@@ -122,7 +122,7 @@ class Digester:
             self._digest.add(digests, buckets, np.ones(len(block), dtype=np.int64))
 
     def finish(self) -> TableDigest:
-        """The digest of everything added; nothing may be added after."""
+        """Return the digest of everything added; nothing may be added after."""
         self._close_unit()
         return self._digest
 

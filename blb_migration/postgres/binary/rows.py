@@ -52,12 +52,12 @@ class RowEncoder:
         }
 
     def encode(self, batch: pa.RecordBatch) -> RowBlock:
-        """The batch's rows in their order."""
+        """Return the batch's rows in their order."""
         batch = self._rewrite(batch)
         return self.locate(self.encode_buffer(batch), batch)
 
     def encode_buffer(self, batch: pa.RecordBatch) -> bytes:
-        """The batch's rows one after the other, without COPY's header and trailer."""
+        """Return the batch's rows one after the other, without COPY's header and trailer."""
         encoder = ArrowToPostgresBinaryEncoder.new_with_encoders(self._schema, self._encoders)
         encoder.write_header()
         # What is small is kept back until the end. No copies of large buffers beyond that.

@@ -133,14 +133,14 @@ class SqlServerEmulator:
             self._replay_directory = None
 
     def odbc_connection_string(self, database: str, user: str, password: str, *, encrypt: str = "no") -> str:
-        """What mssql-python takes; for pyodbc put ``Driver=…;`` before it."""
+        """Return what mssql-python takes; for pyodbc put ``Driver=…;`` before it."""
         return (
             f"Server={self.host},{self.port};Database={{{_escape(database)}}};UID={{{_escape(user)}}};"
             f"PWD={{{_escape(password)}}};Encrypt={encrypt};TrustServerCertificate=yes;"
         )
 
     def url(self, database: str, user: str = "sa", password: str = "") -> str:
-        """A SQLAlchemy URL as people write it, naming ODBC Driver 18."""
+        """Return a SQLAlchemy URL as people write it, naming ODBC Driver 18."""
         login = f"{quote(user, safe='')}:{quote(password, safe='')}"
         return (
             f"mssql+pyodbc://{login}@{self.host}:{self.port}/{quote(database, safe='')}"

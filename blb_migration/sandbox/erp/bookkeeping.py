@@ -79,7 +79,7 @@ def make_inventory_transactions(world: World, remaining: int) -> Rows:
 
 
 def make_accounts(world: World) -> Rows:
-    """The chart of accounts; some accounts come before the one they belong to."""
+    """Make the chart of accounts; some accounts come before the one they belong to."""
     rows = world.start("accounts", len(_ACCOUNTS))
     codes, names, types, parents = (list(column) for column in zip(*_ACCOUNTS, strict=True))
     rows.put(code=pa.array(codes), name=pa.array(names), type=pa.array(types))

@@ -19,7 +19,7 @@ _HEX_ALPHABET = b"0123456789abcdef"
 
 
 def pick(words: Sequence[str | None], codes: IntArray) -> pa.Array:
-    """The word at each code."""
+    """Return the word at each code."""
     return pa.array(words, pa.string()).take(pa.array(codes))
 
 
@@ -42,7 +42,7 @@ def draw_codes(
 
 
 def chance(rng: np.random.Generator, count: int, share: float) -> BoolArray:
-    """True for about ``share`` of ``count`` rows."""
+    """Draw True for about ``share`` of ``count`` rows."""
     return rng.random(count) < share
 
 
@@ -77,7 +77,7 @@ def tokens(rng: np.random.Generator, count: int, length: int, alphabet: bytes = 
 
 
 def bcrypt_hashes(rng: np.random.Generator, count: int) -> pa.Array:
-    """What bcrypt hashes of cost 12 look like; they are the hash of nothing."""
+    """Return what bcrypt hashes of cost 12 look like; they are the hash of nothing."""
     return join("$2b$12$", tokens(rng, count, 53, _BCRYPT_ALPHABET))
 
 

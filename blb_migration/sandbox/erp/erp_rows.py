@@ -51,7 +51,7 @@ class Rows:
         return column in self._values
 
     def __getitem__(self, column: str) -> Any:
-        """The numbers put into a column; Decimals as their unscaled integers."""
+        """Return the numbers put into a column; Decimals as their unscaled integers."""
         values = self._values[column]
         return values.unscaled if isinstance(values, Decimals) else values
 
@@ -97,7 +97,7 @@ class Rows:
         return table.take(pa.array(np.argsort(self.ids)))
 
     def describe_table(self) -> Table:
-        """The table, its identity counter a little ahead of its highest id."""
+        """Return the table, its identity counter a little ahead of its highest id."""
         if not len(self):
             return replace(self.table, row_estimate=0)
         ahead = int(self.rng.integers(1, 12))

@@ -70,7 +70,7 @@ def parse_column_type(declared: str) -> ColumnType:
 
 
 def stored_default(written: str) -> str:
-    """A default as ``sys.default_constraints.definition`` shows it: ``0`` is ``((0))``."""
+    """Return a default as ``sys.default_constraints.definition`` shows it: ``0`` is ``((0))``."""
     if re.fullmatch(r"[\d.]+", written):
         return f"(({written}))"
     lowered = written.lower()
@@ -82,7 +82,7 @@ def stored_default(written: str) -> str:
 
 
 def stored_expression(written: str) -> str:
-    """A computed column, filter or CHECK as the server stores it: bracketed, IN spelled as OR."""
+    """Return a computed column, filter or CHECK as the server stores it: bracketed, IN spelled as OR."""
     if match := re.fullmatch(r"(\w+) IN \((.+)\)", written):
         values = [value.strip() for value in match[2].split(",")]
         return "(" + " OR ".join(f"[{match[1]}]={value}" for value in reversed(values)) + ")"
@@ -158,7 +158,7 @@ def _build_index(facts: dict[str, Any]) -> Index:
 
 
 def _generated_name(kind: str, table_name: str, columns: tuple[str, ...]) -> str:
-    """A key's name as SQL Server makes it, PK__bom_line__3213E83F5B2C1A90; its hex from a hash."""
+    """Return a key's name as SQL Server makes it, PK__bom_line__3213E83F5B2C1A90; its hex from a hash."""
     return f"{kind}__{table_name[:8]}__{_hex(kind, table_name, columns, 16)}"
 
 

@@ -38,7 +38,7 @@ def create_target(target_url: str) -> None:
 
 
 def _build_table(name: str, facts: dict[str, Any]) -> Iterator[sql.Composable]:
-    """What ``serial`` does, spelled out: the sequence, the table, and who owns the sequence."""
+    """Yield what ``serial`` does, spelled out: the sequence, the table, and who owns the sequence."""
     columns = sql.SQL(",\n  ").join(_build_column(column) for column in facts["columns"])
     serials = [column["name"] for column in facts["columns"] if "nextval(" in column.get("default", "")]
     for column in serials:

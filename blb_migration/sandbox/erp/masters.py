@@ -106,7 +106,7 @@ def make_work_centers(world: World) -> Rows:
 
 
 def make_machines(world: World) -> Rows:
-    """The printers as planning knows them."""
+    """Make the printers as planning knows them."""
     rows = world.start("machines", world.count("machines"))
     model = _put_machine_columns(world, rows, "M")
     bed = Decimals(np.array([size for *_, size in farm.PRINTER_MODELS])[model] * 100, 2)
@@ -115,7 +115,7 @@ def make_machines(world: World) -> Rows:
 
 
 def make_resources(world: World) -> Rows:
-    """The same printers as ``machines``, under the same numbers; each side has some of its own."""
+    """Make the same printers as ``machines``, under the same numbers; each side has some of its own."""
     machine_ids = world["machines"].ids
     own = machine_ids[-1] + np.arange(2, 2 + max(1, len(machine_ids) // 10))
     rows = world.start("resources", ids=np.concatenate([machine_ids[: -max(1, len(own) // 2)], own]))
@@ -139,7 +139,7 @@ def _put_machine_columns(world: World, rows: Rows, letter: str) -> IntArray:
 
 
 def make_printers(world: World) -> Rows:
-    """The printers as the shop floor knows them, with their settings as JSON."""
+    """Make the printers as the shop floor knows them, with their settings as JSON."""
     rows = world.start("printers", world.count("printers"))
     model = draw_codes(rows.rng, len(farm.PRINTER_MODELS), len(rows), (5, 5, 3, 2, 1))
     short = [machine_type for _, _, machine_type, _ in farm.PRINTER_MODELS]
@@ -198,14 +198,14 @@ def make_scrap_reasons(world: World) -> Rows:
 
 
 def make_alembic_version(world: World) -> Rows:
-    """The source's own schema revision, which must not be carried over."""
+    """Make the source's own schema revision, which must not be carried over."""
     rows = world.start("alembic_version", ids=np.array([1]))
     rows.put(version_num=SOURCE_ALEMBIC_VERSION)
     return rows
 
 
 def make_company_settings(world: World) -> Rows:
-    """The one row about the company, with its logo."""
+    """Make the one row about the company, with its logo."""
     rows = world.start("company_settings", ids=np.array([1]))
     rows.put(company_name="Blue Layer Bureau 3D, LLC", company_address_line1="1200 Calhoun St")
     rows.put(
@@ -233,6 +233,6 @@ def _text(values: list[Any]) -> pa.Array:
 
 
 def _put_reference(rows: Rows, column: str, codes: list[Any], referred_codes: list[Any]) -> None:
-    """A self reference, written as codes in the word lists; None refers to nothing."""
+    """Put a self reference, written as codes in the word lists; None refers to nothing."""
     positions = np.array([0 if code is None else codes.index(code) for code in referred_codes])
     rows.put(**{column: rows.ids[positions]}, null=np.array([code is None for code in referred_codes]))

@@ -118,7 +118,7 @@ def _person(rows: Rows, column: Column) -> Values:
 
 
 def _author(rows: Rows, column: Column) -> Values:
-    """Some tables keep who did it as a user's number, some as a name."""
+    """Return who did it: some tables keep a user's number, some a name."""
     if column.type.name == "int":
         return rows.rng.integers(1, len(words.STAFF) + 1, len(rows))
     return draw(rows.rng, (*words.STAFF_NAMES, "system"), len(rows))

@@ -18,7 +18,7 @@ _OPENS, _CLOSES = 8 * HOUR, 18 * HOUR
 
 
 def moment(*date_and_time: int) -> int:
-    """A moment from year, month, day and so on."""
+    """Return a moment from year, month, day and so on."""
     return int(datetime(*date_and_time, tzinfo=UTC).timestamp()) * SECOND  # type: ignore[arg-type, misc]
 
 
@@ -69,17 +69,17 @@ def hold_some_back(
 
 
 def to_days(moments: IntArray) -> IntArray:
-    """The date of each moment."""
+    """Return the date of each moment."""
     return moments // MICROSECONDS_PER_DAY
 
 
 def to_years(moments: IntArray) -> IntArray:
-    """The calendar year of each moment."""
+    """Return the calendar year of each moment."""
     return moments.astype("datetime64[us]").astype("datetime64[Y]").astype(np.int64) + 1970
 
 
 def to_calendar_numbers(moments: IntArray) -> IntArray:
-    """The date of each moment as a number: 20250114."""
+    """Return the date of each moment as a number: 20250114."""
     days = moments.astype("datetime64[us]").astype("datetime64[D]")
     months = days.astype("datetime64[M]")
     month_number = months.astype(np.int64)

@@ -143,7 +143,7 @@ def _put_progress(world: World, rows: Rows) -> None:
 
 
 def make_sales_order_lines(world: World) -> Rows:
-    """The lines planned with the orders; their totals add up to the orders'."""
+    """Make the lines planned with the orders; their totals add up to the orders'."""
     orders, facts = world["sales_orders"], world.facts
     order, quantity = facts["lines.order"], facts["lines.quantity"]
     rows = world.start("sales_order_lines", len(order))
@@ -205,7 +205,7 @@ _EVENT_SHARES = np.array([1.0, 0.55, 0.5, 0.6, 0.5, 1.0])
 
 
 def make_order_events(world: World) -> Rows:
-    """What the log caught of each order, in the order it happened."""
+    """Return what the log caught of each order, in the order it happened."""
     orders, rng = world["sales_orders"], world.generator("order_events.shape")
     happened = np.stack([~orders.is_null(column) for column, *_ in _EVENTS], axis=1)
     order, event = np.nonzero(happened & (rng.random(happened.shape) < _EVENT_SHARES))

@@ -28,19 +28,19 @@ LAST_DATETIME2 = moment(9999, 12, 31, 23, 59, 59) + 999_999  # to the microsecon
 
 
 def staff_ids(world: World) -> IntArray:
-    """The users who run the farm: the first ones."""
+    """Return the users who run the farm: the first ones."""
     ids: IntArray = world["users"].ids[: len(words.STAFF)]
     return ids
 
 
 def customer_ids(world: World) -> IntArray:
-    """The users who buy."""
+    """Return the users who buy."""
     ids: IntArray = world["users"].ids[len(words.STAFF) :]
     return ids
 
 
 def make_users(world: World) -> Rows:
-    """The staff first, then the customers by the day they signed up."""
+    """Make the staff first, then the customers by the day they signed up."""
     rows = world.start("users", world.count("users"))
     rng, count, staff = rows.rng, len(rows), len(words.STAFF)
     first = draw_codes(rng, len(words.LATIN_FIRST_NAMES), count)
@@ -115,7 +115,7 @@ def make_password_reset_requests(world: World) -> Rows:
 
 
 def make_customer_traceability_profiles(world: World) -> Rows:
-    """Customers who want to know which lot their parts came from."""
+    """Make the customers who want to know which lot their parts came from."""
     customers = customer_ids(world)
     count = min(world.count("customer_traceability_profiles"), len(customers))
     rows = world.start("customer_traceability_profiles", count)
@@ -130,7 +130,7 @@ def make_customer_traceability_profiles(world: World) -> Rows:
 
 
 def make_customers(world: World) -> Rows:
-    """The table of the ERP's first years; it still has the names that need more than Latin letters."""
+    """Make the table of the ERP's first years; it still has the names that need more than Latin letters."""
     rows = world.start("customers", world.count("customers"))
     rng, count = rows.rng, len(rows)
     names = (*words.COMPANIES, *words.WORLD_COMPANIES)

@@ -11,7 +11,7 @@ import zlib
 
 
 def build_png(color: int, edge_pixels: int) -> bytes:
-    """A square PNG of one ``color`` (0xRRGGBB) with a lighter diagonal."""
+    """Build a square PNG of one ``color`` (0xRRGGBB) with a lighter diagonal."""
     plain = color.to_bytes(3, "big")
     light = bytes((channel + 255) // 2 for channel in plain)
     scanlines = bytearray()

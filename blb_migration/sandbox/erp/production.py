@@ -153,7 +153,7 @@ def _put_relatives(rows: Rows, column: str, share: float) -> None:
 
 
 def make_production_order_operations(world: World) -> Rows:
-    """The operations of each order's routing, copied when the order was made."""
+    """Make the operations of each order's routing, copied when the order was made."""
     orders, facts = world["production_orders"], world.facts
     of_routing = np.searchsorted(facts["operations.routing"], np.arange(len(world["routings"]) + 1))
     first, last = of_routing[facts["mo.routing"]], of_routing[facts["mo.routing"] + 1]

@@ -95,7 +95,7 @@ def _by_kind(kind: IntArray, filament: pa.Array, supply: pa.Array, good: pa.Arra
 
 
 def _put_category(world: World, rows: Rows, kinds: _Kinds) -> None:
-    """The category by key, and by name in the older text column."""
+    """Put the category by key, and by name in the older text column."""
     position = {code: n for n, (code, *_) in enumerate(farm.CATEGORIES)}
     of_material = [position[_MATERIAL_CATEGORY.get(base, "RM-ENG")] for _, _, base, *_ in farm.MATERIALS]
     of_supply = [position[category] for _, _, category, _ in farm.SUPPLIES]

@@ -121,7 +121,7 @@ def _plan_lines(world: World, orders: Rows) -> None:
 
 
 def make_purchase_order_lines(world: World) -> Rows:
-    """The lines planned with the orders; received in full, or one short."""
+    """Make the lines planned with the orders; received in full, or one short."""
     orders, facts = world["purchase_orders"], world.facts
     order, quantity = facts["po_lines.order"], facts["po_lines.quantity"]
     rows = world.start("purchase_order_lines", len(order))

@@ -37,7 +37,7 @@ _PICTURE_EVERY = 9  # every ninth quote has a preview
 
 
 def draw_customers(world: World, rng: np.random.Generator, moments: IntArray) -> IntArray:
-    """A customer for each moment who had signed up by then; the early ones come back most."""
+    """Return a customer for each moment who had signed up by then; the early ones come back most."""
     ids = customer_ids(world)
     known = np.searchsorted(world["users"]["created_at"][-len(ids) :], moments, side="right")
     return ids[(rng.random(len(moments)) ** 1.6 * np.maximum(known, 1)).astype(np.int64)]
@@ -100,7 +100,7 @@ def _put_money(world: World, rows: Rows, product: IntArray) -> None:
 
 
 def _put_outcome(world: World, rows: Rows) -> None:
-    """What became of each quote; the converted ones get a sales order's number."""
+    """Put what became of each quote; the converted ones get a sales order's number."""
     rng, count, created = rows.rng, len(rows), rows["created_at"]
     status = np.where(
         created < NOW - 30 * _DAY,
@@ -124,7 +124,7 @@ def _put_outcome(world: World, rows: Rows) -> None:
 
 
 def _plan_orders(world: World, quotes: Rows, converted: IntArray, converted_at: IntArray) -> None:
-    """Number all sales orders by the time they come in: from quotes, and from the shop."""
+    """Give all sales orders numbers by the time they come in: from quotes, and from the shop."""
     from_shop = world.count("sales_orders") - len(converted)
     shop_times = spread(world.generator("sales_orders.shop"), from_shop)
     created = np.concatenate([converted_at[converted], shop_times])

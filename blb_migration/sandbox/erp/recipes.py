@@ -38,7 +38,7 @@ def make_boms(world: World) -> Rows:
 
 
 def _plan_bom_lines(world: World, boms: Rows, goods: IntArray) -> None:
-    """What each bill holds, and its cost: filament, maybe a second, box, label, maybe hardware."""
+    """Plan what each bill holds, and its cost: filament, maybe a second, box, label, maybe hardware."""
     products = world["products"]
     rng = world.generator("bom_lines.shape")
     filaments = np.flatnonzero(products["is_raw_material"])

@@ -62,11 +62,11 @@ class World:
         return ceil(GROWING_BY_ROOT[subject] * sqrt(self.scale))
 
     def generator(self, subject: str) -> np.random.Generator:
-        """The random generator of one table, or of another subject."""
+        """Return the random generator of one table, or of another subject."""
         return np.random.default_rng([self.seed, self.scale, zlib.crc32(subject.encode("ascii"))])
 
     def reserve(self, table_name: str, count: int) -> IntArray:
-        """Number rows that are made later: what refers to them may come first."""
+        """Reserve numbers of rows that are made later: what refers to them may come first."""
         self._reserved[table_name] = number_rows(self.generator(f"{table_name}.id"), count)
         return self._reserved[table_name]
 

@@ -198,7 +198,7 @@ class FilledServer:
 
 
 def _constraints(table: Table, tables: dict[TableName, Table]) -> Iterator[tuple[str, bool]]:
-    """The table's checks and foreign keys that exist by now, and whether each is to be trusted."""
+    """Yield the table's checks and foreign keys that exist by now, and whether each is to be trusted."""
     yield from ((check.name, check.trusted) for check in table.checks)
     yield from ((key.name, key.trusted) for key in table.foreign_keys if key.referred_table in tables)
 

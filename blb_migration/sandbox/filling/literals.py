@@ -57,7 +57,7 @@ def _binary(value: bytes) -> str:
 
 
 def _float(value: float) -> str:
-    """Always with an exponent: without one, the constant would be a decimal."""
+    """Write a float with an exponent: without one, the constant would be a decimal."""
     text = repr(float(value))
     return text if "e" in text else f"{text}e0"
 

@@ -26,7 +26,7 @@ class Exhibit:
     rows: tuple[Mapping[str, Value], ...] = ()
 
     def with_rows(self, rows: Sequence[Mapping[str, Value]]) -> Exhibit:
-        """The same table with more rows."""
+        """Return the same table with more rows."""
         return replace(self, rows=(*self.rows, *rows))
 
 
@@ -42,7 +42,7 @@ def column(
     computed: Computed | None = None,
     comment: str | None = None,
 ) -> Column:
-    """A column; ``required`` is NOT NULL, which an identity column always is."""
+    """Return a column; ``required`` is NOT NULL, which an identity column always is."""
     column_type = parse_type(declared)
     has_collation = is_text(column_type) and column_type.name != "xml"
     return Column(
@@ -70,7 +70,7 @@ def foreign_key(
     *,
     trusted: bool = True,
 ) -> ForeignKey:
-    """A foreign key without actions; ``trusted`` is False after WITH NOCHECK."""
+    """Return a foreign key without actions; ``trusted`` is False after WITH NOCHECK."""
     return ForeignKey(name, tuple(columns), referred, tuple(referred_columns), trusted=trusted)
 
 

@@ -34,12 +34,13 @@ COLUMN_NAMES = (
 
 
 def shorten(name: str) -> str:
-    """The name as PostgreSQL keeps it: its first 63 bytes, never half a character."""
+    """Return the name as PostgreSQL keeps it: its first 63 bytes, never half a character."""
     return name.encode()[:POSTGRES_NAME_BYTES].decode(errors="ignore")
 
 
 def build_name_exhibits() -> tuple[Exhibit, ...]:
-    """A reserved word, the longest names, a schema in quotes, and a mixed-case pair with a foreign key."""
+    """Build a reserved word, the longest names, a schema in quotes, and a mixed-case pair with a foreign
+    key."""
     order = TableName("dbo", "order")
     odd_schema = 'odd "schema] x'
     parent = TableName(odd_schema, "Mixed Case]s")

@@ -21,7 +21,7 @@ _POINT, _LINE = 0x0C, 0x14  # a valid single point, a valid single line
 
 
 def _serialize(srid: int, *coordinates: float) -> bytes:
-    """A CLR value of one point (x, y; geography: latitude, longitude) or one line of two."""
+    """Return a CLR value of one point (x, y; geography: latitude, longitude) or one line of two."""
     properties = _POINT if len(coordinates) == 2 else _LINE
     return struct.pack(f"<iBB{len(coordinates)}d", srid, 1, properties, *coordinates)
 
@@ -175,7 +175,7 @@ def _build_utf8() -> Exhibit:
 
 
 def _build_all_null() -> Exhibit:
-    """A nullable column of every type, never filled."""
+    """Build a nullable column of every type, never filled."""
     every = [*_NUMBERS, *_TEXTS, *_BINARIES, *_MOMENTS, *_OTHERS]
     columns = [
         column(f"{declared.split('(')[0]}_{position}", declared)

@@ -84,7 +84,7 @@ class PreparedEngine:
 
 @contextmanager
 def serving(engine: PreparedEngine, **options: Any) -> Iterator[SqlServerEmulator]:
-    """The emulator, on this engine, without the driver's pool, which would outlive it."""
+    """Yield the emulator, on this engine, without the driver's pool, which would outlive it."""
     mssql_python.pooling(enabled=False)
     with SqlServerEmulator(engine, **options) as server:
         yield server
@@ -93,13 +93,13 @@ def serving(engine: PreparedEngine, **options: Any) -> Iterator[SqlServerEmulato
 def connect(
     server: SqlServerEmulator, *, encrypt: str = "no", autocommit: bool = True
 ) -> mssql_python.Connection:
-    """A connection of Microsoft's driver to the emulator."""
+    """Return a connection of Microsoft's driver to the emulator."""
     connection_string = server.odbc_connection_string(DATABASE, USER, PASSWORD, encrypt=encrypt)
     return mssql_python.connect(connection_string, autocommit=autocommit)
 
 
 def ask(connection: mssql_python.Connection, statement: str, *parameters: object) -> list[tuple[object, ...]]:
-    """The rows of a statement's only result."""
+    """Return the rows of a statement's only result."""
     cursor = connection.cursor()
     try:
         return [tuple(row) for row in cursor.execute(statement, *parameters).fetchall()]
@@ -108,7 +108,7 @@ def ask(connection: mssql_python.Connection, statement: str, *parameters: object
 
 
 def one_column(sql_type: ColumnType, array: pa.Array, collation: str | None = None) -> PreparedEngine:
-    """An engine whose ``SELECT value`` is this column."""
+    """Return an engine whose ``SELECT value`` is this column."""
     engine = PreparedEngine()
     column = ResultColumn("value", sql_type, collation=collation)
     engine.answer("SELECT value", [column], pa.record_batch([array], names=["value"]))

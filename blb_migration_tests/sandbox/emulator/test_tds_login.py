@@ -89,7 +89,7 @@ def test_a_certificate_nobody_vouches_for_is_refused_unless_trusted(engine: Prep
 
 
 def build_login(user: str, password: str) -> bytes:
-    """A LOGIN7 ([MS-TDS] 2.2.6.4) with nothing in it but a user and a password."""
+    """Build a LOGIN7 ([MS-TDS] 2.2.6.4) with nothing in it but a user and a password."""
     scrambled = bytes(((byte & 0x0F) << 4 | byte >> 4) ^ 0xA5 for byte in password.encode("utf-16-le"))
     texts = [b"", user.encode("utf-16-le"), scrambled, *[b""] * 6]
     position, pairs, data = 94, b"", b""

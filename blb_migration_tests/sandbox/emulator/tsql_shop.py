@@ -116,33 +116,33 @@ class Shop:
         self.session: TsqlSession = self.engine.login("sa", PASSWORD, "shop")
 
     def results(self, batch: str, parameters: Sequence[Parameter] = ()) -> Iterator[ResultSet]:
-        """The batch's result sets, one after the other."""
+        """Yield the batch's result sets, one after the other."""
         for outcome in self.session.execute(batch, parameters):
             if isinstance(outcome, ResultSet):
                 yield outcome
 
     def ask(self, batch: str, parameters: Sequence[Parameter] = ()) -> list[tuple[Any, ...]]:
-        """The rows of the batch's last result."""
+        """Return the rows of the batch's last result."""
         rows: list[tuple[Any, ...]] = []
         for result in self.results(batch, parameters):
             rows = [tuple(row.values()) for part in result.batches for row in part.to_pylist()]
         return rows
 
     def value(self, batch: str, parameters: Sequence[Parameter] = ()) -> Any:
-        """The only value of the batch's last result."""
+        """Return the only value of the batch's last result."""
         ((value,),) = self.ask(batch, parameters)
         return value
 
     def columns(self, batch: str) -> tuple[ResultColumn, ...]:
-        """The columns of the batch's first result."""
+        """Return the columns of the batch's first result."""
         return self.session.describe(batch)
 
     def type_of(self, expression: str) -> str:
-        """The T-SQL type of an expression over the table Items."""
+        """Return the T-SQL type of an expression over the table Items."""
         return str(self.columns(f"SELECT {expression} FROM dbo.Items")[0].type)
 
     def error(self, batch: str, parameters: Sequence[Parameter] = ()) -> SqlServerError:
-        """The error that the batch ends with."""
+        """Return the error that the batch ends with."""
         with pytest.raises(SqlServerError) as caught:
             self.ask(batch, parameters)
         return caught.value

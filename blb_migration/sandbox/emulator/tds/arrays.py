@@ -13,14 +13,14 @@ from blb_migration.sandbox.emulator.tds.fragments import Bytes, Flags, Offsets
 
 
 def read_valid(array: pa.Array) -> Flags | None:
-    """True where a value is present; None when all are."""
+    """Return True where a value is present; None when all are."""
     if array.null_count == 0:
         return None
     return np.asarray(array.is_valid().to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
 def read_values(array: pa.Array, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """The values of a fixed-width array, NULL slots included with whatever they hold; zero copy."""
+    """Read the values of a fixed-width array, NULL slots included with whatever they hold; zero copy."""
     item_type = np.dtype(dtype)
     buffer = array.buffers()[1]
     if buffer is None or len(array) == 0:
@@ -51,6 +51,6 @@ def is_binary(array: pa.Array) -> bool:
 
 
 def as_matrix(values: npt.NDArray[Any]) -> Bytes:
-    """A vector's little-endian bytes, shape (len(values), itemsize)."""
+    """Return a vector's little-endian bytes, shape (len(values), itemsize)."""
     little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
     return little.view(np.uint8).reshape(len(values), values.dtype.itemsize)

@@ -53,7 +53,7 @@ class Collation:
 
 @lru_cache(maxsize=256)
 def find_collation(name: str | None) -> Collation:
-    """The collation of this name, or the default one; raises SqlServerError 448 for an unknown name."""
+    """Find the collation of this name, or the default one; raises SqlServerError 448 for an unknown name."""
     name = name or DEFAULT_COLLATION_NAME
     folded = name.lower()
     sort_id = _SORT_IDS.get(folded, 0)

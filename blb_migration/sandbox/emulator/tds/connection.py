@@ -348,5 +348,5 @@ class Connection:
 
 
 def _untyped(statement: PreparedStatement) -> tuple[Parameter, ...]:
-    """A statement's parameters for describing it: types without values."""
+    """Return a statement's parameters for describing it: types without values."""
     return tuple(Parameter(name, column_type, None) for name, column_type in statement.declared)

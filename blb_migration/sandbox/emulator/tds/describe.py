@@ -87,7 +87,7 @@ _LAYOUT: tuple[tuple[str, ColumnType, pa.DataType], ...] = (
 
 
 def describe_first_result(columns: Sequence[ResultColumn]) -> ResultSet:
-    """The procedure's result for a statement that gives these columns."""
+    """Return the procedure's result for a statement that gives these columns."""
     rows = [_describe_column(ordinal, column) for ordinal, column in enumerate(columns, start=1)]
     arrays = [pa.array([row.get(name) for row in rows], arrow_type) for name, _, arrow_type in _LAYOUT]
     batch = pa.RecordBatch.from_arrays(arrays, names=[name for name, _, _ in _LAYOUT])

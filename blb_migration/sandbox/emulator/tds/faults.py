@@ -60,7 +60,7 @@ class FaultBoard:
             self._hits.clear()
 
     def take(self, statement: str) -> Fault | None:
-        """The fault for a result of this statement, counting it as having occurred."""
+        """Return the fault for a result of this statement, counting it as having occurred."""
         with self._lock:
             for position, fault in enumerate(self._faults):
                 hits = self._hits.get(position, 0)
@@ -75,7 +75,7 @@ class FaultBoard:
 def apply_fault(
     fault: Fault, batches: Iterator[pa.RecordBatch], pause: Callable[[float], None]
 ) -> Iterator[pa.RecordBatch]:
-    """The batches as the fault lets them through; raises its error, or ConnectionDropped."""
+    """Yield the batches as the fault lets them through; raises its error, or ConnectionDropped."""
     limit = _row_limit(fault)
     row_count = 0
     for number, batch in enumerate(batches):

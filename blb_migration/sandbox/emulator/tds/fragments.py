@@ -64,7 +64,7 @@ def length_prefixed(matrix: Bytes, valid: Flags | None) -> Fragment:
 
 
 def masked(matrix: Bytes, is_present: Flags) -> Variable:
-    """The matrix's rows where ``is_present``, nothing elsewhere."""
+    """Return the matrix's rows where ``is_present``, nothing elsewhere."""
     return Variable(
         build_offsets(matrix.shape[1] * is_present.astype(np.int64)), matrix[is_present].reshape(-1)
     )

@@ -82,7 +82,7 @@ def time_scale(column_type: ColumnType) -> int:
 
 
 def encode_metadata(columns: Sequence[ResultColumn], database: str) -> bytes:
-    """The COLMETADATA token; raises ValueError for a type without a wire form."""
+    """Return the COLMETADATA token; raises ValueError for a type without a wire form."""
     parts = [COLMETADATA_TOKEN, struct.pack("<H", len(columns))]
     for column in columns:
         user_type = _ROWVERSION_USER_TYPE if column.type.name in ("rowversion", "timestamp") else 0

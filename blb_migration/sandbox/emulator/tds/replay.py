@@ -60,7 +60,7 @@ class ReplayStore:
         return replay.row_count, self._read_slices(replay)
 
     def start(self, key: str) -> Recording | None:
-        """A recording to fill, or None when another connection is at it."""
+        """Return a recording to fill, or None when another connection is at it."""
         with self._lock:
             if key in self._recording_keys or key in self._replays:
                 return None
@@ -89,7 +89,7 @@ class ReplayStore:
             self._used_bytes += replay.byte_count
 
     def give_up(self, key: str) -> None:
-        """A recording ended early; another result may try."""
+        """Note that a recording ended early; another result may try."""
         with self._lock:
             self._recording_keys.discard(key)
 
@@ -135,7 +135,7 @@ class Recording:
             self._file.write(part)
 
     def keep(self, row_count: int) -> None:
-        """The result is complete."""
+        """Keep the recording of a result that is complete."""
         if not self._is_open:
             return
         self._is_open = False
@@ -146,7 +146,7 @@ class Recording:
         self._store.keep(self._key, replay)
 
     def discard(self) -> None:
-        """The result failed, was cancelled or is too large; does nothing once kept."""
+        """Discard the recording of a result that failed, was cancelled or is too large, unless it is kept."""
         if not self._is_open:
             return
         self._is_open = False

@@ -22,7 +22,7 @@ SLICE_BYTES = 4 * 1024 * 1024
 
 
 def encode_batch(columns: Sequence[ResultColumn], batch: pa.RecordBatch) -> Iterator[memoryview]:
-    """The batch's rows as ROW tokens, in slices of whole rows.
+    """Yield the batch's rows as ROW tokens, in slices of whole rows.
 
     Raises ValueError when the batch does not fit its columns, SqlServerError when a value does not.
     """

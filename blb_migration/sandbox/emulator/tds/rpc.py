@@ -59,7 +59,7 @@ class PreparedStatements:
         return handle
 
     def find(self, handle: object) -> PreparedStatement:
-        """The statement of a handle; raises SqlServerError 8179."""
+        """Find the statement of a handle; raises SqlServerError 8179."""
         statement = self._statements.get(handle) if isinstance(handle, int) else None
         if statement is None:
             raise SqlServerError(8179, f"Could not find prepared statement with handle {handle}.", state=3)
@@ -77,7 +77,7 @@ class PreparedStatements:
 
 
 def read_statement(call: RpcCall, text_position: int, declaration_position: int) -> PreparedStatement:
-    """The statement a call carries; raises SqlServerError 214 when it carries none."""
+    """Read the statement a call carries; raises SqlServerError 214 when it carries none."""
     text = _read_text(call, text_position)
     if text is None:
         raise SqlServerError(
@@ -102,13 +102,13 @@ def parse_declarations(declarations: str) -> tuple[tuple[str, ColumnType], ...]:
 
 
 def called_procedure(call: RpcCall) -> str:
-    """The procedure a client means: sp_prepexecrpc carries another one's name."""
+    """Return the procedure a client means: sp_prepexecrpc carries another one's name."""
     is_indirect = call.procedure.lower() == "sp_prepexecrpc"
     return (_read_text(call, 1) if is_indirect else None) or call.procedure
 
 
 def unknown_procedure(name: str) -> SqlServerError:
-    """What SQL Server answers to a call of something it does not have."""
+    """Return what SQL Server answers to a call of something it does not have."""
     return SqlServerError(2812, f"Could not find stored procedure '{name}'.", state=62)
 
 

@@ -36,13 +36,13 @@ class DoneFlag(IntFlag):
 
 
 def encode_done(token: DoneToken, flags: DoneFlag, row_count: int | None = None, command: int = 0) -> bytes:
-    """A DONE token; a row count sets its flag."""
+    """Return a DONE token; a row count sets its flag."""
     flags |= DoneFlag.FINAL if row_count is None else DoneFlag.COUNT
     return struct.pack("<BHHQ", token, flags, command, row_count or 0)
 
 
 def encode_error(failure: SqlServerError) -> bytes:
-    """The ERROR token of an engine's error."""
+    """Return the ERROR token of an engine's error."""
     token: bytes = error(
         failure.number,
         failure.text[:_MAX_MESSAGE_CHARACTERS],
@@ -55,7 +55,7 @@ def encode_error(failure: SqlServerError) -> bytes:
 
 
 def encode_info(message: Message) -> bytes:
-    """The INFO token of a message."""
+    """Return the INFO token of a message."""
     token: bytes = info(
         message.number,
         message.text[:_MAX_MESSAGE_CHARACTERS],

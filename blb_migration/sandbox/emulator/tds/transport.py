@@ -90,7 +90,7 @@ class Transport:
         self._is_encrypted = False
 
     def read_request(self) -> Request:
-        """The client's next message; raises ClientGone, or TdsProtocolError for what is no TDS."""
+        """Read the client's next message; raises ClientGone, or TdsProtocolError for what is no TDS."""
         first, payload = self._read_packet()
         header = first
         if header.is_end_of_message:

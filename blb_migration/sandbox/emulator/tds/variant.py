@@ -34,7 +34,7 @@ _MAX_VARIANT_BYTES = 8000
 
 
 def encode_variants(array: pa.Array) -> list[Fragment]:
-    """A column of struct<base_type, value>; four bytes of length come first, 0 is NULL."""
+    """Return a column of struct<base_type, value>; four bytes of length come first, 0 is NULL."""
     encoded = [_encode_one(value) for value in array.to_pylist()]
     data = np.frombuffer(b"".join(encoded), dtype=np.uint8)
     return [Variable(build_offsets(np.array([len(value) for value in encoded], dtype=np.int64)), data)]

@@ -35,7 +35,7 @@ _DEVIATIONS = {"STDEV": "stddev_samp", "STDEVP": "stddev_pop", "VAR": "var_samp"
 
 
 def compile_aggregate(compiler: Compiler, name: str, arguments: Sequence[exp.Expr], over: str = "") -> Typed:
-    """An aggregate over the rows before grouping; ``over`` is DuckDB's OVER clause, if any."""
+    """Compile an aggregate over the rows before grouping; ``over`` is DuckDB's OVER clause, if any."""
     rows = compiler.before_grouping() if not over else compiler
     if not arguments:
         raise argument_count(name, "1")
@@ -150,7 +150,7 @@ def _string_agg(rows: Compiler, argument: exp.Expr, arguments: Sequence[exp.Expr
 
 
 def compile_window(compiler: Compiler, node: exp.Window) -> Typed:
-    """``function OVER (...)``; raises error 10753 or 4112 where ORDER BY is missing."""
+    """Compile ``function OVER (...)``; raises error 10753 or 4112 where ORDER BY is missing."""
     inner = node.this
     if not isinstance(inner, (exp.Anonymous, exp.GroupConcat)):
         raise unsupported(f"OVER after {inner.key}")

@@ -28,7 +28,7 @@ _OPERATOR_NAMES = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", 
 
 
 def stronger_type(left: Typed, right: Typed) -> ColumnType:  # noqa: PLR0911  # one family of types each
-    """The type both sides convert to before they are compared or united."""
+    """Return the type both sides convert to before they are compared or united."""
     if left.is_untyped_null or right.is_untyped_null:
         return right.type if left.is_untyped_null else left.type
     first, second = sorted((left.type, right.type), key=lambda each: base_type(each).precedence)
@@ -221,7 +221,8 @@ def _fit_scale(precision: int, scale: int) -> int:
 
 
 def unite(values: Sequence[Typed]) -> Typed:
-    """What CASE, COALESCE or UNION of these values is: type, nullability, collation; SQL of the first."""
+    """Return what CASE, COALESCE or UNION of these values is: type, nullability, collation; SQL of the
+    first."""
     typed = [each for each in values if not each.is_untyped_null] or list(values)
     common = typed[0]
     for each in typed[1:]:

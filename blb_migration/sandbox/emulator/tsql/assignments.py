@@ -8,7 +8,7 @@ from blb_migration.sandbox.emulator.results import SqlServerError
 
 
 def assigned_variables(tree: exp.Expr) -> list[str]:
-    """The variables of SELECT @a = ..., in order; empty for a SELECT that returns rows."""
+    """Return the variables of SELECT @a = ..., in order; empty for a SELECT that returns rows."""
     names = ["@" + item.this.name.lower() for item in tree.expressions if _is_assignment(item)]
     if names and len(names) != len(tree.expressions):
         raise SqlServerError(
@@ -25,7 +25,7 @@ def _is_assignment(item: exp.Expr) -> bool:
 
 
 def without_assignments(tree: exp.Expr) -> exp.Expr:
-    """The SELECT that gives the assigned values as columns; the tree itself stays as it is."""
+    """Return the SELECT that gives the assigned values as columns; the tree itself stays as it is."""
     plain = tree.copy()
     plain.set("expressions", [item.expression for item in plain.expressions])
     return plain

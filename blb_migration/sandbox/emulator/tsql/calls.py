@@ -60,7 +60,7 @@ class Call:
             raise argument_count(self.name, str(low) if high is None else f"{low} to {high}")
 
     def value(self, index: int) -> Typed:
-        """An argument's value."""
+        """Return an argument's value."""
         return self.compiler.value(self.arguments[index])
 
     def values(self) -> list[Typed]:
@@ -68,7 +68,7 @@ class Call:
         return [self.compiler.value(each) for each in self.arguments]
 
     def text(self, index: int) -> Typed:
-        """An argument as text; numbers and dates are converted."""
+        """Return an argument as text; numbers and dates are converted."""
         value = self.value(index)
         return (
             value
@@ -77,18 +77,18 @@ class Call:
         )
 
     def integer(self, index: int) -> str:
-        """An argument as DuckDB text of an INTEGER."""
+        """Return an argument as DuckDB text of an INTEGER."""
         return f"CAST({convert_implicitly(self.value(index), ColumnType('int')).sql} AS BIGINT)"
 
     def word(self, index: int) -> str:
-        """An argument that is a bare word, such as a date part, in lower case."""
+        """Return an argument that is a bare word, such as a date part, in lower case."""
         node = self.arguments[index]
         if isinstance(node, (exp.Column, exp.Var, exp.Identifier)):
             return node.name.lower()
         raise unsupported(f"{self.name} with {node.sql()}")
 
     def constant(self, index: int) -> object:
-        """An argument that must be known when compiling."""
+        """Return an argument that must be known when compiling."""
         value = self.value(index)
         if not value.is_constant:
             raise unsupported(f"{self.name} with an argument that is not constant")

@@ -35,7 +35,7 @@ class PhysicalIndex:
 
 
 def physical_indexes(stored: StoredTable) -> list[PhysicalIndex]:
-    """The table's indexes in index id order; the primary key is the clustered one."""
+    """Return the table's indexes in index id order; the primary key is the clustered one."""
     table = stored.table
     indexes: list[PhysicalIndex] = []
     if table.primary_key is None:
@@ -64,7 +64,7 @@ def _key_columns(names: Sequence[str]) -> tuple[IndexColumn, ...]:
 
 
 def column_id(stored: StoredTable, name: str) -> int:
-    """A column's position from 1; raises KeyError for a name the table has not."""
+    """Return a column's position from 1; raises KeyError for a name the table has not."""
     for position, column in enumerate(stored.table.columns, 1):
         if column.name.lower() == name.lower():
             return position

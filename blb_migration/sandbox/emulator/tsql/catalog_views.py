@@ -42,7 +42,7 @@ OBJECT_COLUMNS = (
 def object_row(  # noqa: PLR0917  # in the order of the view's columns
     name: str, object_id: int, schema_id: int, parent_id: int, kind: str, description: str
 ) -> tuple[object, ...]:
-    """A row of ``sys.objects``, the head of every view of objects."""
+    """Return a row of ``sys.objects``, the head of every view of objects."""
     return (
         name,
         object_id,
@@ -60,18 +60,18 @@ def object_row(  # noqa: PLR0917  # in the order of the view's columns
 
 
 def sorted_tables(database: Database) -> list[StoredTable]:
-    """The tables by object id, as SQL Server lists them."""
+    """Return the tables by object id, as SQL Server lists them."""
     return sorted(database.tables.values(), key=lambda stored: stored.object_id)
 
 
 def default_name(stored: StoredTable, column: Column) -> str:
-    """The name SQL Server makes up for a default without one."""
+    """Return the name SQL Server makes up for a default without one."""
     number = stored.part_ids[f"default:{column.name}"]
     return f"DF__{stored.table.name.name[:9]}__{column.name[:5]}__{number:08X}"
 
 
 def in_parentheses(expression: str) -> str:
-    """An expression as the catalog shows it, which is always in parentheses."""
+    """Return an expression as the catalog shows it, which is always in parentheses."""
     text = expression.strip()
     return text if text.startswith("(") and text.endswith(")") else f"({text})"
 
@@ -169,7 +169,7 @@ def _tables(database: Database, everything: Sequence[Database]) -> Iterator[Row]
 
 
 def column_head(stored: StoredTable, position: int, column: Column) -> tuple[object, ...]:
-    """A row of ``sys.columns``."""
+    """Return a row of ``sys.columns``."""
     base = base_type(column.type)
     precision, scale = catalog_digits(column.type)
     default_id = 0 if column.default is None else stored.part_ids[f"default:{column.name}"]

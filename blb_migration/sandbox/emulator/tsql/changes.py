@@ -193,7 +193,7 @@ def _values_row(row: exp.Expr, context: StatementContext, database: Database, co
 
 
 def _written_type(column: Column) -> ColumnType:
-    """The type that a value takes on its way in: a varchar in UTF-8 loses no letter to a code page."""
+    """Return the type that a value takes on its way in: a varchar in UTF-8 loses no letter to a code page."""
     if column.type.name in ("char", "varchar") and (column.collation or "").upper().endswith("_UTF8"):
         return replace(column.type, name=f"n{column.type.name}")
     return column.type

@@ -25,7 +25,7 @@ _WKB_POINT, _WKB_LINESTRING = 1, 2
 
 
 def hierarchy_path(value: bytes) -> str:
-    """What ``ToString()`` gives: ``/`` for the root, ``/1/-3/``."""
+    """Return what ``ToString()`` gives: ``/`` for the root, ``/1/-3/``."""
     bits = "".join(f"{byte:08b}" for byte in value)
     return "/" + "".join(f"{step}/" for step in _iterate_steps(bits))
 
@@ -49,12 +49,12 @@ def _iterate_steps(bits: str) -> Iterator[int]:
 
 
 def geometry_to_wkb(value: bytes) -> bytes:
-    """What ``STAsBinary()`` and, without Z and M, ``AsBinaryZM()`` of a geometry give."""
+    """Return what ``STAsBinary()`` and, without Z and M, ``AsBinaryZM()`` of a geometry give."""
     return _to_wkb(value, is_geography=False)
 
 
 def geography_to_wkb(value: bytes) -> bytes:
-    """The same of a geography: longitude first, though it is stored after the latitude."""
+    """Return the same of a geography: longitude first, though it is stored after the latitude."""
     return _to_wkb(value, is_geography=True)
 
 

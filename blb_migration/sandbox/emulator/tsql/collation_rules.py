@@ -29,7 +29,7 @@ def is_accent_insensitive(collation: str) -> bool:
 
 
 def check_collation(name: str) -> str:
-    """The name itself; raises error 448 for a name that is no collation."""
+    """Return the name itself; raises error 448 for a name that is no collation."""
     known = "_CI" in name.upper() or "_CS" in name.upper() or is_binary(name)
     if not known or not name.lower().startswith(
         (
@@ -50,7 +50,7 @@ def check_collation(name: str) -> str:
 
 
 def winning_collation(left: Typed, right: Typed, default: str, operation: str) -> str:
-    """The collation of a comparison; raises error 468 when both sides insist on different ones."""
+    """Return the collation of a comparison; raises error 468 when both sides insist on different ones."""
     if left.has_explicit_collation and not right.has_explicit_collation:
         return left.collation or default
     if right.has_explicit_collation and not left.has_explicit_collation:
@@ -66,7 +66,7 @@ def winning_collation(left: Typed, right: Typed, default: str, operation: str) -
 
 
 def comparison_key(sql: str, collation: str) -> str:
-    """The DuckDB text of the value's key under the collation."""
+    """Return the DuckDB text of the value's key under the collation."""
     key = f"rtrim({sql}, ' ')"
     if is_binary(collation):
         return key

@@ -23,7 +23,7 @@ _WORDS = {"=": "equal to", "<>": "not equal to", ">": "greater than", "<": "less
 
 
 def compare(operator: str, left: Typed, right: Typed, default_collation: str) -> str:
-    """The condition ``left operator right`` in DuckDB's terms."""
+    """Return the condition ``left operator right`` in DuckDB's terms."""
     for value in (left, right):
         if value.type.name in _UNCOMPARABLE:
             raise SqlServerError(
@@ -90,7 +90,7 @@ def like(operand: Typed, pattern: Typed, escape: str | None, default_collation: 
 def matching(
     operand: Typed, pattern: Typed, escape: str | None, default_collation: str, operation: str
 ) -> tuple[str, str]:
-    """The text to search and the regular expression, both as DuckDB text."""
+    """Return the text to search and the regular expression, both as DuckDB text."""
     text = operand if is_text(operand.type) else convert(operand, NVARCHAR_MAX)
     if pattern.is_untyped_null or (pattern.is_constant and pattern.constant is None):
         return text.sql, "NULL"

@@ -23,7 +23,7 @@ class CompiledQuery:
 
 
 def output_columns(columns: Sequence[NamedValue]) -> tuple[NamedValue, ...]:
-    """The columns as seen from outside the query, where they are ``c1``..."""
+    """Return the columns as seen from outside the query, where they are ``c1``..."""
     return tuple(
         NamedValue(column.name, replace(column.value, sql=f'"c{index}"', is_constant=False, constant=None))
         for index, column in enumerate(columns, 1)

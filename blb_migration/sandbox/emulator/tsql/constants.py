@@ -20,12 +20,12 @@ from blb_migration.sandbox.emulator.tsql.typed import Typed, quote_bytes
 
 
 def literal_of(parameter: Parameter) -> Typed:
-    """The parameter's value as a constant of its declared type."""
+    """Return the parameter's value as a constant of its declared type."""
     return build_constant(parameter.value, parameter.type)
 
 
 def build_constant(value: object, column_type: ColumnType) -> Typed:
-    """A constant; raises TypeError for a Python value that the type does not take."""
+    """Build a constant; raises TypeError for a Python value that the type does not take."""
     column_type = normalize(column_type)
     storage = duckdb_type(column_type)
     if value is None:

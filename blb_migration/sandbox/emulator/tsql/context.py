@@ -47,7 +47,7 @@ class TableFinder(Protocol):
         ...
 
     def open_table(self, context: StatementContext, parts: Sequence[str]) -> OpenedTable:
-        """The table or view of that dotted name; raises 208 or 229."""
+        """Return the table or view of that dotted name; raises 208 or 229."""
         ...
 
 
@@ -71,6 +71,6 @@ class StatementContext:
         return self.database.collation
 
     def new_alias(self) -> str:
-        """A DuckDB alias that no other source of the statement has."""
+        """Return a DuckDB alias that no other source of the statement has."""
         self.alias_count += 1
         return f"t{self.alias_count}"

@@ -47,7 +47,7 @@ def convert(source: Typed, target: ColumnType, style: int | None = None, is_try:
 
 
 def convert_implicitly(source: Typed, target: ColumnType) -> Typed:
-    """An implicit conversion; raises error 206 for types that SQL Server does not mix."""
+    """Return an implicit conversion; raises error 206 for types that SQL Server does not mix."""
     if source.is_untyped_null:
         return convert(source, target)
     families = (family(source.type), family(target))
@@ -250,7 +250,7 @@ def _temporal_to_temporal(source: Typed, target: ColumnType, is_try: bool) -> Ty
 
 
 def _swap_guid(sql: str) -> str:
-    """A GUID's bytes between textual order and SQL Server's mixed-endian storage order."""
+    """Return a GUID's bytes between textual order and SQL Server's mixed-endian storage order."""
     order = (4, 3, 2, 1, 6, 5, 8, 7, *range(9, 17))
     return "from_hex(" + " || ".join(f"substr(hex({sql}), {index * 2 - 1}, 2)" for index in order) + ")"
 
@@ -278,7 +278,7 @@ def _binary_to_integer(source: Typed, target: ColumnType) -> Typed:
 
 
 def text_constant(text: str, column_type: ColumnType) -> Typed:
-    """A text whose value is known."""
+    """Return a text whose value is known."""
     return Typed(
         quote_text(text),
         column_type,

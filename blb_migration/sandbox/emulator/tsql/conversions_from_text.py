@@ -13,7 +13,7 @@ _INTEGER_TEXT = r"\s*[+-]?\d+\s*"
 
 
 def from_text(source: Typed, target: ColumnType, style: int | None, is_try: bool) -> Typed:
-    """A conversion of text; under ``is_try`` NULL for what does not parse."""
+    """Return a conversion of text; under ``is_try`` NULL for what does not parse."""
     text, name = source.sql, target.name
     match family(target):
         case "integer":
@@ -51,7 +51,7 @@ def from_text(source: Typed, target: ColumnType, style: int | None, is_try: bool
 
 
 def number_name(name: str) -> str:
-    """What SQL Server calls a decimal in its messages."""
+    """Return what SQL Server calls a decimal in its messages."""
     return "numeric" if name in ("decimal", "numeric") else name
 
 

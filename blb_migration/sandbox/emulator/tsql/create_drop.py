@@ -179,6 +179,6 @@ def run_procedure(statement: Statement, context: StatementContext) -> None:
 
 
 def missing_procedure(statement: Statement, position: int) -> SqlServerError:
-    """The error for a procedure that is not there, named by the statement's word at this position."""
+    """Return the error for a procedure that is not there, named by the statement's word at this position."""
     name = "".join(str(token.text) for token in statement.tokens[position:][:1])
     return SqlServerError(2812, f"Could not find stored procedure '{name}'.", state=62)

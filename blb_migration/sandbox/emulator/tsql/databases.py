@@ -97,7 +97,7 @@ class Database:
         connection.execute(f"CREATE SCHEMA {self.physical_name}.{quote_name('dbo')}")
 
     def create_schema(self, name: str) -> None:
-        """A schema; nothing happens if it exists."""
+        """Create a schema; nothing happens if it exists."""
         with self._lock:
             if name.lower() in (each.lower() for each in self.schemas):
                 return
@@ -106,7 +106,7 @@ class Database:
             self._bump()
 
     def create_table(self, table: Table) -> StoredTable:
-        """An empty table; raises error 2714 if the name is taken."""
+        """Create an empty table; raises error 2714 if the name is taken."""
         with self._lock:
             key = (table.name.schema.lower(), table.name.name.lower())
             if key in self.tables:
@@ -166,7 +166,7 @@ class Database:
                 self.note_change()
 
     def find_table(self, table_name: str | TableName) -> StoredTable:
-        """The table by ``schema.name`` or name in ``dbo``, in any case; raises error 208."""
+        """Find the table by ``schema.name`` or name in ``dbo``, in any case; raises error 208."""
         if isinstance(table_name, str):
             schema, _, name = table_name.rpartition(".")
             table_name = TableName(schema or "dbo", name)
@@ -201,7 +201,7 @@ class Database:
             self.is_changing = False
 
     def settings(self) -> tuple[object, ...]:
-        """The options that ``sys.databases`` shows."""
+        """Return the options that ``sys.databases`` shows."""
         return (
             self.allows_snapshot,
             self.is_read_committed_snapshot,
@@ -266,7 +266,7 @@ def _stored_form(column: Column) -> str:
 
 
 def _parts_with_ids(table: Table) -> Iterable[str]:
-    """The constraints, which are objects of their own in ``sys.objects``."""
+    """Yield the constraints, which are objects of their own in ``sys.objects``."""
     keys = [table.primary_key, *table.unique_keys]
     yield from (f"key:{key.name}" for key in keys if key is not None)
     yield from (f"foreign key:{key.name}" for key in table.foreign_keys)

@@ -147,12 +147,12 @@ def is_known_type(name: str) -> bool:
 
 
 def base_type(column_type: ColumnType) -> BaseType:
-    """The ``sys.types`` row of a type; KeyError for a name that is no base type."""
+    """Return the ``sys.types`` row of a type; KeyError for a name that is no base type."""
     return _BY_NAME[column_type.name]
 
 
 def family(column_type: ColumnType) -> Family:
-    """What kind of values the type holds."""
+    """Return what kind of values the type holds."""
     return _BY_NAME[column_type.name].family
 
 
@@ -169,7 +169,7 @@ def is_max(column_type: ColumnType) -> bool:
 
 
 def normalize(column_type: ColumnType) -> ColumnType:
-    """The type with the defaults filled in that SQL Server applies to a column declaration."""
+    """Return the type with the defaults filled in that SQL Server applies to a column declaration."""
     name = {"rowversion": "rowversion", "timestamp": "rowversion", "sysname": "nvarchar"}.get(
         column_type.name, column_type.name
     )
@@ -189,7 +189,7 @@ def normalize(column_type: ColumnType) -> ColumnType:
 
 
 def duckdb_type(column_type: ColumnType) -> str:
-    """The type a column of this type is stored in."""
+    """Return the type a column of this type is stored in."""
     if column_type.name in ("decimal", "numeric"):
         return f"DECIMAL({column_type.precision},{column_type.scale})"
     return _DUCKDB_TYPES.get(column_type.name) or _DUCKDB_FAMILIES[family(column_type)]

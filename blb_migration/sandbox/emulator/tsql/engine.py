@@ -67,7 +67,7 @@ class TsqlEngine:
             self.create_database(name)
 
     def create_database(self, name: str, collation: str = SERVER_COLLATION) -> Database:
-        """A new, empty database; raises error 1801 if the name is taken."""
+        """Create a new, empty database; raises error 1801 if the name is taken."""
         with self._lock:
             if name.lower() in self.databases:
                 raise SqlServerError(
@@ -96,7 +96,7 @@ class TsqlEngine:
         read_only: bool = False,
         default_database: str = "master",
     ) -> None:
-        """A log-in; ``denied_tables`` are ``schema.table`` or ``database.schema.table``."""
+        """Add a log-in; ``denied_tables`` are ``schema.table`` or ``database.schema.table``."""
         self._logins[user.lower()] = Login(
             user,
             password,
@@ -142,7 +142,7 @@ class TsqlEngine:
         )
 
     def forget_session(self, session: Session) -> None:
-        """Called by a session that ends."""
+        """Forget a session that ends."""
         with self._lock:
             self.sessions = [each for each in self.sessions if each is not session]
 
@@ -153,7 +153,7 @@ class TsqlEngine:
         self._connection.close()
 
     def open_table(self, context: StatementContext, parts: Sequence[str]) -> OpenedTable:
-        """The table or view of the dotted name, for one statement; raises errors 208, 229 and 916."""
+        """Return the table or view of the dotted name, for one statement; raises errors 208, 229 and 916."""
         database, schema, name = self._split(context, parts)
         shown = ".".join(parts)
         if database is None:

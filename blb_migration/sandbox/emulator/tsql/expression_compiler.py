@@ -57,11 +57,11 @@ class ExpressionCompiler:
         self.groups = groups
 
     def before_grouping(self) -> ExpressionCompiler:
-        """The compiler for arguments of aggregates: single rows, no groups."""
+        """Return the compiler for arguments of aggregates: single rows, no groups."""
         return ExpressionCompiler(self.context, self.scope, self.compile_subquery)
 
     def value(self, node: exp.Expr) -> Typed:  # noqa: PLR0911, PLR0912  # one kind of node each
-        """A value; raises SqlServerError for what has no meaning or is not known."""
+        """Return a value; raises SqlServerError for what has no meaning or is not known."""
         if self.groups and not isinstance(node, (exp.Literal, exp.Null, exp.National)):
             grouped = self._grouped_value(node)
             if grouped is not None:
@@ -118,7 +118,7 @@ class ExpressionCompiler:
         raise unsupported(f"{node.key} expression")
 
     def predicate(self, node: exp.Expr) -> str:  # noqa: PLR0911  # one kind of node each
-        """A condition as DuckDB text; raises error 4145 for a value."""
+        """Return a condition as DuckDB text; raises error 4145 for a value."""
         match node:
             case exp.Paren():
                 return f"({self.predicate(node.this)})"
@@ -157,11 +157,11 @@ class ExpressionCompiler:
         )
 
     def call(self, name: str, arguments: Sequence[exp.Expr | None], node: exp.Expr) -> Typed:
-        """A function call; raises error 195 for an unknown name."""
+        """Return a function call; raises error 195 for an unknown name."""
         return call_function(self, name.upper(), [each for each in arguments if each is not None], node)
 
     def _grouped_value(self, node: exp.Expr) -> Typed | None:
-        """The grouping value the node stands for; None if it is none."""
+        """Return the grouping value the node stands for; None if it is none."""
         if self.groups is None or isinstance(node, exp.Window):
             return None
         try:

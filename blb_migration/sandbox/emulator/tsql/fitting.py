@@ -36,7 +36,7 @@ def fit_ticks(ticks: str, source: ColumnType, target: ColumnType) -> str:
 
 
 def fit_binary(sql: str, source: ColumnType, target: ColumnType) -> str:
-    """The bytes as the target stores them: cut to its length, binary(n) padded with zeros."""
+    """Return the bytes as the target stores them: cut to its length, binary(n) padded with zeros."""
     if target.length is None or target.name == "rowversion":
         return sql
     if source.length is None or source.length > target.length:

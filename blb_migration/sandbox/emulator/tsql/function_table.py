@@ -39,7 +39,7 @@ def is_aggregate_call(node: exp.Expr) -> bool:
 
 
 def call_function(compiler: Compiler, name: str, arguments: Sequence[exp.Expr], node: exp.Expr) -> Typed:
-    """The call's value; raises errors 174, 195 and what the function itself refuses."""
+    """Return the call's value; raises errors 174, 195 and what the function itself refuses."""
     if isinstance(node, exp.Window):
         return compile_window(compiler, node)
     if name in AGGREGATES:

@@ -221,7 +221,7 @@ def _datediff(call: Call) -> Typed:
 
 
 def _clock(column_type: ColumnType) -> FunctionCompiler:
-    """The clock; the emulator's server lives in UTC, so local time and UTC are the same."""
+    """Return the clock; the emulator's server lives in UTC, so local time and UTC are the same."""
 
     def compile_call(call: Call) -> Typed:
         call.require(0)

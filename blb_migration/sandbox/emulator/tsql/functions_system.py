@@ -68,7 +68,7 @@ def _variant(base_type: str, value: object) -> Typed:
 
 
 def _session(build: Callable[[Call], Typed]) -> FunctionCompiler:
-    """A function whose answer depends on the session or the moment, never on the data alone."""
+    """Return a function whose answer depends on the session or the moment, never on the data alone."""
 
     def compile_call(call: Call) -> Typed:
         call.context.is_deterministic = False
@@ -120,7 +120,7 @@ def _db_id(call: Call) -> Typed:
 
 
 def split_name(text: str) -> list[str]:
-    """``[a b].c`` as its parts."""
+    """Split ``[a b].c`` into its parts."""
     parts, current, closing = [], "", ""
     for character in text:
         if closing:
@@ -160,7 +160,7 @@ def _object_id(call: Call) -> Typed:
 def lookup(
     call: Call, view: str, column: str, column_type: ColumnType, keys: Sequence[tuple[str, int]]
 ) -> Typed:
-    """A column of the one row of a ``sys`` view whose key columns equal the arguments."""
+    """Return a column of the one row of a ``sys`` view whose key columns equal the arguments."""
     opened = call.context.finder.open_table(call.context, ["sys", view])
     alias = call.context.new_alias()
     tests = [

@@ -79,7 +79,7 @@ tsql_unscaled(d) AS CAST(replace(CAST(d AS VARCHAR), '.', '') AS HUGEINT)
 
 
 def macro_statements() -> list[str]:
-    """The CREATE statements, in an order in which each knows those it uses."""
+    """Return the CREATE statements, in an order in which each knows those it uses."""
     definitions: list[str] = []
     for line in _MACROS.strip().splitlines():
         if line.startswith("tsql_"):

@@ -35,7 +35,8 @@ def register_methods(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def call_method(compiler: Compiler, node: exp.Dot) -> Typed:
-    """The value of ``column.Method()``; raises error 258 for types without methods, 6506 without that one."""
+    """Return the value of ``column.Method()``; raises error 258 for types without methods, 6506 without that
+    one."""
     method = str(node.expression.this)
     parts = [part.name for part in node.find_all(exp.Identifier)]
     value = compiler.scope.resolve(parts[-1], ".".join(parts[:-1]) or None)

@@ -13,7 +13,7 @@ from blb_migration.sandbox.emulator.tsql.surrogates import has_hidden_surrogates
 
 
 def build_like_regex(pattern: str, escape: str | None, collation: str) -> str:
-    """A pattern that must match the whole text; group 1 spans what stands between outer ``%``."""
+    """Build a pattern that must match the whole text; group 1 spans what stands between outer ``%``."""
     if has_hidden_surrogates(pattern):
         pattern = split_into_units(pattern)
     pieces: list[str] = []

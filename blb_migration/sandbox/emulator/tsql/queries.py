@@ -46,7 +46,7 @@ class _Clauses:
 def compile_query(
     node: exp.Expr, context: StatementContext, parent: Scope | None = None, ctes: Ctes | None = None
 ) -> CompiledQuery:
-    """The whole query; raises SqlServerError for names, types and grammar that do not fit."""
+    """Compile the whole query; raises SqlServerError for names, types and grammar that do not fit."""
     known: Ctes = ctes or {}
     with_clause = node.args.get("with_")
     if with_clause is not None:
@@ -143,7 +143,7 @@ class _SelectCompiler:
         return self._assemble(clauses)
 
     def _compile_relation(self, node: exp.Expr, parent: Scope | None) -> CompiledQuery | None:
-        """A derived table, or a CTE by its name; None for any other table name."""
+        """Compile a derived table, or a CTE by its name; None for any other table name."""
         if isinstance(node, exp.Table):
             if node.args.get("db") is not None:
                 return None

@@ -78,7 +78,7 @@ class DefinitionReader:
             raise self.refuse()
 
     def refuse(self) -> Exception:
-        """The error for the next word."""
+        """Return the error for the next word."""
         word, token = self._words[min(self._position, len(self._words) - 1)]
         return syntax_error(word, int(token.line))
 

@@ -43,7 +43,7 @@ class Scope:
     parent: Scope | None = None
 
     def resolve(self, name: str, qualifier: str | None) -> Typed:
-        """The column; raises errors 207, 209 and 4104."""
+        """Return the column; raises errors 207, 209 and 4104."""
         scope: Scope | None = self
         qualifier_seen = False
         while scope is not None:
@@ -64,7 +64,7 @@ class Scope:
         raise invalid_column(name)
 
     def star(self, qualifier: str | None) -> Sequence[NamedValue]:
-        """The columns ``*`` or ``qualifier.*`` stands for; raises error 107."""
+        """Return the columns ``*`` or ``qualifier.*`` stands for; raises error 107."""
         sources = [each for each in self.sources if qualifier is None or each.answers_to(qualifier)]
         if qualifier is not None and not sources:
             raise SqlServerError(

@@ -22,7 +22,7 @@ _INTEGER_NAMES = {
 
 
 def unsupported(what: str) -> SqlServerError:
-    """The emulator's own refusal: valid T-SQL that it does not know."""
+    """Return the emulator's own refusal: valid T-SQL that it does not know."""
     return SqlServerError(40515, f"emulator: cannot run this statement: {what}.")
 
 
@@ -71,7 +71,7 @@ def conversion_not_allowed(source: str, target: str) -> SqlServerError:
 
 
 def map_runtime_error(error: Exception) -> SqlServerError:
-    """What SQL Server would have said to a DuckDB error met while running."""
+    """Return what SQL Server would have said to a DuckDB error met while running."""
     text = str(error)
     # Only at the start: DuckDB quotes the whole expression when it reports an error of its own.
     raised = re.match(rf"(?:Invalid Input Error: )?{re.escape(ERROR_MARKER)}(\d+)\|(.*)", text, re.DOTALL)

@@ -104,7 +104,7 @@ class TsqlSession:
             self.engine.forget_session(self)
 
     def new_context(self, variables: Variables) -> StatementContext:
-        """A context for compiling one statement now."""
+        """Return a context for compiling one statement now."""
         facts = SessionFacts(
             self.spid, self.login.name, self.host, self.application, self.transaction_count, self.row_count,
             self.options.lock_timeout, self.options.text_size, self.options.isolation_level,
@@ -205,7 +205,8 @@ class TsqlSession:
     def _compile(
         self, statement: Statement, variables: Variables, catalog_state: Hashable
     ) -> CompiledStatement:
-        """The statement compiled now, or when it last came to the same catalog with the same variables."""
+        """Compile the statement compiled now, or when it last came to the same catalog with the same
+        variables."""
         cache = self.engine.statements
         key = (
             statement.text,
@@ -234,7 +235,7 @@ class TsqlSession:
         return compiled
 
     def _open(self, sql: str, columns: Sequence[NamedValue]) -> BatchStream:
-        """A query to run; what an earlier one still had to give is dropped."""
+        """Return a query to run; what an earlier one still had to give is dropped."""
         self._stop_reading()
         self._open_stream = BatchStream(self.cursor, sql, columns)
         return self._open_stream
@@ -318,7 +319,7 @@ class TsqlSession:
                 )
 
     def _evaluate(self, text: str, variables: Variables) -> Typed:
-        """A scalar expression's value now, as a constant."""
+        """Return a scalar expression's value now, as a constant."""
         context = self.new_context(variables)
         value = compile_tree(parse_expression(text), context, Scope())
         if value.is_constant:

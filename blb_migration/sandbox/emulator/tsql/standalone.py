@@ -31,18 +31,18 @@ class _NoTables:
 def compile_standalone(
     text: str, database: Database, scope: Scope | None = None, context: StatementContext | None = None
 ) -> Typed:
-    """The expression's value over the scope's columns; raises SqlServerError as a SELECT would."""
+    """Compile the expression's value over the scope's columns; raises SqlServerError as a SELECT would."""
     context = context or StatementContext(_NoTables(database), database, NOBODY)
     return compile_tree(parse_expression(text), context, scope or Scope())
 
 
 def compile_tree(tree: exp.Expr, context: StatementContext, scope: Scope) -> Typed:
-    """The same from a tree that is already parsed."""
+    """Compile the same from a tree that is already parsed."""
     return ExpressionCompiler(context, scope, _compile_subquery).value(tree)
 
 
 def compile_condition(tree: exp.Expr, context: StatementContext, scope: Scope) -> str:
-    """A condition over the scope's columns, as DuckDB text."""
+    """Compile a condition over the scope's columns, as DuckDB text."""
     return ExpressionCompiler(context, scope, _compile_subquery).predicate(tree)
 
 

@@ -50,7 +50,7 @@ class StatementCache:
         self._statements: OrderedDict[Hashable, CompiledStatement] = OrderedDict()
 
     def find(self, catalog_state: Hashable, key: Hashable) -> CompiledStatement | None:
-        """The statement as it was compiled against this very catalog."""
+        """Find the statement as it was compiled against this very catalog."""
         with self._lock:
             if catalog_state != self._catalog_state:
                 self._statements.clear()

@@ -13,7 +13,7 @@ from blb_migration.sandbox.emulator.tsql.typed import Typed, quote_bytes, quote_
 
 
 def constant_from_storage(value: object, typed: Typed) -> Typed:
-    """The value of an expression, in its physical form, as a constant of the expression's type."""
+    """Return the value of an expression, in its physical form, as a constant of the expression's type."""
     column_type = typed.type
     if value is None:
         return build_constant(None, column_type)

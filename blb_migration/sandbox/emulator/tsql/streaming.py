@@ -32,7 +32,7 @@ _ARROW_TYPES: dict[str, pa.DataType] = {
 
 
 def result_columns(columns: Sequence[NamedValue]) -> tuple[ResultColumn, ...]:
-    """The columns as the protocol describes them."""
+    """Return the columns as the protocol describes them."""
     return tuple(
         ResultColumn(
             column.name,
@@ -46,7 +46,7 @@ def result_columns(columns: Sequence[NamedValue]) -> tuple[ResultColumn, ...]:
 
 
 def physical_type(column: NamedValue) -> pa.DataType:
-    """The Arrow type of the table in ``results``."""
+    """Return the Arrow type of the table in ``results``."""
     column_type: ColumnType = column.value.type
     if column_type.name in ("decimal", "numeric"):
         return pa.decimal128(column_type.precision or 18, column_type.scale or 0)

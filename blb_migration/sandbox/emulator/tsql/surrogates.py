@@ -29,7 +29,7 @@ def hide_surrogates(text: str) -> str:
 
 
 def show_surrogates(text: str) -> str:
-    """The inverse of ``hide_surrogates``."""
+    """Return the inverse of ``hide_surrogates``."""
     return _PRIVATE.sub(lambda match: chr(ord(match[0]) - _PRIVATE_BASE + _SURROGATE_BASE), text)
 
 
@@ -68,7 +68,7 @@ def _split_array_into_units(texts: pa.Array) -> pa.Array:
 
 
 def decode_utf16_array(array: pa.Array) -> pa.Array:
-    """A binary array of UTF-16LE as an array of storable text."""
+    """Return a binary array of UTF-16LE as an array of storable text."""
     decoded: Iterable[str | None] = (
         None if value is None else hide_surrogates(value.decode("utf-16-le", errors="surrogatepass"))
         for value in array.to_pylist()
@@ -77,7 +77,7 @@ def decode_utf16_array(array: pa.Array) -> pa.Array:
 
 
 def encode_utf16_array(array: pa.Array) -> pa.Array:
-    """An array of storable text as a binary array of UTF-16LE."""
+    """Return an array of storable text as a binary array of UTF-16LE."""
     encoded: Iterable[bytes | None] = (
         None if value is None else show_surrogates(value).encode("utf-16-le", errors="surrogatepass")
         for value in array.to_pylist()

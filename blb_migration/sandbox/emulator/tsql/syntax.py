@@ -64,7 +64,7 @@ class Statement:
         return int(self.tokens[0].line)
 
     def word(self, index: int) -> str:
-        """The token's text in upper case; empty past the end."""
+        """Return the token's text in upper case; empty past the end."""
         return str(self.tokens[index].text).upper() if index < len(self.tokens) else ""
 
 
@@ -109,7 +109,7 @@ _BEFORE_SELECT = frozenset({"UNION", "ALL", "EXCEPT", "INTERSECT", "AS", "FOR"})
 
 @lru_cache(_KEPT_BATCHES)
 def split_batch(batch: str) -> tuple[Statement, ...]:
-    """The batch's statements in order; raises error 105 or 102 for text that is no T-SQL at all."""
+    """Return the batch's statements in order; raises error 105 or 102 for text that is no T-SQL at all."""
     try:
         tokens = PlainTsql().tokenize(batch)
     except TokenError as error:
@@ -178,7 +178,7 @@ def _within_parentheses(tokens: Sequence[Token]) -> set[str]:
 
 
 def parse_statement(tokens: Sequence[Token], text: str) -> exp.Expr:
-    """The statement's tree; raises SQL Server's syntax error."""
+    """Return the statement's tree; raises SQL Server's syntax error."""
     try:
         trees = PlainTsql().parser().parse(list(tokens), text)
     except ParseError as error:
@@ -193,7 +193,7 @@ def parse_statement(tokens: Sequence[Token], text: str) -> exp.Expr:
 
 @lru_cache(_KEPT_BATCHES)
 def parse_expression(text: str) -> exp.Expr:
-    """The tree of a scalar expression or condition, as catalogs keep them; to be read only."""
+    """Return the tree of a scalar expression or condition, as catalogs keep them; to be read only."""
     statement = f"SELECT {text}"
     select = parse_statement(PlainTsql().tokenize(statement), statement)
     (expression,) = select.expressions

@@ -33,7 +33,7 @@ _PATTERN = re.compile(
 
 
 def read_type(node: exp.Expr, database: Database | None = None, *, is_cast: bool = False) -> ColumnType:
-    """The type a DataType node stands for; raises error 243 for an unknown one."""
+    """Read the type a DataType node stands for; raises error 243 for an unknown one."""
     if isinstance(node, exp.DataType) and not isinstance(node.this, str):
         parameters = [each.name for each in node.expressions]
         name = node.args.get("kind") or str(node.this.value)

@@ -45,21 +45,21 @@ class Typed:
         )
 
     def with_sql(self, sql: str) -> Typed:
-        """The same value, reached by another expression, so no constant any more."""
+        """Return the same value, reached by another expression, so no constant any more."""
         return replace(self, sql=sql, is_constant=False, constant=None, is_untyped_null=False)
 
 
 def quote_name(name: str) -> str:
-    """A DuckDB identifier."""
+    """Return a DuckDB identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def quote_text(text: str) -> str:
-    """A DuckDB string; U+0000 cannot stand in SQL text and is concatenated."""
+    """Return a DuckDB string; U+0000 cannot stand in SQL text and is concatenated."""
     parts = ["'" + part.replace("'", "''") + "'" for part in text.split("\0")]
     return parts[0] if len(parts) == 1 else "(" + " || chr(0) || ".join(parts) + ")"
 
 
 def quote_bytes(value: bytes) -> str:
-    """A DuckDB BLOB."""
+    """Return a DuckDB BLOB."""
     return f"from_hex('{value.hex()}')"

@@ -36,7 +36,7 @@ _ARROW_TYPES = {
 
 
 def find_view(schema: str, name: str) -> CatalogView | None:
-    """The catalog view of that name, in any case."""
+    """Find the catalog view of that name, in any case."""
     return _VIEWS.get((schema.lower(), name.lower()))
 
 
@@ -50,7 +50,7 @@ def _column_types(columns: str) -> tuple[tuple[str, ColumnType, bool], ...]:
 
 
 def view_columns(view: CatalogView, database: Database) -> tuple[NamedValue, ...]:
-    """The view's columns with their types."""
+    """Return the view's columns with their types."""
     return tuple(
         NamedValue(
             name,
@@ -66,7 +66,7 @@ def view_columns(view: CatalogView, database: Database) -> tuple[NamedValue, ...
 
 
 def build_view_table(view: CatalogView, database: Database, everything: Sequence[Database]) -> pa.Table:
-    """The view's rows for one database."""
+    """Build the view's rows for one database."""
     rows = [list(row) for row in view.rows(database, everything)]
     names: list[str] = []
     arrays: list[pa.Array] = []
