@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
-from blb_migration.findings import Finding, Severity, sort_findings
+from blb_migration.findings import Code, Finding, Severity, sort_findings
 from blb_migration.model import Catalog, Table, TableName
 from blb_migration.plan.columns import (
     ColumnOutcome,
@@ -254,7 +254,7 @@ def _groups_by_table(
             if table is not None and table in groups:
                 findings.append(
                     Finding(
-                        "table_in_two_groups",
+                        Code.TABLE_IN_TWO_GROUPS,
                         Severity.WARNING,
                         member,
                         f"stands in the groups {groups[table]} and {group}; the first counts",
@@ -269,7 +269,7 @@ def _groups_by_table(
 def _describe_left_out_edges(order: LoadOrder) -> Iterable[Finding]:
     for edge in order.left_out:
         yield Finding(
-            "cycle_collapsed",
+            Code.CYCLE_COLLAPSED,
             Severity.NOTE,
             f"{edge.child}",
             f"its reference to {edge.parent} closes a cycle and does not order the load; "

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from blb_migration.findings import Finding, Severity
+from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import Column, TableName
 from blb_migration.plan.decided_values import decide_values
 from blb_migration.plan.decisions import ColumnDecision
@@ -88,7 +88,7 @@ def plan_columns(pair: TableMatch) -> Iterator[ColumnOutcome]:
             target = _find_target_column(pair, build_cut_name(column.name, pair.names))
         if target is not None and target.name in fed:
             yield Finding(
-                "target_column_fed_twice",
+                Code.TARGET_COLUMN_FED_TWICE,
                 Severity.ERROR,
                 f"{pair.label}.{column.name}",
                 f"another source column already goes into {pair.target.name}.{target.name}",
@@ -115,7 +115,7 @@ def _plan_column(
     subject = f"{pair.label}.{column.name}"
     if target is None:
         yield Finding(
-            "source_column_without_target",
+            Code.SOURCE_COLUMN_WITHOUT_TARGET,
             Severity.ERROR,
             subject,
             f"{column.type} at the source, no column {decision.to or column.name} in {pair.target.name}",
@@ -128,7 +128,7 @@ def _plan_column(
         yield ComputedPair(column, target)
         for key in decision.value_decisions:
             yield Finding(
-                "decision_without_effect",
+                Code.DECISION_WITHOUT_EFFECT,
                 Severity.WARNING,
                 subject,
                 f"'{key}' is decided, but the target computes {target.name} itself",
@@ -138,7 +138,7 @@ def _plan_column(
     rule = find_rule(column.type, target.type)
     if rule is None:
         yield Finding(
-            "no_rule_for_types",
+            Code.NO_RULE_FOR_TYPES,
             Severity.ERROR,
             subject,
             f"column {column.name} is {column.type}, the target {target.name} is {target.type}: "
@@ -167,7 +167,7 @@ def _find_unfed_target_columns(pair: TableMatch, fed: set[str]) -> Iterator[Find
             continue
         fills_itself = column.nullable or column.default is not None or column.identity is not None
         yield Finding(
-            "target_column_without_source",
+            Code.TARGET_COLUMN_WITHOUT_SOURCE,
             Severity.NOTE if fills_itself else Severity.ERROR,
             f"{pair.target.name}.{column.name}",
             "no source column feeds it; "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from blb_migration.findings import Finding, Severity
+from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import Catalog, Table
 from blb_migration.plan.decisions import Decisions
 from blb_migration.plan.decisions_file import DecisionFault, Location, suggest
@@ -35,7 +35,7 @@ class NameCheck:
             return
         self.findings.append(
             Finding(
-                "decision_without_object",
+                Code.DECISION_WITHOUT_OBJECT,
                 Severity.WARNING,
                 ".".join(str(part) for part in location[1:] if part != "columns"),
                 f"decisions.yaml decides on it: {found} any more (catalog.json still has it)",

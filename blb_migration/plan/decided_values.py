@@ -12,7 +12,7 @@ import math
 import uuid
 from decimal import Decimal, InvalidOperation
 
-from blb_migration.findings import Finding, Severity
+from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import Column, ColumnType
 from blb_migration.plan.decisions import ColumnDecision, Replacement
 from blb_migration.plan.risks import build_questions, target_fraction_digits
@@ -57,7 +57,7 @@ def decide_values(
         except _Unfit as reason:
             findings.append(
                 Finding(
-                    "decision_does_not_fit",
+                    Code.DECISION_DOES_NOT_FIT,
                     Severity.ERROR,
                     subject,
                     f"'{key}' cannot be carried out: {reason}",
@@ -68,7 +68,7 @@ def decide_values(
         if key not in used:
             findings.append(
                 Finding(
-                    "decision_without_effect",
+                    Code.DECISION_WITHOUT_EFFECT,
                     Severity.WARNING,
                     subject,
                     f"'{key}' is decided, but {source.type} into {target.type}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from blb_migration.findings import Finding, Severity
+from blb_migration.findings import Code, Finding, Severity
 from blb_migration.plan.columns import ColumnPlan
 
 
@@ -15,7 +15,7 @@ def find_column_differences(label: str, columns: Sequence[ColumnPlan]) -> Iterat
         numbers_itself = column.target.identity is not None or "nextval(" in (column.target.default or "")
         if column.source.identity is not None and not numbers_itself:
             yield Finding(
-                "identity_not_carried",
+                Code.IDENTITY_NOT_CARRIED,
                 Severity.WARNING,
                 subject,
                 f"numbers itself at the source; the target's {column.target.name} has no sequence, so that "
@@ -24,7 +24,7 @@ def find_column_differences(label: str, columns: Sequence[ColumnPlan]) -> Iterat
             )
         if column.source.type.name == "rowversion":
             yield Finding(
-                "rowversion_stands_still",
+                Code.ROWVERSION_STANDS_STILL,
                 Severity.WARNING,
                 subject,
                 "rowversion: the bytes are carried, but PostgreSQL does not count them up; optimistic "

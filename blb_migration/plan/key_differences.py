@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from blb_migration.findings import Finding, Severity
+from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import ForeignKey, Index, Table, TableName
 from blb_migration.plan.match import TableMatch
 
@@ -51,7 +51,7 @@ def _compare_foreign_keys(
             missing.append(f"{source_key.name} ({', '.join(source_key.columns)})")
     if missing:
         yield Finding(
-            "foreign_keys_not_at_target",
+            Code.FOREIGN_KEYS_NOT_AT_TARGET,
             Severity.NOTE,
             pair.label,
             f"foreign keys that only the source has: {', '.join(missing)}",
@@ -68,7 +68,7 @@ def _pairs(key: ForeignKey, target_names: Mapping[str, str] | None = None) -> se
 
 def _points_elsewhere(pair: TableMatch, source_key: ForeignKey, key: ForeignKey) -> Finding:
     return Finding(
-        "foreign_key_points_elsewhere",
+        Code.FOREIGN_KEY_POINTS_ELSEWHERE,
         Severity.WARNING,
         f"{pair.label}.{', '.join(key.columns)}",
         f"refers to {source_key.referred_table} at the source and to {key.referred_table} at the "
@@ -79,7 +79,7 @@ def _points_elsewhere(pair: TableMatch, source_key: ForeignKey, key: ForeignKey)
 
 def _differing_columns(pair: TableMatch, source_key: ForeignKey, key: ForeignKey) -> Finding:
     return Finding(
-        "foreign_key_columns_differ",
+        Code.FOREIGN_KEY_COLUMNS_DIFFER,
         Severity.WARNING,
         f"{pair.label}, {key.name}",
         f"({', '.join(source_key.columns)}) refers to {source_key.referred_table} "
@@ -109,7 +109,7 @@ def _compare_unique_keys(pair: TableMatch, target_names: Mapping[str, str]) -> I
             several_nulls.append(f"{found} (at the source {name}, over {', '.join(columns)})")
     if several_nulls:
         yield Finding(
-            "unique_key_allows_several_nulls",
+            Code.UNIQUE_KEY_ALLOWS_SEVERAL_NULLS,
             Severity.NOTE,
             pair.label,
             "one row with NULL is allowed at the source, any number at the target by "
@@ -140,7 +140,7 @@ def _compare_indexes(pair: TableMatch, target_names: Mapping[str, str]) -> Itera
             others.append(f"{index.name} ({names}){included}{condition}")
     if rules:
         yield Finding(
-            "unique_keys_not_at_target",
+            Code.UNIQUE_KEYS_NOT_AT_TARGET,
             Severity.WARNING,
             pair.label,
             f"no unique key of the target enforces {', '.join(rules)}",
@@ -148,7 +148,7 @@ def _compare_indexes(pair: TableMatch, target_names: Mapping[str, str]) -> Itera
         )
     if others:
         yield Finding(
-            "indexes_not_at_target",
+            Code.INDEXES_NOT_AT_TARGET,
             Severity.NOTE,
             pair.label,
             f"indexes that only the source has, or that the target has otherwise: {', '.join(others)}",

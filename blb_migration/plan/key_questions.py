@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from blb_migration.findings import Finding, Severity
+from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import ForeignKey, Table, TableName
 from blb_migration.plan.columns import ColumnPlan
 from blb_migration.questions import KeyColumn, KeyQuestion, ReferenceQuestion, UniquenessQuestion
@@ -47,7 +47,7 @@ def _iterate_uniqueness(table: TablePlan) -> Iterator[UniquenessQuestion | Findi
         if len(members) < len(plans) or condition is not None:
             if any(column in by_target for column in columns) or condition is not None:
                 yield Finding(
-                    "unique_key_not_asked",
+                    Code.UNIQUE_KEY_NOT_ASKED,
                     Severity.NOTE,
                     f"{table.label}, {name}",
                     f"unique over {', '.join(columns)}{f' where {condition}' if condition else ''} at the "
@@ -111,7 +111,7 @@ def _iterate_references(
         parents = _find_columns(parent, key.referred_columns)
         if parent is None or parents is None:
             yield Finding(
-                "parent_is_not_loaded",
+                Code.PARENT_IS_NOT_LOADED,
                 Severity.WARNING,
                 f"{table.label}, {key.name}",
                 f"refers to {key.referred_table} ({', '.join(key.referred_columns)}), which is not loaded: "

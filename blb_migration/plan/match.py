@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from blb_migration.findings import Finding, Severity
+from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import Catalog, Table, TableName
 from blb_migration.plan.decisions import Decisions, TableDecision
 from blb_migration.plan.target_names import NameStyle, build_cut_name, build_target_name
@@ -93,7 +93,7 @@ def match_tables(source: Catalog, target: Catalog, decisions: Decisions) -> Matc
         if match.name in taken:
             findings.append(
                 Finding(
-                    "target_table_fed_twice",
+                    Code.TARGET_TABLE_FED_TWICE,
                     Severity.ERROR,
                     label,
                     f"{taken[match.name]} already goes into {match.name}",
@@ -113,7 +113,7 @@ def match_tables(source: Catalog, target: Catalog, decisions: Decisions) -> Matc
             skipped_here = any(name.endswith(f".{table.name.name.lower()}") for name in decided_targets)
             findings.append(
                 Finding(
-                    "target_table_without_source",
+                    Code.TARGET_TABLE_WITHOUT_SOURCE,
                     Severity.NOTE,
                     str(table.name),
                     "not loaded: skipped by decision"
@@ -135,7 +135,7 @@ def _describe_missing(table: Table, label: str, wanted: TableName, candidates: l
     else:
         message = f"there is no table {wanted} at the target"
     return Finding(
-        "source_table_without_target",
+        Code.SOURCE_TABLE_WITHOUT_TARGET,
         Severity.ERROR,
         label,
         message,

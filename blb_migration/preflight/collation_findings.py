@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
-from blb_migration.findings import Finding, Severity
+from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import Table
 from blb_migration.plan.build import TablePlan
 from blb_migration.plan.columns import ColumnPlan
@@ -30,7 +30,7 @@ def find_insensitive_columns(table: TablePlan, insensitive_collations: Collectio
         return
     in_keys = [column for column in columns if column in _unique_columns(table.source)]
     yield Finding(
-        "case_insensitive_collation",
+        Code.CASE_INSENSITIVE_COLLATION,
         Severity.WARNING if in_keys else Severity.NOTE,
         table.label,
         "compared without regard to case or accents at the source, exactly at the target: "

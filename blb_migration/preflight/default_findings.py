@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 
-from blb_migration.findings import Finding, Severity
+from blb_migration.findings import Code, Finding, Severity
 from blb_migration.plan.build import TablePlan
 from blb_migration.plan.columns import ColumnPlan
 from blb_migration.schema.defaults import translate_default
@@ -21,7 +21,7 @@ def find_lost_defaults(table: TablePlan) -> Iterator[Finding]:
     lost = [text for column in table.columns if (text := _describe(column)) is not None]
     if lost:
         yield Finding(
-            "defaults_not_carried",
+            Code.DEFAULTS_NOT_CARRIED,
             Severity.NOTE,
             table.label,
             f"new rows get these defaults at the source, others or none at the target: {'; '.join(lost)}",

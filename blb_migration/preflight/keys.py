@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from blb_migration.findings import Finding, Severity
+from blb_migration.findings import Code, Finding, Severity
 from blb_migration.plan.build import TablePlan
 from blb_migration.questions import KeyAnswer, ReferenceQuestion
 
@@ -16,7 +16,7 @@ def describe_key_answer(table: TablePlan, answer: KeyAnswer) -> Finding | None:
     if isinstance(question, ReferenceQuestion):
         return _describe_orphans(table, answer, question, columns)
     return Finding(
-        "not_unique_at_target",
+        Code.NOT_UNIQUE_AT_TARGET,
         Severity.ERROR,
         f"{table.label}.{columns}",
         f"rows that are equal in what the target's unique {question.name} covers"
@@ -33,7 +33,7 @@ def _describe_orphans(
     parent = f"{question.referred_table.name} ({', '.join(c.name for c in question.referred_columns)})"
     enforced = question.is_enforced
     return Finding(
-        "orphans" if enforced else "orphans_carried",
+        Code.ORPHANS if enforced else Code.ORPHANS_CARRIED,
         Severity.ERROR if enforced else Severity.WARNING,
         f"{table.label}.{columns}",
         f"rows that refer to no row of {parent}, compared letter by letter and to the last space as "

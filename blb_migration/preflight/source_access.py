@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from blb_migration.findings import Finding, Severity
+from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import Catalog
 from blb_migration.sqlserver.catalog import may_read_everything, read_unreadable_tables
 from blb_migration.sqlserver.connect import SourceSession
@@ -19,7 +19,7 @@ def find_hidden_tables(session: SourceSession, source: Catalog) -> Iterator[Find
     """
     if not source.tables:
         yield Finding(
-            "no_table_visible",
+            Code.NO_TABLE_VISIBLE,
             Severity.ERROR,
             f"database {source.database}",
             "the log-in sees no user table in it",
@@ -27,7 +27,7 @@ def find_hidden_tables(session: SourceSession, source: Catalog) -> Iterator[Find
         )
     for table in read_unreadable_tables(session):
         yield Finding(
-            "source_table_not_readable",
+            Code.SOURCE_TABLE_NOT_READABLE,
             Severity.ERROR,
             str(table),
             "the log-in sees this table and may not SELECT from it",
@@ -35,7 +35,7 @@ def find_hidden_tables(session: SourceSession, source: Catalog) -> Iterator[Find
         )
     if may_read_everything(session) is False:
         yield Finding(
-            "source_partly_visible",
+            Code.SOURCE_PARTLY_VISIBLE,
             Severity.WARNING,
             f"database {source.database}",
             "the log-in may not SELECT in the whole database: tables hidden from it are not in this plan, "

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from blb_migration.errors import PreflightRefused, SourceError, SourceUnreachable
-from blb_migration.findings import Finding, Severity, has_errors, sort_findings
+from blb_migration.findings import Code, Finding, Severity, has_errors, sort_findings
 from blb_migration.migration import Migration
 from blb_migration.plan.build import Plan, TablePlan
 from blb_migration.plan.project import Project
@@ -149,7 +149,7 @@ def _compare_with_definitions(planned: Plan, live: Plan) -> Iterator[Finding]:
         if planned.tables_by_label[label].columns != live.tables_by_label[label].columns
     ]
     yield Finding(
-        "plan_is_out_of_date",
+        Code.PLAN_IS_OUT_OF_DATE,
         Severity.ERROR,
         f"project {planned.project}",
         "the databases no longer look like the project's catalog.json: " + ", ".join(changes[:20]),
@@ -174,7 +174,7 @@ def _ask_one_by_one(
         return (
             (),
             (),
-            [Finding("source_table_not_readable", Severity.ERROR, table.label, error.found, next_act)],
+            [Finding(Code.SOURCE_TABLE_NOT_READABLE, Severity.ERROR, table.label, error.found, next_act)],
         )
     findings: list[Finding] = []
     answers = _ask_each(
@@ -202,7 +202,7 @@ def _ask_each(
         except SourceError as error:
             findings.append(
                 Finding(
-                    "question_not_answered",
+                    Code.QUESTION_NOT_ANSWERED,
                     Severity.WARNING,
                     table.label,
                     f"the source could not answer the question {question} ({error.found}); what it would "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from blb_migration.findings import Finding, Severity
+from blb_migration.findings import Code, Finding, Severity
 from blb_migration.plan.build import TablePlan
 from blb_migration.plan.project import Project
 from blb_migration.postgres.ledger.ledger import Ledger
@@ -21,7 +21,7 @@ def find_target_obstacles(connection: TargetConnection, project: Project) -> Ite
     ledger = Ledger(connection)
     if is_cut_over(ledger):
         yield Finding(
-            "target_is_live",
+            Code.TARGET_IS_LIVE,
             Severity.ERROR,
             "target",
             "it was cut over and is live; a load would remove what its users have entered since",
@@ -43,7 +43,7 @@ def find_target_obstacles(connection: TargetConnection, project: Project) -> Ite
 def _judge_traits(table: TablePlan, own: TableTraits) -> Iterator[Finding]:
     if own.has_row_security and own.forces_row_security:
         yield Finding(
-            "row_security_forced",
+            Code.ROW_SECURITY_FORCED,
             Severity.ERROR,
             table.label,
             "row security is forced on the owner too; COPY does not work under it",
@@ -51,14 +51,14 @@ def _judge_traits(table: TablePlan, own: TableTraits) -> Iterator[Finding]:
         )
     if own.enabled_triggers:
         yield Finding(
-            "triggers_disabled_for_the_load",
+            Code.TRIGGERS_DISABLED_FOR_THE_LOAD,
             Severity.NOTE,
             table.label,
             f"its triggers do not fire for loaded rows: {', '.join(own.enabled_triggers)}",
         )
     if own.children and not own.is_partitioned:
         yield Finding(
-            "table_has_inheriting_tables",
+            Code.TABLE_HAS_INHERITING_TABLES,
             Severity.ERROR,
             table.label,
             f"other tables inherit from it, emptying it would empty them: {', '.join(own.children)}",
@@ -70,7 +70,7 @@ def _judge_rows(table: TablePlan, foreign: ForeignRows) -> Iterator[Finding]:
     if foreign.row_count:
         decided = table.replace_rows is not None
         yield Finding(
-            "target_rows_not_ours",
+            Code.TARGET_ROWS_NOT_OURS,
             Severity.WARNING if decided else Severity.ERROR,
             table.label,
             "the target table holds rows that this tool did not load"
@@ -84,7 +84,7 @@ def _judge_rows(table: TablePlan, foreign: ForeignRows) -> Iterator[Finding]:
         )
     elif foreign.updated_count:
         yield Finding(
-            "target_rows_changed_since_the_load",
+            Code.TARGET_ROWS_CHANGED_SINCE_THE_LOAD,
             Severity.WARNING,
             table.label,
             "rows that this tool loaded were changed on the target since; loading again undoes that",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from blb_migration.findings import Finding, Severity
+from blb_migration.findings import Code, Finding, Severity
 from blb_migration.migration import Migration
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.rights import find_missing_rights
@@ -20,7 +20,7 @@ def find_rights_missing(connection: TargetConnection, migration: Migration) -> I
     for missing in find_missing_rights(connection, [name for name in planned if name in known]):
         is_needed = not missing.only_for_dry_run or migration.run.kind == "dry_run"
         yield Finding(
-            "target_right_missing",
+            Code.TARGET_RIGHT_MISSING,
             Severity.ERROR if is_needed else Severity.WARNING,
             missing.subject,
             f"the target's user lacks a right: {missing.reason}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from blb_migration.findings import Finding, Severity
+from blb_migration.findings import Code, Finding, Severity
 from blb_migration.plan.build import TablePlan
 from blb_migration.plan.columns import ColumnPlan
 from blb_migration.plan.risks import TARGET_FRACTION_DIGITS
@@ -83,7 +83,7 @@ def _describe_answer(table: TablePlan, column: ColumnPlan, answer: Answer) -> Fi
         decision = f"{{{column.source.name}: {{{_DECISIONS[kind]}, reason: WHY}}}}"
         next_act = f"{act}, or decide: tables: {{{table.label}: {{columns: {decision}}}}}"
     return Finding(
-        kind,
+        Code[kind.upper()],
         severity,
         f"{table.label}.{column.source.name}",
         message,
@@ -96,7 +96,7 @@ def _describe_answer(table: TablePlan, column: ColumnPlan, answer: Answer) -> Fi
 def _describe_variants(subject: str, found: Sequence[Answer]) -> Finding:
     counts = ", ".join(f"{answer.question.arguments[0]} {answer.row_count:,}" for answer in found)
     return Finding(
-        "variant_base_types",
+        Code.VARIANT_BASE_TYPES,
         Severity.WARNING,
         subject,
         f"sql_variant becomes text; its values' base types are not kept: {counts}",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from blb_migration.findings import Severity
+from blb_migration.findings import Code, Severity
 from blb_migration.model import TableName
 from blb_migration.plan.decisions import Decisions
 from blb_migration.schema.drafts import DesignContext, NewCollation, TableDraft
@@ -51,7 +51,7 @@ def report_case(context: DesignContext, drafts: Sequence[TableDraft]) -> None:
     decided = context.decisions.case_insensitive
     if decided == "citext" and not context.features.has_citext:
         context.add(
-            "server_lacks_citext",
+            Code.SERVER_LACKS_CITEXT,
             Severity.ERROR,
             "case_insensitive: citext",
             "the target server has no extension citext",
@@ -59,7 +59,7 @@ def report_case(context: DesignContext, drafts: Sequence[TableDraft]) -> None:
         )
     if decided == "icu" and not context.features.has_icu:
         context.add(
-            "server_lacks_icu",
+            Code.SERVER_LACKS_ICU,
             Severity.ERROR,
             "case_insensitive: icu",
             "the target server was built without ICU",
@@ -77,7 +77,7 @@ def report_case(context: DesignContext, drafts: Sequence[TableDraft]) -> None:
                 names.append(f"{draft.label}.{pair.source.name}")
     if keyed:
         context.add(
-            "case_insensitive_keys",
+            Code.CASE_INSENSITIVE_KEYS,
             Severity.WARNING,
             "unique texts",
             f"{len(keyed)} columns are unique without regard to letter case at the source, with it here: "
@@ -87,7 +87,7 @@ def report_case(context: DesignContext, drafts: Sequence[TableDraft]) -> None:
     if others:
         rest = len(others) - _COLUMNS_IN_MESSAGE
         context.add(
-            "case_insensitive_columns",
+            Code.CASE_INSENSITIVE_COLUMNS,
             Severity.NOTE,
             "texts",
             f"{len(others)} columns compare without regard to letter case at the source, with it here: "

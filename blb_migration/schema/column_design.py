@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from blb_migration.findings import Severity
+from blb_migration.findings import Code, Severity
 from blb_migration.model import Column, ColumnType, Computed, Identity, Table, TableName
 from blb_migration.plan.decisions import ColumnDecision, TableDecision
 from blb_migration.plan.target_names import build_target_name
@@ -58,7 +58,7 @@ def design_columns(
     _translate_computed(context, label, pairs)
     if len(pairs) > MAX_COLUMNS:
         context.add(
-            "too_many_columns",
+            Code.TOO_MANY_COLUMNS,
             Severity.ERROR,
             label,
             f"{len(pairs)} columns, a table of PostgreSQL has at most {MAX_COLUMNS}",
@@ -69,7 +69,7 @@ def design_columns(
 
 def _report_collision(context: DesignContext, label: str, column: str, target_name: str, other: str) -> None:
     context.add(
-        "target_names_collide",
+        Code.TARGET_NAMES_COLLIDE,
         Severity.ERROR,
         f"{label}.{column}",
         f"it would be called {target_name}, as {other} already is",
@@ -81,7 +81,7 @@ def _choose_type(context: DesignContext, subject: str, column: Column) -> Column
     chosen = preferred_type(column.type, xml_as_xml=context.decisions.xml == "xml")
     if chosen is None:
         context.add(
-            "no_type_to_create",
+            Code.NO_TYPE_TO_CREATE,
             Severity.ERROR,
             subject,
             f"nobody has decided what {column.type} is created as ('blb-migrate types' lists the rules)",
@@ -89,7 +89,7 @@ def _choose_type(context: DesignContext, subject: str, column: Column) -> Column
         )
     elif column.type.name == "rowversion":
         context.add(
-            "rowversion_not_counted",
+            Code.ROWVERSION_NOT_COUNTED,
             Severity.WARNING,
             subject,
             "its bytes are kept, but nothing counts them up in PostgreSQL: the column is created without "
@@ -139,7 +139,7 @@ def _translate_default(
         return translate_default(column, target_type)
     except Untranslatable as reason:
         context.add(
-            "default_not_translated",
+            Code.DEFAULT_NOT_TRANSLATED,
             Severity.WARNING,
             subject,
             f"its default {column.default} is left out: {reason}",
@@ -160,7 +160,7 @@ def _translate_computed(context: DesignContext, label: str, pairs: dict[str, Col
             target = replace(pair.target, computed=Computed(sql, persisted=True), default=None)
         except Untranslatable as reason:
             context.add(
-                "computed_column_not_translated",
+                Code.COMPUTED_COLUMN_NOT_TRANSLATED,
                 Severity.WARNING,
                 f"{label}.{pair.source.name}",
                 f"computed as {computed.expression} at the source; here an ordinary column, loaded with the "

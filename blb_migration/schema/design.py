@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from blb_migration.findings import Finding, Severity, sort_findings
+from blb_migration.findings import Code, Finding, Severity, sort_findings
 from blb_migration.model import Catalog, Column, Table, TableName, UniqueKey
 from blb_migration.plan.decisions import Decisions
 from blb_migration.plan.match import build_label, choose_target_table, find_table_decision
@@ -103,7 +103,7 @@ def _draft_tables(context: DesignContext, source: Catalog) -> Sequence[TableDraf
         name = choose_target_table(table.name, decision, context.decisions)
         if _is_reserved(name.schema):
             context.add(
-                "schema_name_reserved",
+                Code.SCHEMA_NAME_RESERVED,
                 Severity.ERROR,
                 label,
                 f"PostgreSQL, or this tool, keeps the schema name {name.schema} for itself",
@@ -112,7 +112,7 @@ def _draft_tables(context: DesignContext, source: Catalog) -> Sequence[TableDraf
         elif not context.names.claim_table(name):
             other = next(label for label, _, taken in named if taken == name)
             context.add(
-                "target_names_collide",
+                Code.TARGET_NAMES_COLLIDE,
                 Severity.ERROR,
                 label,
                 f"it would be called {name}, as {other} already is",
@@ -135,7 +135,7 @@ def _is_reserved(schema: str) -> bool:
 def _refuse_xml(context: DesignContext) -> None:
     if context.decisions.xml == "xml" and not context.features.has_xml:
         context.add(
-            "server_lacks_xml",
+            Code.SERVER_LACKS_XML,
             Severity.ERROR,
             "xml: xml",
             "the target server was built without libxml and cannot take any value of its type xml",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from blb_migration.findings import Finding, Severity
+from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import Column, Table, TableName
 from blb_migration.plan.decisions import Decisions, TableDecision
 from blb_migration.postgres.server_features import ServerFeatures
@@ -34,7 +34,7 @@ class DesignContext:
     findings: list[Finding] = field(default_factory=list)
 
     def add(
-        self, code: str, severity: Severity, subject: str, message: str, decision: str | None = None
+        self, code: Code, severity: Severity, subject: str, message: str, decision: str | None = None
     ) -> None:
         """One more finding."""
         self.findings.append(Finding(code, severity, subject, message, decision))

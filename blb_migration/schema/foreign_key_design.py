@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
 
-from blb_migration.findings import Severity
+from blb_migration.findings import Code, Severity
 from blb_migration.model import ForeignKey, Table, TableName
 from blb_migration.schema.drafts import DesignContext, TableDraft
 
@@ -25,7 +25,7 @@ def design_foreign_keys(
         subject = f"{draft.label}.{key.name}"
         if not key.enabled:
             context.add(
-                "foreign_key_disabled",
+                Code.FOREIGN_KEY_DISABLED,
                 Severity.WARNING,
                 subject,
                 f"left out, since it is disabled at the source: ({', '.join(key.columns)}) refers to "
@@ -38,11 +38,11 @@ def design_foreign_keys(
         referred = parent.target_columns(key.referred_columns) if parent is not None else None
         if columns is None or parent is None or referred is None:
             missing = f"{key.referred_table} or one of the columns is not created"
-            context.add("foreign_key_left_out", Severity.WARNING, subject, f"it is left out: {missing}")
+            context.add(Code.FOREIGN_KEY_LEFT_OUT, Severity.WARNING, subject, f"it is left out: {missing}")
             continue
         if frozenset(referred) not in unique_columns[parent.name]:
             context.add(
-                "foreign_key_left_out",
+                Code.FOREIGN_KEY_LEFT_OUT,
                 Severity.WARNING,
                 subject,
                 f"it is left out: nothing makes ({', '.join(referred)}) of {parent.name} unique here",
@@ -50,7 +50,7 @@ def design_foreign_keys(
             continue
         if not key.trusted:
             context.add(
-                "foreign_key_not_valid",
+                Code.FOREIGN_KEY_NOT_VALID,
                 Severity.NOTE,
                 subject,
                 "the source does not vouch for the rows that are there: created NOT VALID, so that only new "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from blb_migration.findings import Severity
+from blb_migration.findings import Code, Severity
 from blb_migration.model import CheckConstraint, Index, IndexColumn, UniqueKey
 from blb_migration.postgres.names import qualified_text, quote_identifier
 from blb_migration.schema.drafts import DesignContext, TableDraft
@@ -38,7 +38,7 @@ def design_unique_keys(context: DesignContext, draft: TableDraft) -> Iterator[Un
             continue
         if key.columns in known:
             context.add(
-                "key_redundant",
+                Code.KEY_REDUNDANT,
                 Severity.NOTE,
                 f"{draft.label}.{key.name}",
                 f"left out: {known[key.columns]} keeps the same columns unique",
@@ -68,7 +68,7 @@ def design_indexes(context: DesignContext, draft: TableDraft) -> Iterator[Index]
         )
         if len(columns) + len(included) > MAX_INDEX_COLUMNS:
             context.add(
-                "index_too_wide",
+                Code.INDEX_TOO_WIDE,
                 Severity.WARNING,
                 f"{draft.label}.{index.name}",
                 f"{len(included)} included columns are left out: an index of PostgreSQL has at most "
@@ -79,7 +79,7 @@ def design_indexes(context: DesignContext, draft: TableDraft) -> Iterator[Index]
             condition = _translate_filter(draft, index)
         except Untranslatable as reason:
             context.add(
-                "index_filter_not_translated",
+                Code.INDEX_FILTER_NOT_TRANSLATED,
                 Severity.WARNING,
                 f"{draft.label}.{index.name}",
                 f"the {'unique ' if index.unique else ''}index with the filter {index.filter} is left out: "
@@ -118,7 +118,7 @@ def design_checks(context: DesignContext, draft: TableDraft) -> Iterator[CheckCo
             condition = translate_condition(check.expression, draft.scope)
         except Untranslatable as reason:
             context.add(
-                "check_not_translated",
+                Code.CHECK_NOT_TRANSLATED,
                 Severity.WARNING,
                 subject,
                 f"the check {check.expression} is left out: {reason}",
@@ -129,7 +129,7 @@ def design_checks(context: DesignContext, draft: TableDraft) -> Iterator[CheckCo
             table, name = qualified_text(draft.name), quote_identifier(check.name).as_string()
             statement = f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({condition}) NOT VALID"
             context.add(
-                "check_not_trusted",
+                Code.CHECK_NOT_TRUSTED,
                 Severity.WARNING,
                 subject,
                 "left out: the source does not vouch that its rows meet this check, and a load would fail at "
@@ -147,7 +147,7 @@ def _has_nullable_column(draft: TableDraft, source_columns: tuple[str, ...]) -> 
 
 def _report_missing_column(context: DesignContext, draft: TableDraft, what: str) -> None:
     context.add(
-        "key_left_out",
+        Code.KEY_LEFT_OUT,
         Severity.WARNING,
         draft.label,
         f"the {what} is left out: one of its columns is not created",
@@ -157,7 +157,7 @@ def _report_missing_column(context: DesignContext, draft: TableDraft, what: str)
 def _report_many_nulls(context: DesignContext, draft: TableDraft, name: str) -> None:
     if not context.features.has_nulls_not_distinct:
         context.add(
-            "unique_allows_many_nulls",
+            Code.UNIQUE_ALLOWS_MANY_NULLS,
             Severity.WARNING,
             f"{draft.label}.{name}",
             "unique here among values, while NULL may stand any number of times: the server is older than "

@@ -32,7 +32,7 @@ from blb_migration.defs.in_process import build_run_id, run_in_process
 from blb_migration.defs.observer import RunObserver
 from blb_migration.defs.resource import MigrationResource
 from blb_migration.errors import SourceUnreachable, TableFailed
-from blb_migration.findings import Finding, Severity
+from blb_migration.findings import Code, Finding, Severity
 from blb_migration.migration import Migration, RunInfo
 from blb_migration_tests.defs.stages import Stages, build_shop, connect_to_nothing
 
@@ -202,7 +202,7 @@ def test_a_server_that_stays_away_fails_the_table_after_three_tries(
 
 
 def test_findings_travel_from_preflight_to_the_ledger(stages: Stages, instance: DagsterInstance) -> None:
-    finding = Finding("c", Severity.WARNING, "orders.total", "message", "decision", 3, ("1", "2"))
+    finding = Finding(Code.IS_NULL, Severity.WARNING, "orders.total", "message", "decision", 3, ("1", "2"))
     stages.findings = (finding,)
     run(build_rehearsal(), instance)
     assert stages.recorded_findings == [finding]
@@ -211,7 +211,7 @@ def test_findings_travel_from_preflight_to_the_ledger(stages: Stages, instance: 
 def test_preflight_errors_refuse_before_the_target_is_prepared(
     stages: Stages, instance: DagsterInstance
 ) -> None:
-    stages.findings = (Finding("c", Severity.ERROR, "orders.total", "does not fit"),)
+    stages.findings = (Finding(Code.IS_NULL, Severity.ERROR, "orders.total", "does not fit"),)
     result = run(build_rehearsal(), instance)
     assert stages.others == ["preflight"]
     assert stages.loads == []

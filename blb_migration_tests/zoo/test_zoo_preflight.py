@@ -74,7 +74,7 @@ def dangers(
 
 @pytest.mark.parametrize("hazard", FOUND, ids=lambda hazard: hazard.name)
 def test_a_planted_hazard_is_found(dangers: PreflightResult, hazard: Hazard) -> None:
-    found = {(finding.code, finding.subject): finding for finding in dangers.findings}
+    found = {(str(finding.code), finding.subject): finding for finding in dangers.findings}
     for code, severity, subject, row_count, key in EXPECTED[hazard]:
         finding = found[code, subject]
         assert (finding.severity, finding.row_count) == (severity, row_count), str(finding)
