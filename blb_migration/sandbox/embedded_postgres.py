@@ -34,7 +34,7 @@ from blb_migration.sandbox.postgres_account import SUBJECT, Place, find_place
 
 HOST = "127.0.0.1"
 USER = "postgres"
-START_TIMEOUT_SECONDS = 60
+START_TIMEOUT_SECONDS = 180  # half a second on a machine at rest, a minute on one ten times overloaded
 STOP_TIMEOUT_SECONDS = postgres_guard.STOP_SECONDS + 10
 MEMORY_FOR_PARALLEL_QUERIES_BYTES = 256 << 20  # containers give /dev/shm 64 MB, a parallel join takes more
 PORT_ATTEMPTS = 5  # another process may take a free port between our look and the server's bind
