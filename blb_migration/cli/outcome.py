@@ -55,7 +55,7 @@ def _refuse_unwritable_file(path: Path) -> None:
 
 def build_failed_report(migration: Migration, errors: Sequence[str]) -> Report:
     """The report of a run that ended before any step, or whose target no longer answers."""
-    return assemble_report(migration, None, (), errors)
+    return assemble_report(migration, (), errors)
 
 
 def build_run_report(migration: Migration, record: RunRecord, *, is_interrupted: bool = False) -> Report:
@@ -66,7 +66,7 @@ def build_run_report(migration: Migration, record: RunRecord, *, is_interrupted:
     with contextlib.suppress(MigrationError):  # the run's own errors say why the target does not answer
         record_ending(migration, ending, errors)
         return build_report(migration, findings, errors, ending)
-    return assemble_report(migration, None, findings, errors, ending)
+    return assemble_report(migration, findings, errors, ending)
 
 
 def _name_ending(record: RunRecord, is_interrupted: bool) -> Ending:
@@ -131,12 +131,12 @@ def _describe_verdict(report: Report) -> str:
 
 
 def _print_reasons(console: Console, report: Report) -> None:
-    labels_by_reason: dict[str, list[str]] = {}
-    for label, status in report["reconciliation"]["tables"].items():
-        for reason in status["reasons"]:
-            labels_by_reason.setdefault(reason, []).append(label)
-    for reason, labels in labels_by_reason.items():
-        console.print(f"{reason} ({len(labels)}): {', '.join(labels)}", markup=False)
+    labels_by_sentence: dict[str, list[str]] = {}
+    for label, table in report["reconciliation"]["tables"].items():
+        for reason in table["reasons"]:
+            labels_by_sentence.setdefault(reason["sentence"], []).append(label)
+    for sentence, labels in labels_by_sentence.items():
+        console.print(f"{sentence} ({len(labels)}): {', '.join(labels)}", markup=False)
     keys = report["reconciliation"]["dropped_foreign_keys"]
     if keys:
         named = ", ".join(keys[:_KEYS_SHOWN]) + (" ..." if len(keys) > _KEYS_SHOWN else "")

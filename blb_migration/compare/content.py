@@ -22,9 +22,9 @@ from blb_migration.migration import Migration
 from blb_migration.plan.build import TablePlan
 from blb_migration.postgres.binary.digest import TableDigest
 from blb_migration.postgres.binary.field_texts import FieldTexts
-from blb_migration.postgres.ledger.digests import read_digest
-from blb_migration.postgres.ledger.ledger import Ledger
+from blb_migration.postgres.ledger.loads import read_digest
 from blb_migration.postgres.ledger.records import TableLoad
+from blb_migration.postgres.ledger.runs import read_run
 from blb_migration.postgres.names import TargetConnection
 
 SHOWN_DIFFERENCES = 10
@@ -73,7 +73,7 @@ def _is_digest_usable(migration: Migration, connection: TargetConnection, load: 
     """Whether the load took a digest at one go, of the columns and conversions of the plan in force."""
     if load.loaded is None or load.loaded.digest is None or load.resumed_from is not None:
         return False
-    run = Ledger(connection).read_run(load.run_id)
+    run = read_run(connection, load.run_id)
     return run is not None and run.start.plan_hash == migration.project.plan.hash
 
 

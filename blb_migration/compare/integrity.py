@@ -18,7 +18,7 @@ from blb_migration.postgres.constraint_state import (
     prove_checks,
     prove_foreign_keys,
 )
-from blb_migration.postgres.ledger.ledger import Ledger
+from blb_migration.postgres.ledger.dropped_keys import read_dropped_keys
 from blb_migration.postgres.ledger.records import TableLoad
 from blb_migration.postgres.ledger.table_definitions import read_recorded_definitions, read_table_definitions
 from blb_migration.postgres.names import TargetConnection
@@ -34,9 +34,7 @@ def compare_integrity(
     """Every promise about the table, expected against found. Raises TargetError."""
     name = table.target.name
     pending = [
-        key.name
-        for _, key in Ledger(connection).pending_foreign_keys()
-        if name in (key.table, key.referred_table)
+        key.name for _, key in read_dropped_keys(connection) if name in (key.table, key.referred_table)
     ]
     return (
         _compare_definitions(table, connection),

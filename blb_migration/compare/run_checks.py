@@ -1,7 +1,7 @@
 """The checks of one table, each runnable alone, each recorded in the ledger with the load it judged.
 
 A check passes only if every one of its comparisons is equal, exactly. What could not be compared
-raises; nothing is ever equal for want of an answer. How each check compares is in a module of its own.
+raises; nothing is ever equal without an answer. How each check compares is in a module of its own.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from blb_migration.compare.counts_and_totals import compare_metrics
 from blb_migration.compare.integrity import compare_integrity
 from blb_migration.compare.metric_selection import build_metrics
 from blb_migration.errors import TableFailed
-from blb_migration.load.prepare import ensure_run
 from blb_migration.migration import Migration
 from blb_migration.plan.build import TablePlan
 from blb_migration.postgres.ledger import records as ledger_records
-from blb_migration.postgres.ledger.ledger import Ledger
+from blb_migration.postgres.ledger.check_results import record_check
+from blb_migration.postgres.ledger.loads import read_finished_load
 from blb_migration.postgres.ledger.records import TableLoad
+from blb_migration.postgres.ledger.versions import upgrade_ledger
 from blb_migration.postgres.names import TargetConnection
+from blb_migration.run_entry import ensure_run
 
 __all__ = ["CHECK_NAMES", "CheckResult", "Comparison", "run_check"]
 
@@ -35,8 +37,7 @@ def run_check(migration: Migration, table: TablePlan, name: str) -> CheckResult:
     if name not in CHECK_NAMES:
         raise ValueError(f"no check {name!r}; there are {', '.join(CHECK_NAMES)}")
     with migration.target.connect() as connection:
-        ledger = Ledger(connection)
-        load = ledger.latest_finished_load(table.target.name) if ledger.exists() else None
+        load = read_finished_load(connection, table.target.name) if upgrade_ledger(connection) else None
         if load is None:
             raise TableFailed(
                 f"check {name} of {table.label}",
@@ -46,8 +47,9 @@ def run_check(migration: Migration, table: TablePlan, name: str) -> CheckResult:
         comparisons, differences = _compare(migration, table, connection, load, name)
         passed = all(comparison.match for comparison in comparisons)
         result = CheckResult(table.label, name, passed, comparisons, differences)
-        ensure_run(ledger, migration)
-        ledger.record_check(
+        ensure_run(connection, migration)
+        record_check(
+            connection,
             ledger_records.CheckResult(
                 run_id=migration.run.run_id,
                 load_id=load.load_id,
@@ -56,7 +58,7 @@ def run_check(migration: Migration, table: TablePlan, name: str) -> CheckResult:
                 passed=result.passed,
                 plan_hash=migration.project.plan.hash,
                 details=_describe(result),
-            )
+            ),
         )
     return result
 

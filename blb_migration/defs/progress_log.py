@@ -49,12 +49,12 @@ def log_whole_run(
     migration: Migration, notes: RunNotes, elapsed_seconds: float, log: Callable[[str], None]
 ) -> None:
     """After a long load, say how far all tables are by the ledger, unless this process sees them all."""
-    from blb_migration.postgres.ledger.ledger import Ledger
+    from blb_migration.postgres.ledger.loads import read_loads_of_run
 
     if notes.sees_whole_run or elapsed_seconds < _LONG_SECONDS:
         return
     with suppress(MigrationError), migration.target.connect() as connection:  # the load itself is done
-        loads = Ledger(connection).loads_of_run(migration.run.run_id)
+        loads = read_loads_of_run(connection, migration.run.run_id)
         rows = {load.table: load.loaded.rows_written for load in loads if load.loaded is not None}
         tables = migration.project.plan.tables
         waiting = [table.source.row_estimate for table in tables if table.target.name not in rows]

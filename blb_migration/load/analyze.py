@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from blb_migration.load.connections import choose_connections
 from blb_migration.migration import Migration
 from blb_migration.model import TableName
-from blb_migration.postgres.ledger.planned import is_prepared
+from blb_migration.postgres.ledger.runs import is_prepared
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.statistics import analyze_table, find_invisible, vacuum_table
 

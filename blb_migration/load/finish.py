@@ -1,4 +1,4 @@
-"""After the last table: every foreign key that was dropped comes back, proven by the target.
+"""After the last table: every foreign key that was dropped is restored, validated by the target.
 
 Before that the planner's statistics are taken, which the proof of large keys profits from as well: no load's
 snapshot is in the way of the visibility map any more.
@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 from blb_migration.errors import TargetError
 from blb_migration.load.analyze import take_all_statistics
-from blb_migration.load.prepare import ensure_run
 from blb_migration.migration import Migration
 from blb_migration.postgres.key_restoration import RestoredKey, restore_foreign_keys
-from blb_migration.postgres.ledger.ledger import Ledger
+from blb_migration.run_entry import ensure_run
 
 _KEYS_IN_MESSAGE = 10
 
@@ -31,9 +30,7 @@ def restore_constraints(migration: Migration) -> RestoredConstraints:
     Raises TargetError when rows violate a key: that key stays on record, all others are in place.
     """
     with migration.target.connect() as connection:
-        ledger = Ledger(connection)
-        ledger.create()
-        ensure_run(ledger, migration)
+        ensure_run(connection, migration)
         take_all_statistics(migration)
         outcomes = restore_foreign_keys(connection)
     failed = [outcome for outcome in outcomes if outcome.error is not None]

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from blb_migration.errors import TableFailed, TargetNotOurs
 from blb_migration.plan.build import TablePlan
 from blb_migration.postgres.copy import lock_table
-from blb_migration.postgres.ledger.ledger import Ledger, lock_table_load, unlock_table_load
+from blb_migration.postgres.ledger.loads import lock_table_load, unlock_table_load
+from blb_migration.postgres.ledger.runs import read_cutover_moment
 from blb_migration.postgres.names import TargetConnection
-from blb_migration.postgres.ownership import find_foreign_rows, is_cut_over
+from blb_migration.postgres.ownership import find_foreign_rows
 
 LOCK_TIMEOUT_SECONDS = 30.0
 # The server takes a moment to notice that a killed process is gone.
@@ -40,8 +41,7 @@ def holding_right(connection: TargetConnection, table: TablePlan) -> Iterator[No
 
 def refuse_what_is_not_ours(connection: TargetConnection, table: TablePlan) -> None:
     """Lock the table for the open transaction and judge its rows. Raises TargetNotOurs."""
-    ledger = Ledger(connection)
-    if is_cut_over(ledger):
+    if read_cutover_moment(connection) is not None:
         raise TargetNotOurs(
             table.label,
             found="the target was cut over and is live",
@@ -50,7 +50,7 @@ def refuse_what_is_not_ours(connection: TargetConnection, table: TablePlan) -> N
     lock_table(connection, table.target.name)
     if table.replace_rows is not None:
         return
-    foreign = find_foreign_rows(connection, table.target, ledger)
+    foreign = find_foreign_rows(connection, table.target)
     if foreign.row_count:
         raise TargetNotOurs(
             table.label,

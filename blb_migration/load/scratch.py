@@ -14,8 +14,9 @@ from dataclasses import replace
 from blb_migration.errors import PreflightRefused
 from blb_migration.migration import Migration
 from blb_migration.plan.project import Project
+from blb_migration.postgres.ledger.dropped_keys import read_dropped_keys
 from blb_migration.postgres.ledger.forget import drop_ledger, forget_run
-from blb_migration.postgres.ledger.ledger import Ledger
+from blb_migration.postgres.ledger.versions import upgrade_ledger
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.scratch_copies import SCRATCH_PREFIX, create_scratch_tables, drop_scratch_schemas
 
@@ -29,9 +30,8 @@ def on_scratch(migration: Migration) -> Iterator[Migration]:
     asked or cleaned.
     """
     with migration.target.connect() as connection:
-        ledger = Ledger(connection)
-        had_ledger = ledger.exists()
-        if had_ledger and (keys := ledger.pending_foreign_keys()):
+        had_ledger = upgrade_ledger(connection)
+        if had_ledger and (keys := read_dropped_keys(connection)):
             raise PreflightRefused(
                 "dry run",
                 found=f"{len(keys)} foreign keys of the target are dropped by a run that did not finish",

@@ -30,7 +30,6 @@ from blb_migration.load.guards import (
     refuse_what_is_not_ours,
 )
 from blb_migration.load.next_values import continue_sequences
-from blb_migration.load.prepare import ensure_run
 from blb_migration.migration import Migration, ProgressListener
 from blb_migration.plan.build import TablePlan
 from blb_migration.postgres.bulk_settings import apply_bulk_settings, read_bulk_settings
@@ -47,14 +46,14 @@ from blb_migration.postgres.ledger.chunked_loads import (
     read_unfinished_chunked_load,
 )
 from blb_migration.postgres.ledger.chunks import forget_chunks_before, read_chunks
-from blb_migration.postgres.ledger.digests import record_digest
-from blb_migration.postgres.ledger.ledger import Ledger
-from blb_migration.postgres.ledger.planned import is_prepared
+from blb_migration.postgres.ledger.loads import begin_load, fail_load, finish_load, record_digest
 from blb_migration.postgres.ledger.records import LoadedTable
+from blb_migration.postgres.ledger.runs import is_prepared, record_decisions
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.ownership import read_load_xid
 from blb_migration.postgres.traits import read_table_traits
 from blb_migration.postgres.triggers import disable_triggers, enable_triggers
+from blb_migration.run_entry import ensure_run
 
 # Below this many rows, keeping indexes up while loading costs less than dropping and building them.
 REBUILD_INDEXES_FROM_ROWS = 20_000
@@ -89,15 +88,13 @@ def load_table(
     with migration.target.connect() as notes, migration.target.connect(
         lock_timeout_seconds=LOCK_TIMEOUT_SECONDS
     ) as connection:  # fmt: skip
-        ledger = Ledger(notes)
-        ledger.create()
-        ensure_run(ledger, migration)
+        ensure_run(notes, migration)
         with holding_right(connection, table):
-            load_id = ledger.begin_table_load(migration.run.run_id, table.target.name, table.source.name)
-            with _noting_failure(ledger, load_id, table):
+            load_id = begin_load(notes, migration.run.run_id, table.target.name, table.source.name)
+            with _noting_failure(notes, load_id, table):
                 unfinished = read_unfinished_chunked_load(connection, table.target.name)
                 split = begin_chunked_load(migration, table, connection, load_id, unfinished)
-            with _noting_failure(ledger, load_id, table, split):
+            with _noting_failure(notes, load_id, table, split):
                 if split is None:
                     parts = unfinished.parts if unfinished is not None else None
                     loaded, source_bytes = _load_whole(
@@ -152,20 +149,20 @@ def _load_whole(
         record_digest(connection, load_id, digest)
         forget_chunks_before(connection, load_id)
         load_xid = read_load_xid(connection, table.target.name)
-        Ledger(connection).finish_table_load(load_id, loaded, load_xid)
-        Ledger(connection).record_decisions(migration.run.run_id, feed.describe_decisions())
+        finish_load(connection, load_id, loaded, load_xid)
+        record_decisions(connection, migration.run.run_id, feed.describe_decisions())
     return loaded, feed.source_bytes
 
 
 @contextmanager
 def _noting_failure(
-    ledger: Ledger, load_id: int, table: TablePlan, split: ChunkedLoad | None = None
+    notes: TargetConnection, load_id: int, table: TablePlan, split: ChunkedLoad | None = None
 ) -> Iterator[None]:
     """Write a failed load's reason into the ledger, and name the table in the error."""
     try:
         yield
     except (SourceUnreachable, TargetUnreachable, TargetNotOurs) as error:
-        ledger.fail_table_load(load_id, str(error))
+        fail_load(notes, load_id, str(error))
         raise
     except (MigrationError, ValueError) as error:
         stayed = "Nothing of this load stayed" if split is None else "Its finished chunks stayed"
@@ -175,10 +172,10 @@ def _noting_failure(
             next_act=f"{stayed}. Settle the cause, then run the table again",
         )
         failure.is_transient = getattr(error, "is_transient", False)
-        ledger.fail_table_load(load_id, str(error))
+        fail_load(notes, load_id, str(error))
         raise failure from error
     except BaseException as error:
-        ledger.fail_table_load(load_id, type(error).__name__)
+        fail_load(notes, load_id, type(error).__name__)
         raise
 
 

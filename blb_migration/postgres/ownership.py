@@ -15,7 +15,7 @@ from psycopg import sql
 from blb_migration.model import Table, TableName
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.ledger.chunks import read_chunk_xids
-from blb_migration.postgres.ledger.ledger import Ledger
+from blb_migration.postgres.ledger.loads import read_effective_load
 from blb_migration.postgres.ledger.records import TableLoad
 from blb_migration.postgres.names import TargetConnection, qualified_name, quote_identifier
 
@@ -37,11 +37,6 @@ class ForeignRows:
     first_keys: tuple[str, ...] = ()
 
 
-def is_cut_over(ledger: Ledger) -> bool:
-    """Whether the target is live: then every load must refuse."""
-    return ledger.exists() and ledger.cutover_at() is not None
-
-
 def read_load_xid(connection: TargetConnection, table: TableName) -> int | None:
     """The ``xmin`` that the table's rows carry, to be recorded by the load that has just written them.
 
@@ -55,12 +50,12 @@ def read_load_xid(connection: TargetConnection, table: TableName) -> int | None:
     return None if row is None else int(row[0])
 
 
-def find_foreign_rows(connection: TargetConnection, table: Table, ledger: Ledger) -> ForeignRows:
+def find_foreign_rows(connection: TargetConnection, table: Table) -> ForeignRows:
     """Which of the table's rows this tool did not put there, by this rule:
 
     - No finished load of the table in the ledger, and no chunked load that emptied it: all of them.
     - Otherwise the rows whose ``xmin`` is not that load's (of an unfinished chunked load: not of a finished
-      range) were inserted or updated since. Inserted are
+      chunk) were inserted or updated since. Inserted are
       those whose identity column has reached the number that the sequence was left at; if more
       rows are there than were loaded, at least the difference was inserted, whatever their
       numbers. The remaining ones are taken as updates.
@@ -70,7 +65,7 @@ def find_foreign_rows(connection: TargetConnection, table: Table, ledger: Ledger
     database restored from a dump, or a table rewritten by ALTER TABLE, shows all rows as
     updated. Raises TargetError.
     """
-    load = ledger.latest_effective_load(table.name) if ledger.exists() else None
+    load = read_effective_load(connection, table.name)
     xids, loaded_count = _read_written(connection, load)
     inserted = _build_inserted_condition(table, load)
     with target_errors(f"table {table.name}"):
@@ -90,7 +85,7 @@ def find_foreign_rows(connection: TargetConnection, table: Table, ledger: Ledger
 
 
 def count_written_rows(connection: TargetConnection, table: TableName, load_id: int) -> tuple[int, int]:
-    """The table's rows, and how many of them are as the load's finished ranges wrote them.
+    """The table's rows, and how many of them are as the load's finished chunks wrote them.
 
     Raises TargetError.
     """

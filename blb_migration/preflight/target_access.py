@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.plan.build import TablePlan
 from blb_migration.plan.project import Project
-from blb_migration.postgres.ledger.ledger import Ledger
+from blb_migration.postgres.ledger.runs import read_cutover_moment
+from blb_migration.postgres.ledger.versions import upgrade_ledger
 from blb_migration.postgres.names import TargetConnection
-from blb_migration.postgres.ownership import ForeignRows, find_foreign_rows, is_cut_over
+from blb_migration.postgres.ownership import ForeignRows, find_foreign_rows
 from blb_migration.postgres.traits import TableTraits, read_table_traits
 
 
@@ -18,8 +19,8 @@ def find_target_obstacles(connection: TargetConnection, project: Project) -> Ite
 
     Asks what only a user with all rights on them may ask (``target_rights``).
     """
-    ledger = Ledger(connection)
-    if is_cut_over(ledger):
+    upgrade_ledger(connection)
+    if read_cutover_moment(connection) is not None:
         yield Finding(
             Code.TARGET_IS_LIVE,
             Severity.ERROR,
@@ -36,7 +37,7 @@ def find_target_obstacles(connection: TargetConnection, project: Project) -> Ite
         if own is None:
             continue
         yield from _judge_traits(table, own)
-        foreign = find_foreign_rows(connection, table.target, ledger)
+        foreign = find_foreign_rows(connection, table.target)
         yield from _judge_rows(table, foreign)
 
 

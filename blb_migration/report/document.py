@@ -13,23 +13,22 @@ from typing import Any
 
 from blb_migration import __version__
 from blb_migration.checks import CHECK_NAMES
-from blb_migration.compare.verdict import Verdict
 from blb_migration.findings import Finding, Severity, sort_findings
 from blb_migration.migration import Migration
 from blb_migration.postgres.connect import TargetConnector
 from blb_migration.postgres.ledger.history import RunSummary
+from blb_migration.postgres.ledger.reasons import Reason, TableStatus
 from blb_migration.postgres.ledger.records import FindingRecord, NotMigratedRecord, TableLoad
 from blb_migration.report.coverage import describe_coverage, find_differences, iterate_comparisons
 from blb_migration.report.facts import (
     ReportFacts,
     RunFacts,
     TableFacts,
-    build_table_facts,
     read_ledger_facts,
     read_run_facts,
 )
 from blb_migration.report.seal import seal
-from blb_migration.report.sentences import TABLE_STATUSES, Ending, SpokenVerdict, VerdictFacts, speak
+from blb_migration.report.sentences import Ending, SpokenVerdict, VerdictFacts, speak
 
 Document = dict[str, Any]
 
@@ -42,8 +41,8 @@ def build_report(
 ) -> Document:
     """The report of this migration's project as the target stands now.
 
-    ``findings`` are preflight's (none: those on record), ``errors`` sentences about what failed in this
-    run. Raises TargetError when the ledger cannot be read.
+    ``findings`` are preflight's, of a run that recorded none because they refused it; ``errors`` are
+    sentences about what failed in this run. Raises TargetError when the ledger cannot be read.
     """
     facts = read_run_facts(migration, _describe_unrecorded_run(migration, errors))
     return compose(_with_findings(facts, migration, findings), ending)
@@ -58,20 +57,12 @@ def rebuild_report(target: TargetConnector) -> Document:
 
 def assemble_report(
     migration: Migration,
-    verdict: Verdict | None,
     findings: Sequence[Finding],
     errors: Sequence[str],
     ending: Ending = Ending.COMPLETED,
 ) -> Document:
-    """The document for a verdict; ``verdict`` None for a run that never got as far as the target."""
+    """The report of a run that never got as far as the target, or whose target no longer answers."""
     facts = ReportFacts(_describe_unrecorded_run(migration, errors))
-    if verdict is not None:
-        facts = replace(
-            facts,
-            is_equal=verdict.is_equal,
-            tables=build_table_facts(verdict),
-            dropped_keys=verdict.dropped_keys,
-        )
     return compose(_with_findings(facts, migration, findings), ending)
 
 
@@ -107,7 +98,10 @@ def compose(facts: ReportFacts, ending: Ending) -> Document:
                 "equal": bool(facts.is_equal),
                 "checks": list(CHECK_NAMES),
                 "tables": {
-                    table.label: {"equal": not table.reasons, "reasons": list(table.reasons)}
+                    table.label: {
+                        "equal": not table.reasons,
+                        "reasons": [_describe_reason(reason) for reason in table.reasons],
+                    }
                     for table in tables
                 },
                 "key_totals": {
@@ -146,8 +140,11 @@ def _speak(facts: ReportFacts, ending: Ending, row_count: int) -> SpokenVerdict:
             row_count=row_count,
             unequal_labels=tuple(
                 table.label
-                for table in sorted(facts.tables, key=lambda table: TABLE_STATUSES.index(_name_status(table)))
+                for table in sorted(facts.tables, key=lambda table: table.status.urgency)
                 if table.reasons
+            ),
+            partly_loaded_labels=tuple(
+                table.label for table in facts.tables if table.status is TableStatus.LOADED_IN_PART
             ),
             dropped_key_count=len(facts.dropped_keys),
             error_count=len(facts.run.errors),
@@ -159,7 +156,7 @@ def _speak(facts: ReportFacts, ending: Ending, row_count: int) -> SpokenVerdict:
 
 def _describe_dry_run(tables: Sequence[TableFacts]) -> Document:
     """Where a dry run loaded; all counts of its report are of what was really loaded and compared there."""
-    schemas = sorted({table.target.schema for table in tables})
+    schemas = sorted({table.planned.table.schema for table in tables})
     return {
         "scratch_schemas": schemas,
         "meaning": "A dry run: everything was loaded into scratch copies of the target's tables, with all "
@@ -184,7 +181,7 @@ def _describe_unrecorded_run(migration: Migration, errors: Sequence[str]) -> Run
 
 
 def _with_findings(facts: ReportFacts, migration: Migration, findings: Sequence[Finding]) -> ReportFacts:
-    """This run's findings go before those an earlier one left on record; the plan names what stays behind."""
+    """This run's findings before those that an earlier one recorded; the plan names what is not migrated."""
     not_migrated = facts.not_migrated or tuple(
         NotMigratedRecord(
             "table" if left.column is None else "column", left.subject, left.reason, left.row_estimate
@@ -213,11 +210,11 @@ def _describe_table(table: TableFacts) -> Document:
         "rows_read": 0,
         "rows_inserted": 0,
         "errors": list(table.failures),
-        "source": str(table.source),
-        "target": str(table.target),
-        "group": table.group,
-        "columns": table.column_count,
-        "status": _name_status(table),
+        "source": str(table.planned.source_table),
+        "target": str(table.planned.table),
+        "group": table.planned.group,
+        "columns": table.planned.column_count,
+        "status": table.status.value,
     }
     if table.load is None or table.load.loaded is None:
         return described
@@ -233,14 +230,8 @@ def _describe_table(table: TableFacts) -> Document:
     }
 
 
-def _name_status(table: TableFacts) -> str:
-    if table.failures:
-        return "load failed"
-    if table.load is None:
-        return "not loaded"
-    if any(not check.passed and check.load_id == table.load.load_id for check in table.checks):
-        return "differs"
-    return "not compared" if table.reasons else "equal"
+def _describe_reason(reason: Reason) -> Document:
+    return {"code": reason.code.value, "check": reason.check_name, "sentence": str(reason)}
 
 
 def _describe_totals(table: TableFacts) -> Document:
@@ -250,7 +241,6 @@ def _describe_totals(table: TableFacts) -> Document:
         "source_count": int(rows["source_value"]) if rows else None,
         "target_count": int(rows["target_value"]) if rows else None,
         "match": not table.reasons,
-        "reasons": list(table.reasons),
         "metrics": [
             {
                 "name": c["name"],
@@ -290,7 +280,7 @@ def _describe_not_migrated(left: NotMigratedRecord) -> Document:
 
 
 def _describe_attempt(load: TableLoad, tables: Iterable[TableFacts]) -> Document:
-    labels = {table.target: table.label for table in tables}
+    labels = {table.planned.table: table.label for table in tables}
     return {
         "table": labels.get(load.table, str(load.table)),
         "status": load.status,
@@ -298,7 +288,7 @@ def _describe_attempt(load: TableLoad, tables: Iterable[TableFacts]) -> Document
         "finished_at": _as_utc(load.finished_at, "milliseconds"),
         "rows": load.loaded.rows_written if load.loaded else None,
         "bytes": load.loaded.bytes_written if load.loaded else None,
-        "key_ranges": load.chunk_count,
+        "chunks": load.chunk_count,
         "is_resumed": load.resumed_from is not None,
         "error": load.error,
     }

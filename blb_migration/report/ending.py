@@ -7,7 +7,10 @@ from contextlib import contextmanager
 
 from blb_migration.compare.verdict import read_verdict
 from blb_migration.migration import Migration
-from blb_migration.postgres.ledger.ledger import Ledger
+from blb_migration.postgres.ledger.records import Run
+from blb_migration.postgres.ledger.runs import add_run_errors, finish_run, read_run
+from blb_migration.postgres.ledger.versions import has_ledger
+from blb_migration.postgres.names import TargetConnection
 from blb_migration.report.sentences import Ending
 
 
@@ -17,19 +20,16 @@ def record_ending(migration: Migration, ending: Ending, errors: Sequence[str] = 
     ``errors`` are sentences without secrets. A run that wrote nothing has no entry, and gets none. Raises
     TargetError.
     """
-    with _open_ledger(migration) as ledger:
-        if ledger is not None:
-            ledger.finish_run(migration.run.run_id, _name_outcome(ledger, migration, ending), errors)
+    with _open_entry(migration) as (connection, run):
+        if run is not None:
+            finish_run(connection, run.start.run_id, _name_outcome(connection, migration, ending), errors)
 
 
 def record_open_ending(migration: Migration) -> None:
     """Record the verdict as the run's end, unless an end is recorded already. Raises TargetError."""
-    with _open_ledger(migration) as ledger:
-        if ledger is not None:
-            run = ledger.read_run(migration.run.run_id)
-            if run is not None and run.outcome is None:
-                outcome = _name_outcome(ledger, migration, Ending.COMPLETED)
-                ledger.finish_run(migration.run.run_id, outcome)
+    with _open_entry(migration) as (connection, run):
+        if run is not None and run.outcome is None:
+            finish_run(connection, run.start.run_id, _name_outcome(connection, migration, Ending.COMPLETED))
 
 
 def record_failures(migration: Migration, ending: Ending, errors: Sequence[str]) -> None:
@@ -37,21 +37,19 @@ def record_failures(migration: Migration, ending: Ending, errors: Sequence[str])
 
     Its other steps may still go on.
     """
-    with _open_ledger(migration) as ledger:
-        if ledger is not None:
-            ledger.add_run_errors(migration.run.run_id, ending.value, errors)
+    with _open_entry(migration) as (connection, run):
+        if run is not None:
+            add_run_errors(connection, run.start.run_id, ending.value, errors)
 
 
 @contextmanager
-def _open_ledger(migration: Migration) -> Iterator[Ledger | None]:
-    """The ledger, if it has an entry of the run."""
+def _open_entry(migration: Migration) -> Iterator[tuple[TargetConnection, Run | None]]:
+    """A connection, and the run's entry in the ledger if it has one."""
     with migration.target.connect() as connection:
-        ledger = Ledger(connection)
-        has_entry = ledger.exists() and ledger.read_run(migration.run.run_id) is not None
-        yield ledger if has_entry else None
+        yield connection, read_run(connection, migration.run.run_id) if has_ledger(connection) else None
 
 
-def _name_outcome(ledger: Ledger, migration: Migration, ending: Ending) -> str:
+def _name_outcome(connection: TargetConnection, migration: Migration, ending: Ending) -> str:
     if ending is not Ending.COMPLETED:
         return ending.value
-    return "equal" if read_verdict(ledger, migration.project.plan).is_equal else "not equal"
+    return "equal" if read_verdict(connection, migration.project.plan).is_equal else "not equal"

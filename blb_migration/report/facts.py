@@ -1,30 +1,38 @@
 """What the report is made of, read from the ledger in the target: by a run's own plan, or by the ledger's.
 
 A run that has just ended judges the target by the plan it carried out (``read_run_facts``); whoever asks
-later has only the ledger, whose views judge by the plan in force (``read_ledger_facts``). Nothing is
-written, and nothing is worded: that is ``document`` and ``sentences``.
+later has only the ledger, and its plan in force (``read_ledger_facts``). Either is judged by the ledger's one
+rule. Nothing is written, and nothing is worded: that is ``document`` and ``sentences``.
 """
 
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from blb_migration.compare.verdict import Verdict, read_verdict
 from blb_migration.errors import TargetError
 from blb_migration.migration import Migration
-from blb_migration.model import TableName
 from blb_migration.postgres.connect import TargetConnector
 from blb_migration.postgres.ledger import history as ledger_history
-from blb_migration.postgres.ledger.history import RecordedRun, RunSummary
-from blb_migration.postgres.ledger.ledger import Ledger
+from blb_migration.postgres.ledger import runs
+from blb_migration.postgres.ledger.check_results import read_latest_checks
+from blb_migration.postgres.ledger.history import RunSummary
+from blb_migration.postgres.ledger.judgement import judge
+from blb_migration.postgres.ledger.loads import read_finished_loads, read_loads_of_run
+from blb_migration.postgres.ledger.reasons import Reason, TableStatus, name_status
 from blb_migration.postgres.ledger.records import (
     CheckResult,
     DecisionRecord,
     FindingRecord,
     NotMigratedRecord,
+    PlannedTable,
+    Run,
     TableLoad,
 )
+from blb_migration.postgres.ledger.versions import require_current_ledger
+from blb_migration.postgres.names import TargetConnection
+from blb_migration.run_entry import list_planned_tables
 
 HISTORY_LENGTH = 20
 
@@ -36,15 +44,21 @@ class TableFacts:
     ``failures`` are the reasons why loads of it failed in this run and no later one of the run finished.
     """
 
-    label: str
-    source: TableName
-    target: TableName
-    group: str
-    column_count: int
-    load: TableLoad | None
-    checks: tuple[CheckResult, ...]
-    reasons: tuple[str, ...]
+    planned: PlannedTable
+    load: TableLoad | None = None
+    checks: tuple[CheckResult, ...] = ()
+    reasons: tuple[Reason, ...] = ()
     failures: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The plan's name for it."""
+        return self.planned.label
+
+    @property
+    def status(self) -> TableStatus:
+        """Where it is after this run."""
+        return TableStatus.LOAD_FAILED if self.failures else name_status(self.reasons)
 
 
 @dataclass(frozen=True)
@@ -95,29 +109,21 @@ def read_run_facts(migration: Migration, run: RunFacts) -> ReportFacts:
 
     Raises TargetError when the target does not answer.
     """
+    planned = list_planned_tables(migration.project.plan)
     with migration.target.connect() as connection:
-        ledger = Ledger(connection)
-        verdict = read_verdict(ledger, migration.project.plan)
-        if not ledger.exists():
-            return ReportFacts(run, verdict.is_equal, build_table_facts(verdict))
-        recorded = ledger_history.read_recorded_run(connection, run.run_id)
-        facts = _read_recorded(ledger, recorded, run)
-        return replace(
-            facts,
-            is_equal=verdict.is_equal,
-            tables=_with_failures(build_table_facts(verdict), facts.loads),
-            dropped_keys=verdict.dropped_keys,
-        )
+        has_ledger = require_current_ledger(connection)
+        recorded = runs.read_run(connection, run.run_id) if has_ledger else None
+        facts = _read_tables(connection, ReportFacts(run), planned)
+        return _read_recorded(connection, facts, recorded) if has_ledger else facts
 
 
 def read_ledger_facts(target: TargetConnector) -> ReportFacts:
     """The target judged by its ledger alone; SELECT on the ledger's schema is enough.
 
-    Raises TargetError when the target does not answer, or holds no ledger or an empty one.
+    Raises TargetError when the target does not answer, or holds no ledger, an older or an empty one.
     """
     with target.connect() as connection:
-        ledger = Ledger(connection)
-        recorded = ledger_history.read_run_in_force(connection) if ledger.exists() else None
+        recorded = runs.read_run_in_force(connection) if require_current_ledger(connection) else None
         if recorded is None:
             raise TargetError(
                 target.settings.masked_url,
@@ -135,61 +141,43 @@ def read_ledger_facts(target: TargetConnector) -> ReportFacts:
             start.source_identity,
             target.settings.masked_url,
         )
-        facts = _read_recorded(ledger, recorded, run)
-        return replace(
-            facts,
-            is_equal=ledger_history.read_cutover_answer(connection).is_equal,
-            tables=_with_failures(_read_statuses(ledger, start.run_id), facts.loads),
-            dropped_keys=tuple(f"{key.table}.{key.name}" for _, key in ledger.pending_foreign_keys()),
-        )
+        planned = runs.read_planned_tables(connection, start.run_id)
+        facts = _read_tables(connection, ReportFacts(run), planned)
+        return _read_recorded(connection, facts, recorded)
 
 
-def build_table_facts(verdict: Verdict) -> tuple[TableFacts, ...]:
-    """The tables of a verdict, in load order."""
-    return tuple(
+def _read_tables(
+    connection: TargetConnection, facts: ReportFacts, planned: Sequence[PlannedTable]
+) -> ReportFacts:
+    """``facts`` with every planned table, judged under the run's plan."""
+    judgement = judge(connection, facts.run.plan_hash, planned)
+    has_ledger = require_current_ledger(connection)
+    loads = read_finished_loads(connection) if has_ledger else {}
+    checks = {}
+    if has_ledger:
+        checks = {(check.table, check.check_name): check for check in read_latest_checks(connection)}
+    tables = tuple(
         TableFacts(
-            status.table.label,
-            status.table.source.name,
-            status.table.target.name,
-            status.table.group,
-            len(status.table.columns) + len(status.table.computed),
-            status.load,
-            status.checks,
-            status.reasons,
+            each,
+            loads.get(each.table),
+            tuple(checks[key] for name in each.required_checks if (key := (each.table, name)) in checks),
+            judgement.by_label[each.label],
         )
-        for status in verdict.tables
+        for each in planned
     )
+    return replace(facts, is_equal=judgement.is_equal, tables=tables, dropped_keys=judgement.dropped_keys)
 
 
-def _read_statuses(ledger: Ledger, run_id: str) -> tuple[TableFacts, ...]:
-    statuses = {s.label: s for s in ledger_history.read_table_statuses(ledger.connection)}
-    checks = {(check.table, check.check_name): check for check in ledger.latest_checks()}
-    return tuple(
-        TableFacts(
-            planned.label,
-            planned.source_table,
-            planned.table,
-            planned.group,
-            planned.column_count,
-            ledger.latest_finished_load(planned.table),
-            tuple(
-                checks[key] for name in planned.required_checks if (key := (planned.table, name)) in checks
-            ),
-            statuses[planned.label].reasons,
-        )
-        for planned in ledger_history.read_planned_tables(ledger.connection, run_id)
-    )
-
-
-def _read_recorded(ledger: Ledger, recorded: RecordedRun | None, run: RunFacts) -> ReportFacts:
-    """What the ledger says of a run besides its tables; a run that is not in it has only a history."""
-    connection = ledger.connection
+def _read_recorded(connection: TargetConnection, facts: ReportFacts, recorded: Run | None) -> ReportFacts:
+    """``facts`` with what the ledger says of the run; a run that is not in it has only a history."""
     history = ledger_history.read_history(connection, HISTORY_LENGTH)
     if recorded is None:
-        return ReportFacts(run, history=history)
-    prepared = ledger_history.read_preparing_run(connection, recorded)
-    looked = prepared or recorded
-    return ReportFacts(
+        return replace(facts, history=history)
+    looked = runs.read_preparing_run(connection, recorded) or recorded
+    run, looked_id = facts.run, looked.start.run_id
+    loads = read_loads_of_run(connection, recorded.start.run_id)
+    return replace(
+        facts,
         run=replace(
             run,
             operator=recorded.start.operator,
@@ -204,10 +192,11 @@ def _read_recorded(ledger: Ledger, recorded: RecordedRun | None, run: RunFacts) 
             source_driver=looked.source_driver or run.source_driver,
             notes=looked.notes or run.notes,
         ),
-        loads=ledger.loads_of_run(recorded.start.run_id),
-        findings=ledger_history.read_findings(connection, looked.start.run_id),
-        decisions=ledger_history.read_decisions(connection, looked.start.run_id),
-        not_migrated=ledger_history.read_not_migrated(connection, looked.start.run_id),
+        tables=_with_failures(facts.tables, loads),
+        loads=loads,
+        findings=ledger_history.read_findings(connection, looked_id),
+        decisions=ledger_history.read_decisions(connection, looked_id),
+        not_migrated=ledger_history.read_not_migrated(connection, looked_id),
         history=history,
     )
 
@@ -217,7 +206,7 @@ def _with_failures(tables: tuple[TableFacts, ...], loads: tuple[TableLoad, ...])
     last_attempts = {load.table: load for load in loads}
     return tuple(
         replace(table, failures=(attempt.error or "failed",))
-        if (attempt := last_attempts.get(table.target)) is not None and attempt.status == "failed"
+        if (attempt := last_attempts.get(table.planned.table)) is not None and attempt.status == "failed"
         else table
         for table in tables
     )

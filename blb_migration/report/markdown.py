@@ -21,7 +21,7 @@ Document = Mapping[str, Any]
 
 def summarise(document: Document) -> str:
     """The verdict, a row for each table that is not equal, and a row for each group of equal ones."""
-    results, totals = document["table_results"], document["key_totals"]
+    results = document["table_results"]
     lines = [f"**{escape(document['verdict'])}**", "", escape(document["next_act"]), ""]
     lines += [
         "| Tables | Status | Rows, SQL Server | Rows, PostgreSQL | Seconds |",
@@ -29,10 +29,11 @@ def summarise(document: Document) -> str:
     ]
     problems = [label for label, result in results.items() if result["status"] != "equal"]
     for label in problems[:PROBLEMS_SHOWN]:
-        reasons = "; ".join(totals[label]["reasons"]) or results[label]["status"]
+        sentences = [reason["sentence"] for reason in document["reconciliation"]["tables"][label]["reasons"]]
+        reasons = "; ".join(sentences) or results[label]["status"]
         lines.append(_format_row(f"**{escape(label)}**", f"✖ {escape(reasons)}", [label], document))
     if len(problems) > PROBLEMS_SHOWN:
-        lines.append(f"| {len(problems) - PROBLEMS_SHOWN} more | ✖ not proven equal | | | |")
+        lines.append(f"| {len(problems) - PROBLEMS_SHOWN} more | ✖ not verified equal | | | |")
     for group in sorted({result["group"] for result in results.values()}):
         labels = [
             label

@@ -19,8 +19,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from blb_migration.checks import CHECKS
+from blb_migration.postgres.ledger.reasons import ReasonCode, TableStatus
 from blb_migration.report import pictures
-from blb_migration.report.sentences import TABLE_STATUSES
 
 TEMPLATES = Path(__file__).parent / "templates"
 ALL_OPEN_UP_TO = 60  # tables; above that, groups without problems are folded on the screen
@@ -30,12 +30,12 @@ NAMES_SHOWN = 10
 DETAILED_PROBLEMS = 20
 NOT_KNOWN = "\N{EN DASH}"
 HISTORY_SHOWN = 12
+INTEGRITY = "integrity"
 HISTORY_WIDTH, HISTORY_HEIGHT = 290, 84
 
 Document = Mapping[str, Any]
 
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-_DATA_DIFFERS = frozenset(f"{name} differs" for name in CHECKS if name != "integrity")
 _TELLING_METRICS = ("rows without", "sum(", "min(", "max(", "count_true(", "sum_length(", "count_", "digest")
 _DECIMAL = re.compile(r"(?P<sign>-?)(?P<whole>[0-9]+)(?:\.(?P<decimals>[0-9]+))?")
 _HEADLINES = {
@@ -95,6 +95,7 @@ def render_page(document: Document) -> str:
             headline=headline,
             groups=_group_tables(document),
             problems=_sort_problems(document),
+            reasons=_list_reasons(document),
             names_shown=NAMES_SHOWN,
             severities=[(key, name, _group_findings(document["findings"], key)) for key, name in _SEVERITIES],
             decisions=[d for d in document["decisions"] if d["decision"] != "skip"],
@@ -155,20 +156,29 @@ def make_visible(text: str) -> str:
 
 
 def _sort_problems(document: Document) -> Problems:
-    """In detail: failed loads first, then differing data, up to so many; what lacks a proof goes short."""
-    results, totals = document["table_results"], document["key_totals"]
+    """In detail: failed loads first, then differing data, up to so many; what was not compared goes short."""
+    results, reasons = document["table_results"], _list_reasons(document)
     unequal = [label for label, result in results.items() if result["status"] != "equal"]
     detailed = [
         label
-        for label in sorted(unequal, key=lambda label: TABLE_STATUSES.index(results[label]["status"]))
-        if results[label]["errors"] or _DATA_DIFFERS.intersection(totals[label]["reasons"])
+        for label in sorted(unequal, key=lambda label: TableStatus(results[label]["status"]).urgency)
+        if results[label]["errors"] or any(map(_has_metrics, reasons[label]))
     ][:DETAILED_PROBLEMS]
     short: dict[tuple[str, str], list[str]] = {}
     for label in unequal:
         if label not in detailed:
-            reasons = "; ".join(totals[label]["reasons"])
-            short.setdefault((results[label]["status"], reasons), []).append(label)
+            sentences = "; ".join(reason["sentence"] for reason in reasons[label])
+            short.setdefault((results[label]["status"], sentences), []).append(label)
     return Problems(tuple(detailed), tuple((*cause, tuple(labels)) for cause, labels in short.items()))
+
+
+def _list_reasons(document: Document) -> dict[str, list[Document]]:
+    return {label: table["reasons"] for label, table in document["reconciliation"]["tables"].items()}
+
+
+def _has_metrics(reason: Document) -> bool:
+    """Whether there is more to see of it than a sentence: data differ, not only what the target promises."""
+    return bool(reason["code"] == ReasonCode.CHECK_FAILED and reason["check"] != INTEGRITY)
 
 
 def _choose_metrics(comparisons: Sequence[Document]) -> list[Document]:
@@ -194,7 +204,7 @@ def _group_tables(document: Document) -> list[Group]:
         by_group.setdefault(result["group"], []).append(label)
     groups = []
     for name, labels in by_group.items():
-        labels.sort(key=lambda label: TABLE_STATUSES.index(results[label]["status"]))
+        labels.sort(key=lambda label: TableStatus(results[label]["status"]).urgency)
         problem_count = sum(results[label]["status"] != "equal" for label in labels)
         groups.append(
             Group(

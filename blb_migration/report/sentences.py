@@ -1,6 +1,6 @@
 """The verdict in one sentence, and what to do next: words for people who do not know the tool.
 
-Pure functions of what was counted. Whether the target is equal is decided in ``compare.verdict``.
+Pure functions of what was counted. Whether the target is equal is decided by the ledger.
 """
 
 from __future__ import annotations
@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 _LABELS_IN_SENTENCE = 3
-
-TABLE_STATUSES = ("load failed", "differs", "not loaded", "not compared", "equal")
-"""A table's possible statuses, the most urgent first."""
 
 
 class Ending(StrEnum):
@@ -38,8 +35,9 @@ class Status(StrEnum):
 class VerdictFacts:
     """What the verdict is spoken over. ``is_equal`` None: the target was not judged.
 
-    ``unequal_labels`` are the planned tables not proven equal, ``error_count`` counts what failed in
-    the run, ``refusal_count`` the findings that refuse the migration.
+    ``unequal_labels`` are the planned tables not verified equal, ``partly_loaded_labels`` those of them whose
+    chunked load is not finished; ``error_count`` counts what failed in the run, ``refusal_count`` the
+    findings that refuse the migration.
     """
 
     ending: Ending
@@ -51,6 +49,7 @@ class VerdictFacts:
     error_count: int
     refusal_count: int
     is_dry_run: bool = False
+    partly_loaded_labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def speak(facts: VerdictFacts) -> SpokenVerdict:
     if facts.error_count:
         return SpokenVerdict(
             Status.FAILED,
-            f"Failed: {count(facts.error_count, 'thing')} went wrong in this run; what PostgreSQL holds,"
+            f"Failed: {count(facts.error_count, 'error')} in this run; what PostgreSQL holds,"
             f" {tables}, is equal all the same, from loads that were finished before.",
             "Do not cut over on this run. Settle the errors, then run again.",
         )
@@ -108,15 +107,31 @@ def _speak_refusal(facts: VerdictFacts) -> SpokenVerdict:
 def _speak_interruption(facts: VerdictFacts) -> SpokenVerdict:
     equal_count = facts.table_count - len(facts.unequal_labels)
     so_far = (
-        f"so far {equal_count} of {count(facts.table_count, 'table')} are proven equal"
+        f"so far {equal_count} of {count(facts.table_count, 'table')} are verified equal"
         if facts.is_equal is not None
         else "nothing was compared"
     )
     return SpokenVerdict(
         Status.INTERRUPTED,
         f"Interrupted: the run was stopped before its end; {so_far}.",
-        "Do not cut over. Every table is either as it was or complete; run again to finish.",
+        f"Do not cut over. {_describe_unfinished(facts)} Run again to finish.",
     )
+
+
+def _describe_unfinished(facts: VerdictFacts) -> str:
+    """What of an interrupted run is neither as before nor complete, by the ledger."""
+    if facts.is_equal is None:
+        return "What the target holds could not be read."
+    unfinished = []
+    if facts.partly_loaded_labels:
+        verb = "is" if len(facts.partly_loaded_labels) == 1 else "are"
+        tables = count(len(facts.partly_loaded_labels), "table")
+        unfinished.append(f"{tables} {verb} loaded in part ({_name_some(facts.partly_loaded_labels)})")
+    if facts.dropped_key_count:
+        unfinished.append(_describe_dropped_keys(facts.dropped_key_count))
+    if not unfinished:
+        return "Every table is either as it was before or loaded completely."
+    return f"{' and '.join(unfinished)}; all other tables are as they were before or loaded completely."
 
 
 def _speak_without_judgement(facts: VerdictFacts) -> SpokenVerdict:
@@ -137,19 +152,24 @@ def _describe_problems(facts: VerdictFacts) -> str:
     problems = []
     labels = facts.unequal_labels
     if labels:
-        named = ", ".join(labels[:_LABELS_IN_SENTENCE])
-        if len(labels) > _LABELS_IN_SENTENCE:
-            named += " and others"
         problems.append(
             f"{len(labels)} of {count(facts.table_count, 'table')} "
-            f"{'is' if len(labels) == 1 else 'are'} not proven equal ({named})"
+            f"{'is' if len(labels) == 1 else 'are'} not verified equal ({_name_some(labels)})"
         )
     if facts.dropped_key_count:
-        verb = "is" if facts.dropped_key_count == 1 else "are"
-        problems.append(f"{count(facts.dropped_key_count, 'foreign key')} {verb} still dropped")
+        problems.append(_describe_dropped_keys(facts.dropped_key_count))
     if facts.error_count:
-        problems.append(f"{count(facts.error_count, 'thing')} went wrong in this run")
+        problems.append(f"{count(facts.error_count, 'error')} in this run")
     return ", ".join(problems) or "no table was planned"
+
+
+def _describe_dropped_keys(number: int) -> str:
+    return f"{count(number, 'foreign key')} {'is' if number == 1 else 'are'} still dropped"
+
+
+def _name_some(labels: tuple[str, ...]) -> str:
+    named = ", ".join(labels[:_LABELS_IN_SENTENCE])
+    return f"{named} and others" if len(labels) > _LABELS_IN_SENTENCE else named
 
 
 def count(number: int, noun: str) -> str:

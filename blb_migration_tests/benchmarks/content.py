@@ -8,7 +8,7 @@ from unittest.mock import patch
 from blb_migration.compare.content import compare_content
 from blb_migration.compare.sides import ComparedTable
 from blb_migration.feed.digesting import ReadDigester
-from blb_migration.postgres.ledger.ledger import Ledger
+from blb_migration.postgres.ledger.loads import read_finished_load
 from blb_migration_tests.benchmarks.one_table import Outcome, load, open_pair
 
 
@@ -23,7 +23,7 @@ def compare(source_url: str, target_url: str, table: str) -> Outcome:
     pair = open_pair(source_url, target_url, table)
     started = time.perf_counter()
     with pair.migration.target.connect() as connection:
-        latest = Ledger(connection).latest_finished_load(pair.table.target.name)
+        latest = read_finished_load(connection, pair.table.target.name)
         assert latest is not None
         outcome = compare_content(pair.migration, pair.table, connection, latest)
     seconds = time.perf_counter() - started

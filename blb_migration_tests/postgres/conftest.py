@@ -9,8 +9,9 @@ import psycopg
 import pytest
 
 from blb_migration.postgres.connect import TargetConnector
-from blb_migration.postgres.ledger.ledger import Ledger
 from blb_migration.postgres.ledger.records import RunStart
+from blb_migration.postgres.ledger.runs import start_run
+from blb_migration.postgres.ledger.versions import create_ledger
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
 from blb_migration.settings import parse_target_url
@@ -51,11 +52,11 @@ def other_session(database_url: str) -> Iterator[TargetConnection]:
 
 
 @pytest.fixture
-def ledger(target: TargetConnection) -> Ledger:
-    ledger = Ledger(target)
-    ledger.create()
-    ledger.start_run(RUN)
-    return ledger
+def ledger(target: TargetConnection) -> TargetConnection:
+    """Return a session of a target whose ledger knows of ``RUN``."""
+    create_ledger(target)
+    start_run(target, RUN)
+    return target
 
 
 RUN = RunStart("run-1", "rehearsal", "0.1.0", "abc", "blb3d_erp", "sql.example/BLB3D_ERP", "anna", "pc-1")

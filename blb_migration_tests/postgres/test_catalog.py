@@ -18,7 +18,7 @@ from blb_migration.model import (
     UniqueKey,
 )
 from blb_migration.postgres.catalog import read_catalog
-from blb_migration.postgres.ledger.ledger import Ledger
+from blb_migration.postgres.ledger.versions import create_ledger
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.traits import read_table_traits
 from blb_migration.sandbox.erp import erp_target
@@ -152,7 +152,7 @@ def test_indexes_that_are_not_constraints(target: TargetConnection) -> None:
 
 
 def test_only_the_applications_tables_are_listed(target: TargetConnection) -> None:
-    Ledger(target).create()
+    create_ledger(target)
     execute(
         target,
         "CREATE SCHEMA other",

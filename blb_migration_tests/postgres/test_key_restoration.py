@@ -10,7 +10,6 @@ from blb_migration.postgres.fingerprint import read_definitions
 from blb_migration.postgres.foreign_keys import find_foreign_keys, foreign_keys_around
 from blb_migration.postgres.key_restoration import drop_recorded_foreign_keys, restore_foreign_keys
 from blb_migration.postgres.ledger.dropped_keys import read_dropped_keys
-from blb_migration.postgres.ledger.ledger import Ledger
 from blb_migration.postgres.names import TargetConnection
 from blb_migration_tests.postgres.tables import column, execute, scalar
 
@@ -35,7 +34,7 @@ SHOP = (
 
 
 @pytest.fixture
-def shop(target: TargetConnection, ledger: Ledger) -> TargetConnection:
+def shop(target: TargetConnection, ledger: TargetConnection) -> TargetConnection:
     execute(target, *SHOP)
     return target
 

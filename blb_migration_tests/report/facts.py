@@ -9,7 +9,14 @@ from typing import Any
 from blb_migration.checks import CHECK_NAMES
 from blb_migration.model import TableName
 from blb_migration.postgres.ledger.history import RunSummary
-from blb_migration.postgres.ledger.records import CheckResult, FindingRecord, LoadedTable, TableLoad
+from blb_migration.postgres.ledger.reasons import Reason, ReasonCode
+from blb_migration.postgres.ledger.records import (
+    CheckResult,
+    FindingRecord,
+    LoadedTable,
+    PlannedTable,
+    TableLoad,
+)
 from blb_migration.report.document import compose
 from blb_migration.report.facts import ReportFacts, RunFacts, TableFacts
 from blb_migration.report.sentences import Ending
@@ -77,8 +84,9 @@ def loaded_table(label: str, number: int = 1, group: str = "sales", **metrics: A
         )
         for name in CHECK_NAMES
     )
-    reasons = tuple(f"{check.check_name} differs" for check in checks if not check.passed)
-    return TableFacts(label, load.source_table, target, group, 3, load, checks, reasons)
+    reasons = tuple(Reason(ReasonCode.CHECK_FAILED, check.check_name) for check in checks if not check.passed)
+    planned = PlannedTable(label, target, load.source_table, group, 3, CHECK_NAMES)
+    return TableFacts(planned, load, checks, reasons)
 
 
 def facts_of(*tables: TableFacts, **changes: Any) -> ReportFacts:

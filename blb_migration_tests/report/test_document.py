@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from blb_migration.errors import ConfigurationError
+from blb_migration.postgres.ledger.reasons import Reason, ReasonCode
 from blb_migration.report.files import name_report_files, write_report
 from blb_migration_tests.report.facts import document_of, loaded_table, metric
 
@@ -83,7 +84,11 @@ def test_texts_compared_by_length_only_are_not_sold_as_compared() -> None:
 def test_a_check_of_an_earlier_load_counts_as_not_compared() -> None:
     table = loaded_table("goods")
     assert table.load is not None
-    reloaded = replace(table, load=replace(table.load, load_id=99), reasons=("all of an earlier load",))
+    reloaded = replace(
+        table,
+        load=replace(table.load, load_id=99),
+        reasons=(Reason(ReasonCode.CHECK_OF_EARLIER_LOAD, "content"),),
+    )
     document = document_of(reloaded)
     assert {check["tables_not_compared"] for check in document["coverage"]["checks"]} == {1}
     assert document["key_totals"]["goods"]["source_count"] is None

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from blb_migration.postgres.ledger.reasons import Reason, ReasonCode
 from blb_migration.postgres.ledger.records import DecisionRecord, NotMigratedRecord
 from blb_migration.report.facts import TableFacts
 from blb_migration.report.markdown import draw_text_timeline, summarise
@@ -79,7 +80,11 @@ def test_names_and_values_of_a_database_are_never_markup() -> None:
     rows = metric("rows", "7", "6", difference=SCRIPT)
     total = metric(f"sum({SCRIPT})", SCRIPT, f'"{SCRIPT}', is_key_total=True)
     table = loaded_table(f"t{SCRIPT}", group=SCRIPT, row_count=[rows], key_totals=[total])
-    table = replace(table, failures=(SCRIPT,), reasons=(SCRIPT, "row_count differs"))
+    table = replace(
+        table,
+        failures=(SCRIPT,),
+        reasons=(Reason(ReasonCode.CHECK_FAILED, SCRIPT), Reason(ReasonCode.CHECK_FAILED, "row_count")),
+    )
     table.checks[0].details["differences"] = {
         "cell_count": 1, "row_count": 1, "is_complete": False,
         "csv_path": SCRIPT, "parquet_path": SCRIPT, "first": [SCRIPT],
@@ -149,7 +154,8 @@ def test_a_failed_load_is_told_apart_without_colour() -> None:
     assert table.load is not None
     failed = replace(table.load, status="failed", loaded=None, error="disk full")
     document = document_of(
-        replace(table, load=None, failures=("disk full",), reasons=("never loaded",)), loads=(failed,)
+        replace(table, load=None, failures=("disk full",), reasons=(Reason(ReasonCode.LOAD_FAILED),)),
+        loads=(failed,),
     )
     html = render_page(document)
     assert "FAILED</text>" in html and "url(#hatch)" in html and "✖ load failed" in html

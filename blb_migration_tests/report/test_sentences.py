@@ -29,7 +29,7 @@ def test_not_equal_names_tables_and_keys() -> None:
     spoken = speak(replace(TWO_DIFFER, dropped_key_count=1))
     assert spoken.status is Status.NOT_EQUAL
     assert spoken.sentence == (
-        "Not equal: 2 of 42 tables are not proven equal (orders, users), 1 foreign key is still dropped."
+        "Not equal: 2 of 42 tables are not verified equal (orders, users), 1 foreign key is still dropped."
     )
     assert spoken.next_act.startswith("Do not cut over.")
 
@@ -51,8 +51,21 @@ def test_interrupted() -> None:
     spoken = speak(replace(TWO_DIFFER, ending=Ending.INTERRUPTED, error_count=1))
     assert spoken.status is Status.INTERRUPTED
     assert spoken.sentence == (
-        "Interrupted: the run was stopped before its end; so far 40 of 42 tables are proven equal."
+        "Interrupted: the run was stopped before its end; so far 40 of 42 tables are verified equal."
     )
+    assert "as it was before or loaded completely" in spoken.next_act
+
+
+def test_an_interruption_says_what_is_neither_as_before_nor_complete() -> None:
+    facts = replace(
+        TWO_DIFFER, ending=Ending.INTERRUPTED, partly_loaded_labels=("orders",), dropped_key_count=57
+    )
+    assert speak(facts).next_act == (
+        "Do not cut over. 1 table is loaded in part (orders) and 57 foreign keys are still dropped; all other"
+        " tables are as they were before or loaded completely. Run again to finish."
+    )
+    unread = speak(replace(facts, is_equal=None, partly_loaded_labels=(), dropped_key_count=0))
+    assert "could not be read" in unread.next_act and "complete" not in unread.next_act
 
 
 @pytest.mark.parametrize(

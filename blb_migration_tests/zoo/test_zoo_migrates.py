@@ -10,7 +10,6 @@ import pytest
 
 from blb_migration.compare.verdict import read_verdict
 from blb_migration.migration import Migration
-from blb_migration.postgres.ledger.ledger import Ledger
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
@@ -92,8 +91,8 @@ def test_every_check_passes(migrated: Migrated) -> None:
     ]
     assert not failed
     with migrated.chain.target.connect() as connection:
-        verdict = read_verdict(Ledger(connection), migrated.migration.project.plan)
-    assert verdict.is_equal, [table.reasons for table in verdict.tables if not table.is_equal]
+        verdict = read_verdict(connection, migrated.migration.project.plan)
+    assert verdict.is_equal, verdict
 
 
 @pytest.mark.parametrize(

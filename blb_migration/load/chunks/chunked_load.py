@@ -28,10 +28,9 @@ from blb_migration.postgres.ledger.chunked_loads import (
     forbid_resuming,
 )
 from blb_migration.postgres.ledger.chunks import TableChunk, forget_digests, read_chunks, read_merged_digest
-from blb_migration.postgres.ledger.digests import record_digest
-from blb_migration.postgres.ledger.ledger import Ledger
-from blb_migration.postgres.ledger.planned import is_prepared
+from blb_migration.postgres.ledger.loads import finish_load, record_digest
 from blb_migration.postgres.ledger.records import LoadedTable
+from blb_migration.postgres.ledger.runs import is_prepared, record_decisions
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.statistics import vacuum_table
 from blb_migration.postgres.triggers import enable_triggers
@@ -161,9 +160,9 @@ class ChunkedLoad:
                 digest=digest.hexdigest(),
             )
             record_digest(connection, load_id, digest)
-            ledger = Ledger(connection)
-            ledger.finish_table_load(load_id, loaded, None)
-            ledger.record_decisions(self._migration.run.run_id, add_up_decisions(self._table, chunks))
+            finish_load(connection, load_id, loaded, None)
+            decisions = add_up_decisions(self._table, chunks)
+            record_decisions(connection, self._migration.run.run_id, decisions)
             end_chunked_load(connection, load_id)
             forget_digests(connection, load_id)
         return loaded

@@ -13,10 +13,9 @@ from psycopg.types.json import Jsonb
 from blb_migration.model import TableName
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.indexes import IndexDefinition, KeyConstraint
+from blb_migration.postgres.ledger.ledger_sql import read, read_one, write
 from blb_migration.postgres.names import TargetConnection, qualified_text
 from blb_migration.postgres.triggers import DisabledTrigger
-
-_SUBJECT = "the target's ledger"
 
 
 @dataclass(frozen=True)
@@ -76,13 +75,14 @@ def read_unfinished_chunked_load(
     connection: TargetConnection, table: TableName
 ) -> UnfinishedChunkedLoad | None:
     """The table's unfinished chunked load, or None. Raises TargetError."""
-    with target_errors(_SUBJECT):
-        row = connection.execute(
-            "SELECT load_id, basis, dropped_parts, is_resumable,"
-            " extract(epoch FROM clock_timestamp() - begun_at)"
-            " FROM blb_migration.chunked_loads WHERE table_schema = %s AND table_name = %s",
-            (table.schema, table.name),
-        ).fetchone()
+    row = read_one(
+        connection,
+        "SELECT load_id, basis, dropped_parts, is_resumable,"
+        " extract(epoch FROM clock_timestamp() - begun_at)"
+        " FROM blb_migration.chunked_loads WHERE table_schema = %s AND table_name = %s",
+        table.schema,
+        table.name,
+    )
     if row is None:
         return None
     load_id, basis, dropped_parts, is_resumable, age_seconds = row
@@ -93,10 +93,7 @@ def read_unfinished_chunked_load(
 
 def read_unfinished_tables(connection: TargetConnection) -> frozenset[TableName]:
     """The tables with an unfinished chunked load. Raises TargetError."""
-    with target_errors(_SUBJECT):
-        rows = connection.execute(
-            "SELECT table_schema, table_name FROM blb_migration.chunked_loads"
-        ).fetchall()
+    rows = read(connection, "SELECT table_schema, table_name FROM blb_migration.chunked_loads")
     return frozenset(TableName(schema, name) for schema, name in rows)
 
 
@@ -110,16 +107,22 @@ def record_chunked_load(
     chunk_count: int,
 ) -> None:
     """Record a chunked load, in the transaction that empties the table. Raises TargetError."""
-    with target_errors(_SUBJECT):
-        connection.execute(
-            "INSERT INTO blb_migration.chunked_loads"
-            " (load_id, table_schema, table_name, basis, dropped_parts)"
-            " VALUES (%s, %s, %s, %s, %s)",
-            (load_id, table.schema, table.name, Jsonb(basis), Jsonb(asdict(parts))),
-        )
-        connection.execute(
-            "UPDATE blb_migration.table_loads SET chunk_count = %s WHERE load_id = %s", (chunk_count, load_id)
-        )
+    write(
+        connection,
+        "INSERT INTO blb_migration.chunked_loads (load_id, table_schema, table_name, basis, dropped_parts)"
+        " VALUES (%s, %s, %s, %s, %s)",
+        load_id,
+        table.schema,
+        table.name,
+        Jsonb(basis),
+        Jsonb(asdict(parts)),
+    )
+    write(
+        connection,
+        "UPDATE blb_migration.table_loads SET chunk_count = %s WHERE load_id = %s",
+        chunk_count,
+        load_id,
+    )
 
 
 def take_over_chunked_load(connection: TargetConnection, earlier_load_id: int, load_id: int) -> None:
@@ -127,32 +130,33 @@ def take_over_chunked_load(connection: TargetConnection, earlier_load_id: int, l
 
     Whoever still holds the earlier one finds no chunk of it any more. Raises TargetError.
     """
-    with target_errors(_SUBJECT):
-        connection.execute(
-            "UPDATE blb_migration.table_loads AS this"
-            " SET chunk_count = earlier.chunk_count, resumed_from = earlier.load_id"
-            " FROM blb_migration.table_loads AS earlier WHERE this.load_id = %s AND earlier.load_id = %s",
-            (load_id, earlier_load_id),
+    write(
+        connection,
+        "UPDATE blb_migration.table_loads AS this"
+        " SET chunk_count = earlier.chunk_count, resumed_from = earlier.load_id"
+        " FROM blb_migration.table_loads AS earlier WHERE this.load_id = %s AND earlier.load_id = %s",
+        load_id,
+        earlier_load_id,
+    )
+    for name in ("chunked_loads", "table_chunks"):
+        write(
+            connection,
+            f"UPDATE blb_migration.{name} SET load_id = %s WHERE load_id = %s",
+            load_id,
+            earlier_load_id,
         )
-        for name in ("chunked_loads", "table_chunks"):
-            connection.execute(
-                f"UPDATE blb_migration.{name} SET load_id = %s WHERE load_id = %s".encode(),
-                (load_id, earlier_load_id),
-            )
 
 
 def forbid_resuming(connection: TargetConnection, load_id: int) -> None:
     """Record that the table's next load must begin again. Raises TargetError."""
-    with target_errors(_SUBJECT):
-        connection.execute(
-            "UPDATE blb_migration.chunked_loads SET is_resumable = false WHERE load_id = %s", (load_id,)
-        )
+    write(
+        connection, "UPDATE blb_migration.chunked_loads SET is_resumable = false WHERE load_id = %s", load_id
+    )
 
 
 def end_chunked_load(connection: TargetConnection, load_id: int) -> None:
     """Strike a chunked load off, in the transaction that finishes it or begins again. Raises TargetError."""
-    with target_errors(_SUBJECT):
-        connection.execute("DELETE FROM blb_migration.chunked_loads WHERE load_id = %s", (load_id,))
+    write(connection, "DELETE FROM blb_migration.chunked_loads WHERE load_id = %s", load_id)
 
 
 def read_table_oid(connection: TargetConnection, table: TableName) -> int:

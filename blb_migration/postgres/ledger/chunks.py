@@ -15,9 +15,9 @@ from psycopg.types.json import Jsonb
 from blb_migration.errors import TargetError
 from blb_migration.postgres.binary.digest import TableDigest
 from blb_migration.postgres.failures import target_errors
+from blb_migration.postgres.ledger.ledger_sql import LEDGER, copy_rows, read, read_one, write
 from blb_migration.postgres.names import TargetConnection
 
-_SUBJECT = "the target's ledger"
 _BUCKET = struct.Struct("<Hq16s")  # bucket, rows, sums
 
 
@@ -52,11 +52,11 @@ def record_chunks(
     connection: TargetConnection, load_id: int, ends: Sequence[tuple[str | None, str | None]]
 ) -> None:
     """Record the chunks of a load as open, numbered from 1. Raises TargetError."""
-    with target_errors(_SUBJECT), connection.cursor() as cursor, cursor.copy(
-        "COPY blb_migration.table_chunks (load_id, chunk_no, first_key, before_key) FROM STDIN"
-    ) as copy:  # fmt: skip
-        for number, (first_key, before_key) in enumerate(ends, start=1):
-            copy.write_row((load_id, number, first_key, before_key))
+    copy_rows(
+        connection,
+        "COPY blb_migration.table_chunks (load_id, chunk_no, first_key, before_key) FROM STDIN",
+        ((load_id, number, *keys) for number, keys in enumerate(ends, start=1)),
+    )
 
 
 def read_chunks(connection: TargetConnection, load_id: int, *, locks: bool = False) -> tuple[TableChunk, ...]:
@@ -64,16 +64,14 @@ def read_chunks(connection: TargetConnection, load_id: int, *, locks: bool = Fal
 
     Raises TargetError, transient when that takes longer than the session's lock_timeout.
     """
-    with target_errors(_SUBJECT):
-        rows = connection.execute(
-            (
-                "SELECT chunk_no, first_key, before_key, status = 'finished', loaded_by,"
-                " coalesce(rows_written, 0), coalesce(bytes_read, 0), coalesce(bytes_written, 0),"
-                " coalesce(rows_decided, '{}') FROM blb_migration.table_chunks WHERE load_id = %s"
-                f" ORDER BY chunk_no{' FOR UPDATE' if locks else ''}"
-            ).encode(),
-            (load_id,),
-        ).fetchall()
+    rows = read(
+        connection,
+        "SELECT chunk_no, first_key, before_key, status = 'finished', loaded_by,"
+        " coalesce(rows_written, 0), coalesce(bytes_read, 0), coalesce(bytes_written, 0),"
+        " coalesce(rows_decided, '{}') FROM blb_migration.table_chunks WHERE load_id = %s"
+        f" ORDER BY chunk_no{' FOR UPDATE' if locks else ''}",
+        load_id,
+    )
     return tuple(TableChunk(*row) for row in rows)
 
 
@@ -84,12 +82,13 @@ def claim_chunk(connection: TargetConnection, load_id: int, chunk_no: int) -> bo
     the end of the load waits for all of them. False for a chunk that is finished. Raises TargetError when
     the load was taken over by another.
     """
-    with target_errors(_SUBJECT):
-        row = connection.execute(
-            "SELECT status, set_config('synchronous_commit', 'off', true) FROM blb_migration.table_chunks"
-            " WHERE load_id = %s AND chunk_no = %s FOR UPDATE",
-            (load_id, chunk_no),
-        ).fetchone()
+    row = read_one(
+        connection,
+        "SELECT status, set_config('synchronous_commit', 'off', true) FROM blb_migration.table_chunks"
+        " WHERE load_id = %s AND chunk_no = %s FOR UPDATE",
+        load_id,
+        chunk_no,
+    )
     if row is None:
         raise TargetError(
             f"chunk {chunk_no} of load {load_id}",
@@ -104,32 +103,30 @@ def finish_chunk(connection: TargetConnection, load_id: int, chunk_no: int, load
 
     Raises TargetError when it was not open any more.
     """
-    with target_errors(_SUBJECT):
-        cursor = connection.execute(
-            "UPDATE blb_migration.table_chunks SET status = 'finished', finished_at = clock_timestamp(),"
-            " loaded_by = load_id, rows_written = %s, bytes_read = %s, bytes_written = %s,"
-            " rows_decided = %s, digest = %s, elapsed_seconds = %s,"
-            " load_xid = txid_current() %% 4294967296"
-            " WHERE load_id = %s AND chunk_no = %s AND status = 'open'",
-            (
-                loaded.rows_written,
-                loaded.bytes_read,
-                loaded.bytes_written,
-                Jsonb(dict(loaded.rows_decided)),
-                _pack(loaded.digest),
-                loaded.elapsed_seconds,
-                load_id,
-                chunk_no,
-            ),
-        )
-    if cursor.rowcount != 1:
+    finished = write(
+        connection,
+        "UPDATE blb_migration.table_chunks SET status = 'finished', finished_at = clock_timestamp(),"
+        " loaded_by = load_id, rows_written = %s, bytes_read = %s, bytes_written = %s,"
+        " rows_decided = %s, digest = %s, elapsed_seconds = %s,"
+        " load_xid = txid_current() %% 4294967296"
+        " WHERE load_id = %s AND chunk_no = %s AND status = 'open'",
+        loaded.rows_written,
+        loaded.bytes_read,
+        loaded.bytes_written,
+        Jsonb(dict(loaded.rows_decided)),
+        _pack(loaded.digest),
+        loaded.elapsed_seconds,
+        load_id,
+        chunk_no,
+    )
+    if finished != 1:
         raise TargetError(f"chunk {chunk_no} of load {load_id}", found="it was finished by another process")
 
 
 def read_merged_digest(connection: TargetConnection, load_id: int) -> TableDigest:
     """The digest of all finished chunks together. Raises TargetError."""
     merged = TableDigest()
-    with target_errors(_SUBJECT), connection.cursor(name="blb_chunk_digests") as cursor:
+    with target_errors(LEDGER), connection.cursor(name="blb_chunk_digests") as cursor:
         cursor.execute(
             "SELECT digest FROM blb_migration.table_chunks WHERE load_id = %s AND digest IS NOT NULL",
             (load_id,),
@@ -141,22 +138,19 @@ def read_merged_digest(connection: TargetConnection, load_id: int) -> TableDiges
 
 def forget_digests(connection: TargetConnection, load_id: int) -> None:
     """Drop the chunks' own digests, once that of the table is on record. Raises TargetError."""
-    with target_errors(_SUBJECT):
-        connection.execute(
-            "UPDATE blb_migration.table_chunks SET digest = NULL WHERE load_id = %s", (load_id,)
-        )
+    write(connection, "UPDATE blb_migration.table_chunks SET digest = NULL WHERE load_id = %s", load_id)
 
 
 def forget_chunks_before(connection: TargetConnection, load_id: int) -> None:
     """Drop the chunks of the same table's earlier loads: none of their rows is left. Raises TargetError."""
-    with target_errors(_SUBJECT):
-        connection.execute(
-            "DELETE FROM blb_migration.table_chunks WHERE load_id IN ("
-            " SELECT older.load_id FROM blb_migration.table_loads AS this"
-            " JOIN blb_migration.table_loads AS older USING (table_schema, table_name)"
-            " WHERE this.load_id = %s AND older.load_id < this.load_id)",
-            (load_id,),
-        )
+    write(
+        connection,
+        "DELETE FROM blb_migration.table_chunks WHERE load_id IN ("
+        " SELECT older.load_id FROM blb_migration.table_loads AS this"
+        " JOIN blb_migration.table_loads AS older USING (table_schema, table_name)"
+        " WHERE this.load_id = %s AND older.load_id < this.load_id)",
+        load_id,
+    )
 
 
 def read_chunk_xids(connection: TargetConnection, load_id: int) -> tuple[list[int], int]:
@@ -164,12 +158,12 @@ def read_chunk_xids(connection: TargetConnection, load_id: int) -> tuple[list[in
 
     Raises TargetError.
     """
-    with target_errors(_SUBJECT):
-        rows = connection.execute(
-            "SELECT load_xid, rows_written FROM blb_migration.table_chunks"
-            " WHERE load_id = %s AND status = 'finished'",
-            (load_id,),
-        ).fetchall()
+    rows = read(
+        connection,
+        "SELECT load_xid, rows_written FROM blb_migration.table_chunks"
+        " WHERE load_id = %s AND status = 'finished'",
+        load_id,
+    )
     return [xid for xid, _ in rows], sum(row_count for _, row_count in rows)
 
 

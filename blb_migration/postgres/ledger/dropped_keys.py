@@ -1,16 +1,14 @@
-"""The ledger's record of foreign keys that were dropped and must come back. Dropping is ``constraints``'s.
+"""The ledger's record of foreign keys that were dropped and must be restored; ``key_restoration`` does both.
 
-Functions work in whatever transaction is open on the connection: a key is recorded in the one that
-drops it, and struck off in the one that adds it.
+Functions work in whatever transaction is open on the connection, and raise TargetError: a key is recorded in
+the one that drops it, and struck off in the one that adds it.
 """
 
 from __future__ import annotations
 
-from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.foreign_keys import ForeignKeyDefinition, build_foreign_key
+from blb_migration.postgres.ledger.ledger_sql import read, write
 from blb_migration.postgres.names import TargetConnection
-
-_SUBJECT = "the target's ledger"
 
 _RECORD = """
 INSERT INTO blb_migration.dropped_keys
@@ -36,45 +34,42 @@ def record_dropped_key(connection: TargetConnection, run_id: str, key: ForeignKe
 
     One that is on record already, and was added again by hand since, is recorded as it is now.
     """
-    with target_errors(_SUBJECT):
-        connection.execute(
-            _RECORD,
-            (
-                run_id,
-                key.table.schema,
-                key.table.name,
-                key.name,
-                list(key.columns),
-                key.referred_table.schema,
-                key.referred_table.name,
-                list(key.referred_columns),
-                key.definition,
-                key.comment,
-            ),
-        )
+    write(
+        connection,
+        _RECORD,
+        run_id,
+        key.table.schema,
+        key.table.name,
+        key.name,
+        list(key.columns),
+        key.referred_table.schema,
+        key.referred_table.name,
+        list(key.referred_columns),
+        key.definition,
+        key.comment,
+    )
 
 
 def read_dropped_keys(connection: TargetConnection) -> tuple[tuple[int, ForeignKeyDefinition], ...]:
     """The foreign keys that are still dropped, with their ids, sorted by table and name."""
-    with target_errors(_SUBJECT):
-        rows = connection.execute(_PENDING).fetchall()
-    return tuple((row[0], build_foreign_key(row[1:])) for row in rows)
+    return tuple((row[0], build_foreign_key(row[1:])) for row in read(connection, _PENDING))
 
 
 def record_restored_key(connection: TargetConnection, dropped_key_id: int) -> None:
     """Strike a key off the record, in the transaction that added it."""
-    with target_errors(_SUBJECT):
-        connection.execute(
-            "UPDATE blb_migration.dropped_keys SET restored_at = clock_timestamp(), error = NULL"
-            " WHERE dropped_key_id = %s",
-            (dropped_key_id,),
-        )
+    write(
+        connection,
+        "UPDATE blb_migration.dropped_keys SET restored_at = clock_timestamp(), error = NULL"
+        " WHERE dropped_key_id = %s",
+        dropped_key_id,
+    )
 
 
 def record_restore_failure(connection: TargetConnection, dropped_key_id: int, error: str) -> None:
-    """Note why a key could not come back; it stays on record as dropped."""
-    with target_errors(_SUBJECT):
-        connection.execute(
-            "UPDATE blb_migration.dropped_keys SET error = %s WHERE dropped_key_id = %s",
-            (error, dropped_key_id),
-        )
+    """Note why a key could not be restored; it stays on record as dropped."""
+    write(
+        connection,
+        "UPDATE blb_migration.dropped_keys SET error = %s WHERE dropped_key_id = %s",
+        error,
+        dropped_key_id,
+    )

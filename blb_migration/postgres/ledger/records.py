@@ -1,4 +1,4 @@
-"""What the ledger holds, as frozen values. No SQL: that is in ``ledger`` and ``versions``."""
+"""What the ledger holds, as frozen values. No SQL: that is in the modules named after what they record."""
 
 from __future__ import annotations
 
@@ -32,12 +32,24 @@ class RunStart:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of this tool against the target; ``outcome`` None while it lasts or after a crash."""
+    """One run of this tool against the target. ``outcome`` and ``finished_at`` are None until its end.
+
+    They stay None after a crash. Servers, ``isolation`` and ``source_driver`` are None for a run that did not
+    look at them; ``is_prepared`` says whether findings, decisions and what is not migrated were recorded with
+    it.
+    """
 
     start: RunStart
     started_at: datetime.datetime
     finished_at: datetime.datetime | None
     outcome: str | None
+    errors: tuple[str, ...]
+    source_server: str | None
+    target_server: str | None
+    isolation: str | None
+    source_driver: str | None
+    notes: tuple[str, ...]
+    is_prepared: bool
 
 
 @dataclass(frozen=True)
@@ -104,8 +116,8 @@ class TableLoad:
     """One attempt to load one table.
 
     ``load_xid`` is the transaction id its rows carry in ``xmin`` (32 bits), None for no rows. What
-    ``loaded`` says exists only for finished loads, ``error`` only for failed ones. A load whose table was
-    split has a ``chunk_count``, and a transaction per chunk; ``resumed_from`` is the load it went on with.
+    ``loaded`` says exists only for finished loads, ``error`` only for failed ones. A chunked
+    load has a ``chunk_count``, and a transaction per chunk; ``resumed_from`` is the load it went on with.
     """
 
     load_id: int

@@ -6,13 +6,12 @@ import json
 from collections.abc import Sequence
 
 from blb_migration.model import TableName
-from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.fingerprint import read_definitions
 from blb_migration.postgres.ledger.chunked_loads import read_unfinished_tables
 from blb_migration.postgres.ledger.dropped_keys import read_dropped_keys
+from blb_migration.postgres.ledger.ledger_sql import read, read_one, write_each
 from blb_migration.postgres.names import TargetConnection
 
-_SUBJECT = "the target's ledger"
 # What our own load sets on purpose: a sequence takes over the source's step.
 _STEP_OF_SEQUENCE = 7
 
@@ -39,8 +38,7 @@ def record_definitions(connection: TargetConnection, run_id: str, tables: Sequen
     for table, definitions in read_table_definitions(connection, tables).items():
         missing = _recall_constraints(connection, table, dropped.get(table, set()))
         rows.append((table.schema, table.name, run_id, sorted({*definitions, *missing})))
-    with target_errors(_SUBJECT), connection.cursor() as cursor:
-        cursor.executemany(_RECORD, rows)
+    write_each(connection, _RECORD, rows)
 
 
 def _recall_constraints(connection: TargetConnection, table: TableName, names: set[str]) -> list[str]:
@@ -55,12 +53,12 @@ def _names_constraint(fact: Sequence[object], names: set[str]) -> bool:
 
 def read_recorded_definitions(connection: TargetConnection, table: TableName) -> tuple[str, ...] | None:
     """What was recorded of the table, or None. Raises TargetError."""
-    with target_errors(_SUBJECT):
-        row = connection.execute(
-            "SELECT definitions FROM blb_migration.table_definitions"
-            " WHERE table_schema = %s AND table_name = %s",
-            (table.schema, table.name),
-        ).fetchone()
+    row = read_one(
+        connection,
+        "SELECT definitions FROM blb_migration.table_definitions WHERE table_schema = %s AND table_name = %s",
+        table.schema,
+        table.name,
+    )
     return tuple(row[0]) if row else None
 
 
@@ -77,17 +75,18 @@ def read_table_definitions(
         if fact[0] == "sequence":
             del fact[_STEP_OF_SEQUENCE]
         by_printed_name.setdefault(fact[1], []).append(json.dumps(fact, ensure_ascii=False))
-    with target_errors("the target's catalog"):
-        printed = _print_names(connection, tables)
+    printed = _print_names(connection, tables)
     return {table: tuple(by_printed_name.get(printed[table], ())) for table in tables}
 
 
 def _print_names(connection: TargetConnection, tables: Sequence[TableName]) -> dict[TableName, str]:
     """The tables' names as the server prints a regclass with no search path."""
     names = [(table.schema, table.name) for table in tables]
-    rows = connection.execute(
+    rows = read(
+        connection,
         "SELECT format('%%I.%%I', s, n) FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY t (s, n, i)"
         " ORDER BY i",
-        ([schema for schema, _ in names], [name for _, name in names]),
-    ).fetchall()
+        [schema for schema, _ in names],
+        [name for _, name in names],
+    )
     return {table: row[0] for table, row in zip(tables, rows, strict=True)}

@@ -21,8 +21,8 @@ from blb_migration.load.scratch import on_scratch
 from blb_migration.load.table import TableLoad, load_table
 from blb_migration.migration import Loading, Migration, PhaseBegun, ProgressEvent, TableProgress
 from blb_migration.postgres.fingerprint import schema_fingerprint
-from blb_migration.postgres.ledger.history import read_table_statuses
-from blb_migration.postgres.ledger.ledger import Ledger, lock_table_load, unlock_table_load
+from blb_migration.postgres.ledger.loads import lock_table_load, unlock_table_load
+from blb_migration.postgres.ledger.reasons import ReasonCode
 from blb_migration.sandbox.emulator.results import SqlServerError
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
@@ -75,14 +75,11 @@ def assert_equal(chain: Chain, migration: Migration) -> None:
     assert chain.execute("SELECT * FROM blb_migration.chunked_loads") == []
 
 
-def read_reasons(migration: Migration) -> dict[str, tuple[str, ...]]:
-    """What the verdict objects to, which is what the view says."""
+def read_reasons(migration: Migration) -> dict[str, tuple[ReasonCode, ...]]:
+    """What speaks against each table."""
     with migration.target.connect() as connection:
-        verdict = read_verdict(Ledger(connection), migration.project.plan)
-        status = read_table_statuses(connection)
-    reasons = {table.table.label: table.reasons for table in verdict.tables}
-    assert reasons == {table.label: table.reasons for table in status}
-    return reasons
+        verdict = read_verdict(connection, migration.project.plan)
+    return {label: tuple(reason.code for reason in reasons) for label, reasons in verdict.by_label.items()}
 
 
 def break_off(chain: Chain, emulator: SqlServerEmulator, after_ranges: int = 3, **run: Any) -> Migration:
@@ -137,7 +134,7 @@ def test_a_load_that_was_broken_off_goes_on(chain: Chain, emulator: SqlServerEmu
     load_all(chain, begin_run(chain, WHOLE))
     broken = break_off(chain, emulator)
     # What was equal before is so no more.
-    assert read_reasons(broken)[LABEL] == ("loaded in part",)
+    assert read_reasons(broken)[LABEL] == (ReasonCode.LOADED_IN_PART,)
     finished = chain.execute(
         "SELECT chunk_no, load_xid, finished_at FROM blb_migration.table_chunks WHERE status = 'finished'"
     )

@@ -1,0 +1,259 @@
+"""The ledger's row of each run: who began what, its plan and what preflight found, and how it ended.
+
+Functions work in whatever transaction is open on the connection, and raise TargetError. A run's loads and
+checks are ``loads``'s and ``check_results``'s; what the report reads of earlier runs is ``history``'s.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+
+from psycopg.types.json import Jsonb
+
+from blb_migration.model import TableName
+from blb_migration.postgres.ledger.ledger_sql import Row, read, read_one, write, write_each
+from blb_migration.postgres.ledger.records import (
+    DecisionRecord,
+    FindingRecord,
+    NotMigratedRecord,
+    PlannedTable,
+    Run,
+    RunStart,
+    ServerFacts,
+)
+from blb_migration.postgres.ledger.versions import has_ledger
+from blb_migration.postgres.names import TargetConnection
+
+_RUNS = """
+SELECT run_id, kind, tool_version, plan_hash, project, source_identity, operator, host,
+       started_at, finished_at, outcome, errors,
+       source_server, target_server, isolation, source_driver, notes, prepared_at IS NOT NULL
+FROM blb_migration.runs
+"""
+
+
+def start_run(connection: TargetConnection, start: RunStart) -> bool:
+    """Record a run's beginning; False for a run id that is already there and goes on."""
+    inserted = write(
+        connection,
+        "INSERT INTO blb_migration.runs (run_id, kind, tool_version, plan_hash, project, source_identity,"
+        " operator, host) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (run_id) DO NOTHING",
+        start.run_id,
+        start.kind,
+        start.tool_version,
+        start.plan_hash,
+        start.project,
+        start.source_identity,
+        start.operator,
+        start.host,
+    )
+    return inserted == 1
+
+
+def finish_run(connection: TargetConnection, run_id: str, outcome: str, errors: Sequence[str] = ()) -> None:
+    """Record how a run ended, and in sentences what failed in it."""
+    write(
+        connection,
+        "UPDATE blb_migration.runs SET finished_at = clock_timestamp(), outcome = %s, errors = %s"
+        " WHERE run_id = %s",
+        outcome,
+        list(errors),
+        run_id,
+    )
+
+
+def add_run_errors(connection: TargetConnection, run_id: str, outcome: str, errors: Sequence[str]) -> None:
+    """Record that a run has failed so far, with what failed now beside what failed before."""
+    write(
+        connection,
+        "UPDATE blb_migration.runs SET finished_at = clock_timestamp(), outcome = %s,"
+        " errors = errors || %s::text[] WHERE run_id = %s",
+        outcome,
+        list(errors),
+        run_id,
+    )
+
+
+def record_planned_tables(connection: TargetConnection, run_id: str, tables: Sequence[PlannedTable]) -> None:
+    """Record the plan's tables in load order: what the views judge the target by."""
+    write_each(
+        connection,
+        "INSERT INTO blb_migration.planned_tables (run_id, position, label, table_schema, table_name,"
+        " source_schema, source_table, table_group, column_count, required_checks)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        [
+            (
+                run_id,
+                position,
+                planned.label,
+                planned.table.schema,
+                planned.table.name,
+                planned.source_table.schema,
+                planned.source_table.name,
+                planned.group,
+                planned.column_count,
+                list(planned.required_checks),
+            )
+            for position, planned in enumerate(tables, start=1)
+        ],
+    )
+
+
+def record_preparation(
+    connection: TargetConnection,
+    run_id: str,
+    facts: ServerFacts | None,
+    not_migrated: Sequence[NotMigratedRecord],
+) -> bool:
+    """Record that a run begins to write, and what it found on both sides; False if it already did.
+
+    ``facts`` None: nobody looked at the servers in this run.
+    """
+    prepared = write(
+        connection,
+        "UPDATE blb_migration.runs SET prepared_at = clock_timestamp(), source_server = %s,"
+        " target_server = %s, isolation = %s, source_driver = %s, notes = %s"
+        " WHERE run_id = %s AND prepared_at IS NULL",
+        facts and facts.source_server,
+        facts and facts.target_server,
+        facts and facts.isolation,
+        facts and facts.source_driver,
+        list(facts.notes) if facts else [],
+        run_id,
+    )
+    if prepared != 1:
+        return False
+    write_each(
+        connection,
+        "INSERT INTO blb_migration.not_migrated (run_id, kind, subject, reason, row_count)"
+        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        [
+            (run_id, left.kind, left.subject, left.reason, left.row_count)
+            for left in (*not_migrated, *(facts.objects_not_migrated if facts else ()))
+        ],
+    )
+    return True
+
+
+def is_prepared(connection: TargetConnection, run_id: str) -> bool:
+    """Whether the run has prepared the whole target, so that its end restores foreign keys."""
+    row = read_one(
+        connection, "SELECT prepared_at IS NOT NULL FROM blb_migration.runs WHERE run_id = %s", run_id
+    )
+    return bool(row and row[0])
+
+
+def record_findings(connection: TargetConnection, run_id: str, findings: Sequence[FindingRecord]) -> None:
+    """Record what preflight found."""
+    write_each(
+        connection,
+        "INSERT INTO blb_migration.findings (run_id, kind, severity, subject, message, details)"
+        " VALUES (%s, %s, %s, %s, %s, %s)",
+        [
+            (run_id, found.kind, found.severity, found.subject, found.message, Jsonb(found.details))
+            for found in findings
+        ],
+    )
+
+
+def record_decisions(connection: TargetConnection, run_id: str, decisions: Sequence[DecisionRecord]) -> None:
+    """Record which decisions a run followed; the same one again replaces what was recorded."""
+    write_each(
+        connection,
+        "DELETE FROM blb_migration.decisions WHERE run_id = %s AND subject = %s AND decision = %s",
+        [(run_id, decision.subject, decision.decision) for decision in decisions],
+    )
+    write_each(
+        connection,
+        "INSERT INTO blb_migration.decisions (run_id, subject, decision, reason, row_count)"
+        " VALUES (%s, %s, %s, %s, %s)",
+        [
+            (run_id, decision.subject, decision.decision, decision.reason, decision.row_count)
+            for decision in decisions
+        ],
+    )
+
+
+def read_run(connection: TargetConnection, run_id: str) -> Run | None:
+    """One run, or None."""
+    row = read_one(connection, f"{_RUNS} WHERE run_id = %s", run_id)
+    return _build_run(row) if row else None
+
+
+def read_run_in_force(connection: TargetConnection) -> Run | None:
+    """The run by whose plan the views judge the target, or None when nothing was carried out yet."""
+    row = read_one(connection, f"{_RUNS} WHERE run_id = (SELECT run_id FROM blb_migration.plan_in_force)")
+    return _build_run(row) if row else None
+
+
+def read_preparing_run(connection: TargetConnection, run: Run) -> Run | None:
+    """The latest run up to ``run`` that prepared the target under the same plan, or None."""
+    row = read_one(
+        connection,
+        f"{_RUNS} WHERE plan_hash = %s AND prepared_at IS NOT NULL AND started_at <= %s"
+        " ORDER BY started_at DESC, run_id DESC LIMIT 1",
+        run.start.plan_hash,
+        run.started_at,
+    )
+    return _build_run(row) if row else None
+
+
+def read_planned_tables(connection: TargetConnection, run_id: str) -> tuple[PlannedTable, ...]:
+    """A run's tables in load order."""
+    rows = read(
+        connection,
+        "SELECT label, table_schema, table_name, source_schema, source_table, table_group, column_count,"
+        " required_checks FROM blb_migration.planned_tables WHERE run_id = %s ORDER BY position",
+        run_id,
+    )
+    return tuple(
+        PlannedTable(
+            label,
+            TableName(schema, name),
+            TableName(source_schema, source_name),
+            group,
+            columns,
+            tuple(checks),
+        )
+        for label, schema, name, source_schema, source_name, group, columns, checks in rows
+    )
+
+
+def record_cutover(connection: TargetConnection, run_id: str) -> None:
+    """Record that the target is live from now on; every load refuses after that."""
+    write(connection, "INSERT INTO blb_migration.cutover (run_id) VALUES (%s)", run_id)
+
+
+def withdraw_cutover(connection: TargetConnection) -> None:
+    """Record that the cutover was rolled back: the target may be loaded again."""
+    write(
+        connection,
+        "UPDATE blb_migration.cutover SET withdrawn_at = clock_timestamp() WHERE withdrawn_at IS NULL",
+    )
+
+
+def read_cutover_moment(connection: TargetConnection) -> datetime.datetime | None:
+    """Since when the target is live, or None; then every load must refuse."""
+    if not has_ledger(connection):
+        return None
+    row = read_one(connection, "SELECT cutover_at FROM blb_migration.cutover WHERE withdrawn_at IS NULL")
+    return row[0] if row else None
+
+
+def _build_run(row: Row) -> Run:
+    started_at, finished_at, outcome, errors = row[8:12]
+    source_server, target_server, isolation, source_driver, notes, is_prepared = row[12:]
+    return Run(
+        RunStart(*row[:8]),
+        started_at,
+        finished_at,
+        outcome,
+        tuple(errors),
+        source_server,
+        target_server,
+        isolation,
+        source_driver,
+        tuple(notes),
+        is_prepared,
+    )

@@ -1,0 +1,203 @@
+-- The ledger's tables as a fresh target gets them; the ones of an older version become these by upgrades/.
+-- After a change here: a new file in upgrades/, whose number is then the version. Views are in views.sql.
+
+CREATE TABLE blb_migration.runs (
+    run_id text PRIMARY KEY,
+    kind text NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at timestamptz,
+    outcome text,
+    errors text[] NOT NULL DEFAULT '{}',
+    tool_version text NOT NULL,
+    plan_hash text NOT NULL,
+    project text NOT NULL,
+    source_identity text NOT NULL,
+    operator text NOT NULL,
+    host text NOT NULL,
+    prepared_at timestamptz,
+    source_server text,
+    target_server text,
+    isolation text,
+    notes text[] NOT NULL DEFAULT '{}',
+    source_driver text
+);
+COMMENT ON COLUMN blb_migration.runs.source_driver IS
+    'The driver that read SQL Server, its version, and why this one';
+
+CREATE TABLE blb_migration.planned_tables (
+    run_id text NOT NULL REFERENCES blb_migration.runs,
+    position integer NOT NULL,
+    label text NOT NULL,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    source_schema text NOT NULL,
+    source_table text NOT NULL,
+    table_group text NOT NULL,
+    column_count integer NOT NULL,
+    required_checks text[] NOT NULL CHECK (cardinality(required_checks) > 0),
+    PRIMARY KEY (run_id, position)
+);
+
+CREATE TABLE blb_migration.table_loads (
+    load_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id text NOT NULL REFERENCES blb_migration.runs,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    source_schema text NOT NULL,
+    source_table text NOT NULL,
+    status text NOT NULL CHECK (status IN ('running', 'finished', 'failed')),
+    rows_read bigint,
+    rows_written bigint,
+    bytes_written bigint,
+    digest text,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at timestamptz,
+    elapsed_seconds double precision,
+    load_xid bigint,
+    sequence_column text,
+    next_sequence_value bigint,
+    error text,
+    chunk_count integer,
+    resumed_from bigint REFERENCES blb_migration.table_loads
+);
+CREATE INDEX table_loads_by_table ON blb_migration.table_loads (table_schema, table_name, load_id);
+CREATE INDEX table_loads_by_run ON blb_migration.table_loads (run_id);
+COMMENT ON COLUMN blb_migration.table_loads.chunk_count IS
+    'Into how many chunks the table was divided; such a load is not all or nothing, but each chunk is';
+COMMENT ON COLUMN blb_migration.table_loads.resumed_from IS
+    'The load that was broken off and that this one goes on with';
+
+CREATE TABLE blb_migration.chunked_loads (
+    load_id bigint PRIMARY KEY REFERENCES blb_migration.table_loads,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    basis jsonb NOT NULL,
+    dropped_parts jsonb NOT NULL,
+    is_resumable boolean NOT NULL DEFAULT true,
+    begun_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    UNIQUE (table_schema, table_name)
+);
+COMMENT ON TABLE blb_migration.chunked_loads IS
+    'Chunked loads that are not finished: what must stay the same to go on, and what is to be restored';
+
+CREATE TABLE blb_migration.table_chunks (
+    load_id bigint NOT NULL REFERENCES blb_migration.table_loads,
+    chunk_no integer NOT NULL,
+    first_key text,
+    before_key text,
+    status text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'finished')),
+    loaded_by bigint REFERENCES blb_migration.table_loads,
+    rows_written bigint,
+    bytes_read bigint,
+    bytes_written bigint,
+    rows_decided jsonb,
+    digest bytea,
+    load_xid bigint,
+    elapsed_seconds double precision,
+    finished_at timestamptz,
+    PRIMARY KEY (load_id, chunk_no)
+);
+COMMENT ON TABLE blb_migration.table_chunks IS
+    'The chunks of each table''s latest chunked load: from first_key up to but without before_key';
+
+CREATE TABLE blb_migration.digest_buckets (
+    load_id bigint NOT NULL REFERENCES blb_migration.table_loads,
+    bucket integer NOT NULL,
+    row_count bigint NOT NULL,
+    sums bytea NOT NULL,
+    PRIMARY KEY (load_id, bucket)
+);
+COMMENT ON TABLE blb_migration.digest_buckets IS
+    'What the latest load of each table read, to compare contents with; blb-migrate docs digest defines it';
+
+CREATE TABLE blb_migration.table_definitions (
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    run_id text NOT NULL REFERENCES blb_migration.runs,
+    definitions text[] NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (table_schema, table_name)
+);
+COMMENT ON TABLE blb_migration.table_definitions IS
+    'What each table was defined as before it was loaded; every fact of it must be back afterwards';
+
+CREATE TABLE blb_migration.dropped_keys (
+    dropped_key_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id text NOT NULL REFERENCES blb_migration.runs,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    constraint_name text NOT NULL,
+    columns text[] NOT NULL,
+    referred_schema text NOT NULL,
+    referred_table text NOT NULL,
+    referred_columns text[] NOT NULL,
+    definition text NOT NULL,
+    comment text,
+    dropped_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    restored_at timestamptz,
+    error text
+);
+CREATE UNIQUE INDEX dropped_keys_pending
+    ON blb_migration.dropped_keys (table_schema, table_name, constraint_name) WHERE restored_at IS NULL;
+
+CREATE TABLE blb_migration.check_results (
+    check_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id text NOT NULL REFERENCES blb_migration.runs,
+    load_id bigint REFERENCES blb_migration.table_loads,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    check_name text NOT NULL,
+    passed boolean NOT NULL,
+    details jsonb NOT NULL,
+    plan_hash text NOT NULL,
+    checked_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX check_results_by_table
+    ON blb_migration.check_results (table_schema, table_name, check_name, check_id);
+CREATE INDEX check_results_by_run ON blb_migration.check_results (run_id);
+
+CREATE TABLE blb_migration.findings (
+    finding_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id text NOT NULL REFERENCES blb_migration.runs,
+    kind text NOT NULL,
+    severity text NOT NULL,
+    subject text NOT NULL,
+    message text NOT NULL,
+    details jsonb NOT NULL,
+    found_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE TABLE blb_migration.decisions (
+    decision_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id text NOT NULL REFERENCES blb_migration.runs,
+    subject text NOT NULL,
+    decision text NOT NULL,
+    reason text NOT NULL,
+    row_count bigint
+);
+
+CREATE TABLE blb_migration.not_migrated (
+    run_id text NOT NULL REFERENCES blb_migration.runs,
+    kind text NOT NULL,
+    subject text NOT NULL,
+    reason text NOT NULL,
+    row_count bigint,
+    PRIMARY KEY (run_id, kind, subject)
+);
+
+CREATE TABLE blb_migration.cutover (
+    cutover_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run_id text NOT NULL REFERENCES blb_migration.runs,
+    cutover_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    withdrawn_at timestamptz
+);
+CREATE UNIQUE INDEX cutover_in_force ON blb_migration.cutover ((true)) WHERE withdrawn_at IS NULL;
+
+CREATE TABLE blb_migration.reasons (
+    code text PRIMARY KEY,
+    sentence text NOT NULL
+);
+COMMENT ON TABLE blb_migration.reasons IS
+    'What can speak against "equal", and how it is said; {names} stand for what the reason is about';
+
+COMMENT ON SCHEMA blb_migration IS 'What blb-migrate did to this database; safe to read, not to change';

@@ -1,0 +1,195 @@
+-- The rule for "equal", and the answer to "may we cut over?" for anybody with a client and SELECT rights.
+--
+-- find_reasons is the rule, the only one: blb-migrate asks it too. A plan is equal if it returns no row.
+-- docs/ledger.md explains the views to their readers. Made anew with every version of the ledger.
+
+-- The load that each table's rows are of, or would be of. A chunked load empties its table at its beginning,
+-- so from then on no earlier load counts, whether or not it comes to its end.
+CREATE VIEW blb_migration.effective_loads AS
+SELECT DISTINCT ON (table_schema, table_name) *
+FROM blb_migration.table_loads
+WHERE status = 'finished' OR chunk_count IS NOT NULL
+ORDER BY table_schema, table_name, load_id DESC;
+
+-- The latest result of each check of each table, whatever load and plan it was of.
+CREATE VIEW blb_migration.latest_checks AS
+SELECT result.*
+FROM (
+    SELECT max(check_id) AS check_id
+    FROM blb_migration.check_results
+    GROUP BY table_schema, table_name, check_name
+) AS latest
+JOIN blb_migration.check_results AS result USING (check_id);
+
+-- What speaks against a plan, by what the ledger holds: a row per reason, and none if all of it is equal.
+-- judged_tables is a JSON array of {position, table_schema, table_name, required_checks}.
+CREATE FUNCTION blb_migration.find_reasons(judged_plan_hash text, judged_tables jsonb)
+RETURNS TABLE (
+    table_position integer, code text, check_name text, table_schema text, table_name text, key_name text
+)
+LANGUAGE sql STABLE
+AS $$
+WITH planned AS (
+    SELECT planned.position, planned.table_schema, planned.table_name, planned.required_checks
+    FROM jsonb_to_recordset(judged_tables)
+         AS planned (position integer, table_schema text, table_name text, required_checks text[])
+), judged AS (
+    SELECT planned.*, load.load_id, load.status,
+           (SELECT attempt.status
+            FROM blb_migration.table_loads AS attempt
+            WHERE attempt.table_schema = planned.table_schema AND attempt.table_name = planned.table_name
+            ORDER BY attempt.load_id DESC
+            LIMIT 1) AS last_attempt
+    FROM planned
+    LEFT JOIN blb_migration.effective_loads AS load
+           ON load.table_schema = planned.table_schema AND load.table_name = planned.table_name
+), unloaded AS (
+    SELECT judged.position,
+           CASE WHEN judged.load_id IS NOT NULL THEN 'loaded_in_part'
+                WHEN judged.last_attempt = 'failed' THEN 'load_failed'
+                ELSE 'no_finished_load'
+           END AS code,
+           judged.table_schema, judged.table_name
+    FROM judged
+    WHERE judged.status IS DISTINCT FROM 'finished'
+), unchecked AS (
+    SELECT judged.position,
+           CASE WHEN result.check_id IS NULL THEN 'check_missing'
+                WHEN result.load_id IS DISTINCT FROM judged.load_id THEN 'check_of_earlier_load'
+                WHEN result.plan_hash <> judged_plan_hash THEN 'check_of_other_plan'
+                WHEN NOT result.passed THEN 'check_failed'
+           END AS code,
+           required.name, required.number, judged.table_schema, judged.table_name
+    FROM judged
+    CROSS JOIN LATERAL unnest(judged.required_checks) WITH ORDINALITY AS required (name, number)
+    LEFT JOIN blb_migration.latest_checks AS result
+           ON result.table_schema = judged.table_schema
+          AND result.table_name = judged.table_name
+          AND result.check_name = required.name
+    WHERE judged.status = 'finished'
+), found AS (
+    SELECT NULL::integer AS position, 0 AS number, 'nothing_planned' AS code, NULL::text AS check_name,
+           NULL::text AS table_schema, NULL::text AS table_name, NULL::text AS key_name
+    WHERE NOT EXISTS (SELECT FROM planned)
+    UNION ALL
+    SELECT position, 0, code, NULL, table_schema, table_name, NULL FROM unloaded
+    UNION ALL
+    SELECT position, number, code, name, table_schema, table_name, NULL FROM unchecked WHERE code IS NOT NULL
+    UNION ALL
+    SELECT NULL, 1, 'key_dropped', NULL, dropped.table_schema, dropped.table_name, dropped.constraint_name
+    FROM blb_migration.dropped_keys AS dropped
+    WHERE dropped.restored_at IS NULL
+)
+SELECT found.position, found.code, found.check_name, found.table_schema, found.table_name, found.key_name
+FROM found
+ORDER BY found.position NULLS LAST, found.number, found.table_schema, found.table_name, found.key_name
+$$;
+
+CREATE VIEW blb_migration.plan_in_force AS
+SELECT run_id, kind, project, plan_hash, source_identity, started_at
+FROM blb_migration.runs AS run
+WHERE kind <> 'dry_run'
+  AND EXISTS (SELECT FROM blb_migration.planned_tables AS planned WHERE planned.run_id = run.run_id)
+ORDER BY started_at DESC, run_id DESC
+LIMIT 1;
+
+-- find_reasons for the plan in force, in words; without any plan, that is the reason.
+CREATE VIEW blb_migration.reasons_in_force AS
+WITH judged AS (
+    SELECT max(plan.plan_hash) AS plan_hash,
+           coalesce(jsonb_agg(to_jsonb(planned)), '[]') AS tables
+    FROM blb_migration.plan_in_force AS plan
+    JOIN blb_migration.planned_tables AS planned USING (run_id)
+)
+SELECT found.number, found.table_position, found.code, found.check_name, found.table_schema, found.table_name,
+       found.key_name,
+       -- An unknown code still counts: a reason must not get lost for lack of words.
+       replace(replace(replace(coalesce(reason.sentence, found.code),
+           '{check}', coalesce(found.check_name, '')),
+           '{table}', coalesce(found.table_schema || '.' || found.table_name, '')),
+           '{key}', coalesce(found.key_name, '')) AS sentence
+FROM judged
+CROSS JOIN LATERAL blb_migration.find_reasons(judged.plan_hash, judged.tables) WITH ORDINALITY
+     AS found (table_position, code, check_name, table_schema, table_name, key_name, number)
+LEFT JOIN blb_migration.reasons AS reason USING (code);
+
+CREATE VIEW blb_migration.table_status AS
+SELECT planned.position,
+       planned.label,
+       planned.table_schema,
+       planned.table_name,
+       reasons.sentences IS NULL AS is_equal,
+       coalesce(reasons.sentences, ARRAY[]::text[]) AS reasons,
+       coalesce(reasons.codes, ARRAY[]::text[]) AS reason_codes,
+       planned.required_checks,
+       load.rows_written AS rows_loaded,
+       load.load_id,
+       load.finished_at AS loaded_at,
+       checks.checked_at
+FROM blb_migration.plan_in_force AS plan
+JOIN blb_migration.planned_tables AS planned USING (run_id)
+LEFT JOIN (
+    SELECT table_position AS position, array_agg(sentence ORDER BY number) AS sentences,
+           array_agg(code ORDER BY number) AS codes
+    FROM blb_migration.reasons_in_force
+    GROUP BY table_position
+) AS reasons USING (position)
+LEFT JOIN blb_migration.effective_loads AS load USING (table_schema, table_name)
+LEFT JOIN (
+    SELECT table_schema, table_name, max(checked_at) AS checked_at
+    FROM blb_migration.check_results
+    GROUP BY table_schema, table_name
+) AS checks USING (table_schema, table_name)
+ORDER BY planned.position;
+
+CREATE VIEW blb_migration.may_we_cut_over AS
+SELECT status.is_equal AND live.cutover_at IS NULL AS answer,
+       CASE WHEN live.cutover_at IS NULL THEN ARRAY[]::text[] ELSE ARRAY[(
+           SELECT replace(sentence, '{since}',
+                          to_char(live.cutover_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'))
+           FROM blb_migration.reasons
+           WHERE code = 'target_is_live'
+       )] END || status.reasons AS reasons,
+       status.is_equal,
+       tables.planned AS tables_planned,
+       tables.equal AS tables_equal,
+       status.dropped_foreign_keys,
+       plan.project,
+       plan.plan_hash,
+       plan.source_identity,
+       tables.oldest_load_at,
+       tables.latest_check_at
+FROM (
+    SELECT count(*) = 0 AS is_equal,
+           coalesce(array_agg(coalesce(planned.label || ': ', '') || reason.sentence ORDER BY reason.number),
+                    ARRAY[]::text[]) AS reasons,
+           count(*) FILTER (WHERE reason.code = 'key_dropped') AS dropped_foreign_keys
+    FROM blb_migration.reasons_in_force AS reason
+    LEFT JOIN blb_migration.table_status AS planned ON planned.position = reason.table_position
+) AS status
+CROSS JOIN (
+    SELECT count(*) AS planned,
+           count(*) FILTER (WHERE is_equal) AS equal,
+           min(loaded_at) AS oldest_load_at,
+           max(checked_at) AS latest_check_at
+    FROM blb_migration.table_status
+) AS tables
+LEFT JOIN blb_migration.plan_in_force AS plan ON true
+LEFT JOIN (SELECT max(cutover_at) AS cutover_at FROM blb_migration.cutover WHERE withdrawn_at IS NULL) AS live
+       ON true;
+
+COMMENT ON FUNCTION blb_migration.find_reasons(text, jsonb) IS
+    'The rule for "equal": one row for each reason against a plan, none if all of it is equal';
+COMMENT ON VIEW blb_migration.plan_in_force IS
+    'The latest run that was no dry run; its plan is what the target is judged by';
+COMMENT ON VIEW blb_migration.reasons_in_force IS
+    'Everything that speaks against the plan in force, one row each';
+COMMENT ON VIEW blb_migration.table_status IS
+    'Each table of the plan in force: equal or not, and what speaks against it';
+COMMENT ON VIEW blb_migration.may_we_cut_over IS
+    'One row: answer is true only if every planned table is verified equal and every foreign key is back';
+COMMENT ON COLUMN blb_migration.may_we_cut_over.answer IS
+    'true: every table is loaded and equal, every foreign key is back, and the target is not live yet';
+COMMENT ON COLUMN blb_migration.may_we_cut_over.reasons IS
+    'What speaks against it; empty when the answer is true';
+GRANT EXECUTE ON FUNCTION blb_migration.find_reasons(text, jsonb) TO PUBLIC;
