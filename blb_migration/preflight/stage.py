@@ -22,6 +22,7 @@ from blb_migration.postgres.ledger.records import NotMigratedRecord, ServerFacts
 from blb_migration.preflight.collation_findings import find_insensitive_columns
 from blb_migration.preflight.default_findings import find_lost_defaults
 from blb_migration.preflight.keys import describe_key_answer
+from blb_migration.preflight.same_database import refuse_same_database
 from blb_migration.preflight.source_access import find_hidden_tables
 from blb_migration.preflight.target_access import find_target_obstacles
 from blb_migration.preflight.target_rights import find_rights_missing
@@ -83,9 +84,11 @@ class PreflightResult:
 def run_preflight(migration: Migration) -> PreflightResult:
     """Look at both sides; writes nothing.
 
-    Raises SourceUnreachable, TargetUnreachable, or SourceError/TargetError when a catalog cannot be read.
+    Raises ConfigurationError where both are one database, SourceUnreachable, TargetUnreachable, or
+    SourceError/TargetError when a catalog cannot be read.
     """
     with migration.source.connect() as session, migration.target.connect() as connection:
+        refuse_same_database(migration.source, migration.target)
         project = migration.project.with_catalogs(
             source_catalog.read_catalog(session), target_catalog.read_catalog(connection)
         )

@@ -45,3 +45,12 @@ def test_the_very_same_database_is_refused(settings: SettingsMaker, script: Scri
             check(settings, target_url)
     assert caught.value.exit_code is ExitCode.BAD_USAGE
     check(settings, target_url)  # the session is gone: whatever answers there is another server
+
+
+def test_a_source_that_does_not_tell_is_refused_and_says_why(
+    settings: SettingsMaker, script: Script, target_url: str
+) -> None:
+    with psycopg.connect(target_url, autocommit=True) as connection:
+        connection.execute(SET_UP.encode())
+    with pytest.raises(ConfigurationError, match="Name a target database without Babelfish"):
+        check(settings, target_url)
