@@ -11,7 +11,7 @@ MigrationError                     has an exit code, and says whether a retry ca
 │   └── TargetNotOurs         (3)  rows or locks on the target that this tool must not touch
 └── TableFailed               (1)  one table's load failed; nothing of it stays
 
-No message ever carries a password: URLs are masked where they enter, in ``settings.py``.
+No message ever carries a password: URLs are masked where they enter, in ``settings/``.
 """
 
 from __future__ import annotations
@@ -29,6 +29,18 @@ class ExitCode(IntEnum):
     SOURCE_FAILED = 4
     TARGET_FAILED = 5
     INTERRUPTED = 130
+
+
+EXIT_CODE_MEANINGS = {
+    ExitCode.RECONCILED: "all reconciled",
+    ExitCode.NOT_EQUAL: "migrated but not equal, or a table failed",
+    ExitCode.BAD_USAGE: "bad usage or configuration",
+    ExitCode.PREFLIGHT_REFUSED: "preflight refused; nothing was written",
+    ExitCode.SOURCE_FAILED: "source unreachable or failing",
+    ExitCode.TARGET_FAILED: "target unreachable or failing",
+    ExitCode.INTERRUPTED: "interrupted",
+}
+"""What ``--help`` and the README say of them."""
 
 
 class MigrationError(Exception):

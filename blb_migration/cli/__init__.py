@@ -1,5 +1,5 @@
 """What the command ``blb-migrate`` does, one module per subcommand, and how it talks to a person.
 
 Calls ``defs/`` to run jobs and the stages' functions for what needs no job. No SQL here, and no dagster.
-Modules are imported by ``cli.py`` when their subcommand is called, so that ``--help`` is quick.
+``subcommands`` imports a module when its subcommand is called, so that ``--help`` is quick.
 """

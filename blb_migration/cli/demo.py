@@ -1,23 +1,25 @@
 """``blb-migrate demo``: the sample ERP, migrated between two servers that live as long as the command.
 
 The one place outside ``sandbox/`` that knows the SQL Server emulator. With ``--ui`` nothing is run:
-Dagster's web server opens on both databases, see ``user_interface.py``.
+Dagster's web server opens on both databases, see ``ui.py``.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 
 from blb_migration.cli.discovery import Databases
 from blb_migration.cli.migrate import Order, carry_out
+from blb_migration.cli.options import Debug, Output, Port, Scale
 from blb_migration.cli.outcome import refuse_unwritable
 from blb_migration.cli.terminal import build_console
 from blb_migration.cli.ui import refuse_used_port, serve_user_interface
@@ -38,16 +40,24 @@ TARGET_DATABASE = "blb3d_erp"
 _LOG_IN = "sa"
 
 
-def demo(arguments: argparse.Namespace) -> ExitCode:
-    """Migrate the sample and print the outcome, or serve the UI until Ctrl-C."""
+def demo(
+    scale: Scale = 1,
+    ui: Annotated[
+        bool, typer.Option("--ui", help="Open Dagster's UI on both instead, until Ctrl-C.")
+    ] = False,
+    port: Port = 3000,
+    output: Output = None,
+    debug: Debug = False,
+) -> ExitCode:
+    """Start a SQL Server emulator and a PostgreSQL, migrate the ERP between them and print the outcome."""
     console = build_console()
-    if arguments.ui:
-        refuse_used_port(arguments.port)
+    if ui:
+        refuse_used_port(port)
     else:
-        output = arguments.output or _make_folder() / REPORT_FILE
+        output = output or _make_folder() / REPORT_FILE
         refuse_unwritable(output)
-    with running_sample(console, arguments.scale) as (source_url, target_url):
-        if arguments.ui:
+    with running_sample(console, scale) as (source_url, target_url):
+        if ui:
             folder = _make_folder().resolve() / "ui"
             # The sample is the ERP, whatever project is configured.
             variables = {
@@ -55,13 +65,12 @@ def demo(arguments: argparse.Namespace) -> ExitCode:
                 TARGET_VARIABLE: target_url,
                 PROJECT_VARIABLE: None,
             }
-            serve_user_interface(console, folder, arguments.port, variables)
+            serve_user_interface(console, folder, port, variables)
         order = Order(
             Databases(parse_source_url(source_url), parse_target_url(target_url)),
             load_project(DEFAULT_PROJECT),
-            "migration",
-            output,
-            arguments.debug,
+            output=output,
+            is_debug=debug,
         )
         return carry_out(order, console)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 
 from blb_migration.model import Catalog
@@ -10,7 +9,7 @@ from blb_migration.postgres import catalog as target_catalog
 from blb_migration.postgres.connect import TargetConnector
 from blb_migration.postgres.server_features import USUAL_SERVER, ServerFeatures, read_server_features
 from blb_migration.settings import read_source_settings, read_target_settings
-from blb_migration.settings.variables import read_url_variable
+from blb_migration.settings.variables import read_url_variable, refuse_misspelt_variables
 from blb_migration.sqlserver import catalog as source_catalog
 from blb_migration.sqlserver.connect import SourceConnector
 from blb_migration.sqlserver.other_objects import SourceModule, read_not_migrated
@@ -33,12 +32,13 @@ class TargetReading:
     features: ServerFeatures
 
 
-def read_source(arguments: argparse.Namespace) -> SourceReading:
+def read_source(url: str | None) -> SourceReading:
     """Read the source of the command line or the environment.
 
     Raises ConfigurationError, SourceUnreachable or SourceError.
     """
-    return read_source_of(SourceConnector(read_source_settings(arguments.source_conn)))
+    refuse_misspelt_variables()
+    return read_source_of(SourceConnector(read_source_settings(url)))
 
 
 def read_source_of(source: SourceConnector) -> SourceReading:
@@ -49,13 +49,13 @@ def read_source_of(source: SourceConnector) -> SourceReading:
         return SourceReading(catalog, modules, tuple(session.notes))
 
 
-def read_target(arguments: argparse.Namespace) -> TargetReading:
+def read_target(url: str | None) -> TargetReading:
     """Read the target of the command line or the environment, if one is named there.
 
     Raises ConfigurationError, TargetUnreachable or TargetError.
     """
-    if not (arguments.target_conn or read_url_variable("target_conn")):
+    if not (url or read_url_variable("target_conn")):
         return TargetReading(Catalog("postgres", "", "", None, ()), USUAL_SERVER)
-    connector = TargetConnector(read_target_settings(arguments.target_conn))
+    connector = TargetConnector(read_target_settings(url))
     with connector.connect() as connection:
         return TargetReading(target_catalog.read_catalog(connection), read_server_features(connection))

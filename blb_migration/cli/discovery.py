@@ -5,8 +5,8 @@ The graph and the plan are built from these, not from catalog.json, so that they
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
+from pathlib import Path
 
 from blb_migration.model import Catalog
 from blb_migration.plan.project import DEFAULT_PROJECT, Project, load_project
@@ -20,6 +20,7 @@ from blb_migration.settings import (
     read_source_settings,
     read_target_settings,
 )
+from blb_migration.settings.variables import refuse_misspelt_variables
 from blb_migration.sqlserver import catalog as source_catalog
 from blb_migration.sqlserver.connect import SourceConnector
 
@@ -42,14 +43,15 @@ class Databases:
         return TargetConnector(self.target_settings)
 
 
-def read_databases(arguments: argparse.Namespace) -> Databases:
-    """The databases of the command line or the environment. Raises ConfigurationError."""
-    return Databases(read_source_settings(arguments.source_conn), read_target_settings(arguments.target_conn))
+def read_databases(source_url: str | None, target_url: str | None) -> Databases:
+    """Read the databases of the command line or the environment. Raises ConfigurationError."""
+    refuse_misspelt_variables()
+    return Databases(read_source_settings(source_url), read_target_settings(target_url))
 
 
-def read_project(arguments: argparse.Namespace) -> Project:
-    """The project of the command line or the environment, else the ERP's. Raises ConfigurationError."""
-    return load_project(read_project_folder(arguments.project) or DEFAULT_PROJECT)
+def read_project(folder: Path | None) -> Project:
+    """Read the project of the command line or the environment, else the ERP's. Raises ConfigurationError."""
+    return load_project(read_project_folder(folder) or DEFAULT_PROJECT)
 
 
 def read_catalogs(databases: Databases) -> tuple[Catalog, Catalog]:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import argparse
+from typing import Annotated
 
+import typer
+
+from blb_migration.cli.options import Debug
 from blb_migration.cli.terminal import build_console
 from blb_migration.documents import list_documents, read_document
 from blb_migration.errors import ExitCode
 
 
-def docs(arguments: argparse.Namespace) -> ExitCode:
-    """Print one document, or the names of all with their titles."""
+def docs(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Such as decisions, or deploy/README.")
+    ] = None,
+    debug: Debug = False,
+) -> ExitCode:
+    """List the names of all with their titles, or print the one that is named."""
     console = build_console()
-    if arguments.name is not None:
-        console.print(read_document(arguments.name), markup=False, end="", soft_wrap=True)
+    if name is not None:
+        console.print(read_document(name), markup=False, end="", soft_wrap=True)
         return ExitCode.RECONCILED
     documents = list_documents()
     width = max(map(len, documents))
-    for name, path in documents.items():
+    for document, path in documents.items():
         title = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
-        console.print(f"{name:{width}}  {title}", markup=False)
+        console.print(f"{document:{width}}  {title}", markup=False)
     return ExitCode.RECONCILED

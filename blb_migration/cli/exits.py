@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from blb_migration.errors import ExitCode, MigrationError
-from blb_migration.settings.variables import CommandVariables
 
 # A URL's password, and an ODBC connection string's, with its {braces} where it has them.
 _SECRETS = re.compile(
@@ -23,6 +22,8 @@ _SECRETS = re.compile(
 
 def run_guarded(act: Callable[[], ExitCode], is_debug: bool) -> int:
     """Run ``act`` and return its exit code, or the one that belongs to what it raised."""
+    from blb_migration.settings.variables import CommandVariables  # pydantic, which --help does without
+
     try:
         is_debug = is_debug or CommandVariables.read().debug
         return int(act())

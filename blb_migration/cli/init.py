@@ -6,7 +6,6 @@ about the schema that ``blb-migrate schema`` would create.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import textwrap
@@ -14,10 +13,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 
 from blb_migration.cli.designing import SourceReading, read_source, read_target
+from blb_migration.cli.options import Debug, SourceConn, TargetConn
 from blb_migration.cli.terminal import build_console
 from blb_migration.errors import ConfigurationError, ExitCode
 from blb_migration.findings import Finding, Severity, sort_findings
@@ -45,9 +47,16 @@ _OPTIONS = """
 """
 
 
-def init(arguments: argparse.Namespace) -> ExitCode:
-    """Write the project folder; refuses one that has decisions already."""
-    folder: Path = arguments.folder.expanduser()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The project's folder, made if need be.")],
+    source_conn: SourceConn = None,
+    target_conn: TargetConn = None,
+    debug: Debug = False,
+) -> ExitCode:
+    """Write decisions.yaml with every open question, catalog.json, and for a target without tables (or none
+    named) the schema to create. Refuses a folder that has decisions already.
+    """
+    folder = folder.expanduser()
     if (folder / DECISIONS_FILE).exists():
         raise ConfigurationError(
             str(folder),
@@ -55,17 +64,19 @@ def init(arguments: argparse.Namespace) -> ExitCode:
             expected="a folder that is new, or has no project",
             next_act="Name another folder, or run 'blb-migrate plan' to refresh the catalogs of this one",
         )
-    write_new_project(arguments, folder, build_console())
+    write_new_project(source_conn, target_conn, folder, build_console())
     return ExitCode.RECONCILED
 
 
-def write_new_project(arguments: argparse.Namespace, folder: Path, console: Console) -> Project:
+def write_new_project(
+    source_url: str | None, target_url: str | None, folder: Path, console: Console
+) -> Project:
     """Read both databases and write a project about them into ``folder``; says what comes next.
 
     Raises ConfigurationError when the folder cannot be written.
     """
-    source = read_source(arguments)
-    target = read_target(arguments)
+    source = read_source(source_url)
+    target = read_target(target_url)
     undecided = build_decisions(folder.resolve().name, source.catalog, target.catalog)
     project = Project(folder, undecided, source.catalog, target.catalog)
     design = None

@@ -1,48 +1,159 @@
-"""The entry point ``blb-migrate``: parses the command line and calls the subcommand. Nothing else."""
+"""The entry point ``blb-migrate``: the migration's own options, and what is said of a line it cannot read."""
 
 from __future__ import annotations
 
-import argparse
+import re
 from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any
 
-from blb_migration.cli.arguments import build_parser
-from blb_migration.cli.exits import run_guarded
-from blb_migration.errors import ExitCode
+import typer
+from typer.core import TyperGroup
+
+from blb_migration import __version__
+from blb_migration.cli.exits import report_error, run_guarded
+from blb_migration.cli.options import Debug, Output, ProjectFolder, SourceConn, TargetConn
+from blb_migration.cli.subcommands import SUBCOMMANDS, GroupedHelp, LazyCommand
+from blb_migration.errors import EXIT_CODE_MEANINGS, ExitCode, MigrationError
+
+# What only some subcommands take: given before another one it would be lost without a word.
+_ACTS = ("dry_run", "create_schema", "output")
+
+
+class Group(GroupedHelp, TyperGroup):
+    """``blb-migrate`` with its subcommands; the end of its help is made when it is asked for."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write what the environment may hold and what the exit codes mean."""
+        from blb_migration.settings.variables import iterate_variables
+
+        with formatter.section("Environment variables (more: blb-migrate variables)"):
+            formatter.write_dl(
+                [(variable.name, variable.meaning.replace("`", "")) for variable in iterate_variables()]
+            )
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(int(code)), meaning) for code, meaning in EXIT_CODE_MEANINGS.items()])
+        with formatter.section("Examples"):
+            formatter.write_text("blb-migrate --dry-run")
+            formatter.write_text("blb-migrate --output report.json")
+
+
+app = typer.Typer(
+    name="blb-migrate",
+    cls=Group,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"blb-migrate {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True, subcommand_metavar="[SUBCOMMAND] ...")
+def root(
+    context: typer.Context,
+    *,
+    source_conn: SourceConn = None,
+    target_conn: TargetConn = None,
+    project: ProjectFolder = None,
+    output: Output = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Load everything onto scratch copies of the target's tables, compare, and drop them again:"
+            " the target's own tables stay as they are.",
+        ),
+    ] = False,
+    create_schema: Annotated[
+        bool,
+        typer.Option("--create-schema", help="Create the target's tables first, where it has none of them."),
+    ] = False,
+    debug: Debug = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> int:
+    """Move a SQL Server database to PostgreSQL, table by table in foreign-key order, and prove that nothing
+    was lost. Without a subcommand it migrates; every other act has its subcommand.
+    """
+    if context.invoked_subcommand is not None:
+        _hand_down(context, context.invoked_subcommand)
+        return ExitCode.RECONCILED
+
+    def act() -> ExitCode:
+        from blb_migration.cli.migrate import migrate
+
+        return migrate(
+            source_conn=source_conn,
+            target_conn=target_conn,
+            project=project,
+            output=output,
+            dry_run=dry_run,
+            create_schema=create_schema,
+            debug=debug,
+        )
+
+    return run_guarded(act, debug)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code (``errors.ExitCode``); never raises for a user's error."""
+    group: Any = typer.main.get_command(app)
+    for name, subcommand in SUBCOMMANDS.items():
+        group.add_command(LazyCommand(name, subcommand))
     try:
-        arguments = build_parser().parse_args(argv)
-    except SystemExit as error:  # argparse has printed --help, --version or what is wrong
-        return int(error.code or 0)
-    return run_guarded(lambda: _run(arguments), arguments.debug)
+        return int(group.main(argv, prog_name="blb-migrate", standalone_mode=False) or 0)
+    except typer.TyperException as error:
+        report_error(_describe_usage_error(error))
+        return int(ExitCode.BAD_USAGE)
+    except MigrationError as error:  # of an option's value
+        report_error(str(error))
+        return int(error.exit_code)
+    except typer.Abort:
+        return int(ExitCode.INTERRUPTED)
 
 
-def _run(arguments: argparse.Namespace) -> ExitCode:
-    match arguments.subcommand:
-        case None:
-            from blb_migration.cli.migrate import migrate as carry_out
-        case "init":
-            from blb_migration.cli.init import init as carry_out
-        case "schema":
-            from blb_migration.cli.schema import schema as carry_out
-        case "plan":
-            from blb_migration.cli.plan import plan as carry_out
-        case "preflight":
-            from blb_migration.cli.preflight import preflight as carry_out
-        case "reconcile":
-            from blb_migration.cli.migrate import reconcile as carry_out
-        case "report":
-            from blb_migration.cli.report import rebuild as carry_out
-        case "types":
-            from blb_migration.cli.type_rules import print_types as carry_out
-        case "docs":
-            from blb_migration.cli.docs import docs as carry_out
-        case "ui":
-            from blb_migration.cli.ui import ui as carry_out
-        case "demo":
-            from blb_migration.cli.demo import demo as carry_out
-        case other:
-            raise AssertionError(other)
-    return carry_out(arguments)
+def _hand_down(context: typer.Context, name: str) -> None:
+    """Make what was given before the subcommand the subcommand's defaults."""
+    given = {key: value for key, value in context.params.items() if value not in (None, False)}
+    context.default_map = {name: given}
+    taken = {param.name for param in context.command.get_command(context, name).load().params}  # type: ignore[attr-defined]
+    for key in _ACTS:
+        if key in given and key not in taken:
+            option = f"--{key.replace('_', '-')}"
+            raise typer.BadParameter(f"{name} takes no {option}: leave it out, or leave {name} out")
+
+
+def _describe_usage_error(error: typer.TyperException) -> str:
+    """Describe what is wrong with the line, without repeating what may be a password."""
+    option = getattr(error, "option_name", None)
+    context = getattr(error, "ctx", None)
+    usage = "'blb-migrate --help' lists what there is."
+    if option is not None and hasattr(error, "possibilities"):
+        known = [name for param in context.command.params for name in param.opts] if context else []
+        return _suggest(f"unknown option {option}", option, known, usage)
+    if option is not None:
+        return f"{option} needs a value. {usage}"
+    unread = re.fullmatch(r"No such command '(.*)'\..*", error.message, re.DOTALL)
+    if unread:
+        word = unread[1]
+        shown = f"unknown subcommand {word}" if re.fullmatch(r"[A-Za-z][A-Za-z-]*", word) else ""
+        return _suggest(
+            shown or "a word that is neither an option nor a subcommand (not shown: it may hold a password)",
+            word,
+            [*SUBCOMMANDS],
+            usage,
+        )
+    if "unexpected extra argument" in error.message:
+        return f"too many words on the line (not shown: they may hold a password). {usage}"
+    text = error.message if type(error) is typer.BadParameter else error.format_message()
+    return f"{text[:1].lower()}{text[1:].rstrip('.')}. {usage}"
+
+
+def _suggest(found: str, word: str, known: Sequence[str], otherwise: str) -> str:
+    nearest = get_close_matches(word, known, n=1)
+    return f"{found}, did you mean {nearest[0]}?" if nearest else f"{found}. {otherwise}"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Collection
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 
+from blb_migration.checks import CHECK_NAMES
 from blb_migration.cli.discovery import (
     Databases,
     describe_changes,
@@ -18,6 +20,7 @@ from blb_migration.cli.discovery import (
     read_databases,
     read_project,
 )
+from blb_migration.cli.options import Debug, Output, ProjectFolder, SourceConn, TargetConn
 from blb_migration.cli.outcome import (
     build_failed_report,
     build_run_report,
@@ -48,26 +51,37 @@ class Order:
 
     databases: Databases
     project: Project
-    kind: RunKind
-    output: Path | None
-    is_debug: bool
+    kind: RunKind = "migration"
+    output: Path | None = None
+    is_debug: bool = False
     labels: Collection[str] | None = None
     checks: Collection[str] | None = None
     rereads_source: bool = False
     creates_schema: bool = False
 
 
-def migrate(arguments: argparse.Namespace) -> ExitCode:
+def migrate(
+    *,
+    source_conn: str | None,
+    target_conn: str | None,
+    project: Path | None,
+    output: Path | None,
+    dry_run: bool,
+    create_schema: bool,
+    debug: bool,
+) -> ExitCode:
     """Run the whole graph, for a dry run onto scratch tables."""
-    order = _read_order(arguments, "dry_run" if arguments.dry_run else "migration")
-    if arguments.create_schema and arguments.dry_run:
+    order = _read_order(source_conn, target_conn, project, output)
+    if create_schema and dry_run:
         raise ConfigurationError(
             "--create-schema",
             found="given together with --dry-run, which changes nothing",
             expected="one of the two",
             next_act="Run 'blb-migrate schema' to see what would be created",
         )
-    return carry_out(replace(order, creates_schema=arguments.create_schema), build_console())
+    kind: RunKind = "dry_run" if dry_run else "migration"
+    order = replace(order, kind=kind, is_debug=debug, creates_schema=create_schema)
+    return carry_out(order, build_console())
 
 
 def _create_schema(order: Order, console: Console) -> None:
@@ -77,16 +91,57 @@ def _create_schema(order: Order, console: Console) -> None:
     create_missing_schema(order.databases.source, order.databases.target, file, console)
 
 
-def reconcile(arguments: argparse.Namespace) -> ExitCode:
-    """Run the checks alone."""
-    order = _read_order(arguments, "reconcile")
-    order = replace(order, labels=arguments.tables, checks=arguments.checks, rereads_source=arguments.reread)
+def reconcile(
+    *,
+    source_conn: SourceConn = None,
+    target_conn: TargetConn = None,
+    project: ProjectFolder = None,
+    tables: Annotated[
+        list[str] | None,
+        typer.Option("--tables", metavar="TABLE ...", help="Only these tables, named as in the plan."),
+    ] = None,
+    checks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--checks",
+            metavar="CHECK ...",
+            help=f"Only these of {', '.join(CHECK_NAMES)}.",
+            autocompletion=lambda: list(CHECK_NAMES),
+        ),
+    ] = None,
+    reread: Annotated[
+        bool,
+        typer.Option("--reread", help="Read the source again instead of trusting what the load has read."),
+    ] = False,
+    output: Output = None,
+    debug: Debug = False,
+) -> ExitCode:
+    """Run the checks alone. Exits with 1 if anything differs."""
+    for name in checks or ():
+        if name not in CHECK_NAMES:
+            raise ConfigurationError(
+                f"--checks {name}",
+                found="there is no such check",
+                expected=f"one of {', '.join(CHECK_NAMES)}",
+                next_act="Correct the name",
+            )
+    order = _read_order(source_conn, target_conn, project, output)
+    order = replace(
+        order,
+        kind="reconcile",
+        is_debug=debug,
+        labels=tables or None,
+        checks=checks or None,
+        rereads_source=reread,
+    )
     return carry_out(order, build_console())
 
 
-def _read_order(arguments: argparse.Namespace, kind: RunKind) -> Order:
-    refuse_unwritable(arguments.output)
-    return Order(read_databases(arguments), read_project(arguments), kind, arguments.output, arguments.debug)
+def _read_order(
+    source_url: str | None, target_url: str | None, folder: Path | None, output: Path | None
+) -> Order:
+    refuse_unwritable(output)
+    return Order(read_databases(source_url, target_url), read_project(folder), output=output)
 
 
 def carry_out(order: Order, console: Console) -> ExitCode:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
 from blb_migration.cli.discovery import describe_changes, read_catalogs, read_databases
 from blb_migration.cli.init import write_new_project
+from blb_migration.cli.options import Debug, ProjectFolder, SourceConn, TargetConn
 from blb_migration.cli.terminal import build_console
 from blb_migration.errors import ConfigurationError, ExitCode
 from blb_migration.findings import Severity, has_errors
@@ -29,28 +30,34 @@ from blb_migration.settings import read_project_folder
 _STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
 
 
-def plan(arguments: argparse.Namespace) -> ExitCode:
-    """Print the plan and write the project folder, a new one if it has no decisions; ``--check`` only prints.
-
-    ``--check`` ends with PREFLIGHT_REFUSED when something in the plan needs a decision.
-    """
+def plan(
+    source_conn: SourceConn = None,
+    target_conn: TargetConn = None,
+    project: ProjectFolder = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Only print the plan; exit with 3 when something needs a decision."),
+    ] = False,
+    debug: Debug = False,
+) -> ExitCode:
+    """Refresh the project's catalog.json as well; a folder without decisions becomes a project."""
     console = build_console()
-    if arguments.project is not None and not arguments.check:
-        new_folder = Path(arguments.project).expanduser()
+    if project is not None and not check:
+        new_folder = project.expanduser()
         if not (new_folder / DECISIONS_FILE).exists():
-            print_plan(console, write_new_project(arguments, new_folder, console).plan)
+            print_plan(console, write_new_project(source_conn, target_conn, new_folder, console).plan)
             return ExitCode.RECONCILED
-    databases = read_databases(arguments)
-    folder = read_project_folder(arguments.project) or DEFAULT_PROJECT
+    databases = read_databases(source_conn, target_conn)
+    folder = read_project_folder(project) or DEFAULT_PROJECT
     decisions_file = read_decisions(folder / DECISIONS_FILE)
     source, target = read_catalogs(databases)
-    project = Project(folder, decisions_file, source, target)
-    print_plan(console, project.plan)
-    _print_changes(console, project)
-    if arguments.check:
-        return ExitCode.PREFLIGHT_REFUSED if has_errors(project.plan.findings) else ExitCode.RECONCILED
+    live = Project(folder, decisions_file, source, target)
+    print_plan(console, live.plan)
+    _print_changes(console, live)
+    if check:
+        return ExitCode.PREFLIGHT_REFUSED if has_errors(live.plan.findings) else ExitCode.RECONCILED
     try:
-        save_project(project)
+        save_project(live)
     except OSError as error:
         raise ConfigurationError(
             f"project folder {folder}",
@@ -80,7 +87,7 @@ def print_plan(console: Console, plan: Plan) -> None:
         )
     console.print(tables)
     if plan.not_migrated:
-        not_migrated = Table(title="\nLeft behind", title_justify="left", box=None, pad_edge=False)
+        not_migrated = Table(title="\nNot migrated", title_justify="left", box=None, pad_edge=False)
         not_migrated.add_column("what")
         not_migrated.add_column("rows", justify="right")
         not_migrated.add_column("why")

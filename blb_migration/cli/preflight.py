@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from blb_migration.cli.discovery import read_catalogs, read_databases, read_project
+from blb_migration.cli.options import Debug, ProjectFolder, SourceConn, TargetConn
 from blb_migration.cli.run_record import RunRecord
 from blb_migration.cli.terminal import build_console
 from blb_migration.errors import ExitCode
@@ -24,15 +25,21 @@ if TYPE_CHECKING:
 _STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
 
 
-def preflight(arguments: argparse.Namespace) -> ExitCode:
-    """Ask both databases what the load's first stage asks, print the answers, write nothing.
+def preflight(
+    source_conn: SourceConn = None,
+    target_conn: TargetConn = None,
+    project: ProjectFolder = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    debug: Debug = False,
+) -> ExitCode:
+    """Ask both databases what the load's first stage asks; print counts, keys and the decision to take.
 
-    Ends with PREFLIGHT_REFUSED when a finding would refuse the migration.
+    Exits with 3 when a finding would refuse the migration.
     """
     from blb_migration.defs.in_process import build_run_id, run_in_process
 
-    databases, project = read_databases(arguments), read_project(arguments)
-    live = project.with_catalogs(*read_catalogs(databases))
+    databases = read_databases(source_conn, target_conn)
+    live = read_project(project).with_catalogs(*read_catalogs(databases))
     run = RunInfo(build_run_id(), "preflight")
     record = RunRecord(live.plan.tables)
     run_in_process(Migration(live, databases.source, databases.target, run), record)
@@ -40,7 +47,7 @@ def preflight(arguments: argparse.Namespace) -> ExitCode:
     if result is None:
         raise record.errors[0] if record.errors else KeyboardInterrupt
     console = build_console()
-    if arguments.json:
+    if as_json:
         text = json.dumps(build_document(result), indent=2, ensure_ascii=False)
         console.print(text, markup=False, soft_wrap=True)
     else:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+from blb_migration.cli.options import Debug, Output, TargetConn
 from blb_migration.cli.outcome import print_report, refuse_unwritable
 from blb_migration.cli.terminal import build_console
 from blb_migration.errors import ExitCode
@@ -15,14 +15,14 @@ from blb_migration.settings import read_target_settings
 REPORT_FILE = Path("report.json")
 
 
-def rebuild(arguments: argparse.Namespace) -> ExitCode:
-    """Read the ledger, write both files and print the outcome; SELECT on the ledger is enough.
+def rebuild(target_conn: TargetConn = None, output: Output = None, debug: Debug = False) -> ExitCode:
+    """Read the ledger, write report.json or FILE and print the outcome. SELECT on the ledger is enough.
 
     Exits with 0 only if the ledger says that everything is equal. Raises ConfigurationError, or
     TargetError when the target does not answer or holds no ledger.
     """
-    output: Path = arguments.output or REPORT_FILE
+    output = output or REPORT_FILE
     refuse_unwritable(output)
-    report = rebuild_report(TargetConnector(read_target_settings(arguments.target_conn)))
+    report = rebuild_report(TargetConnector(read_target_settings(target_conn)))
     print_report(build_console(), report, output)
     return ExitCode.RECONCILED if report["reconciliation"]["equal"] else ExitCode.NOT_EQUAL

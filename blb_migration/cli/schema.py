@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
-from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 
 from blb_migration.cli.designing import SourceReading, read_source, read_source_of, read_target
+from blb_migration.cli.options import Debug, ProjectFolder, SourceConn, TargetConn
 from blb_migration.cli.terminal import build_console
 from blb_migration.errors import ExitCode, PreflightRefused
 from blb_migration.findings import Finding, Severity, has_errors
@@ -31,24 +32,31 @@ from blb_migration.sqlserver.connect import SourceConnector
 _FINDINGS_IN_MESSAGE = 10
 
 
-def schema(arguments: argparse.Namespace) -> ExitCode:
-    """Print the script, or with ``--apply`` create the tables; neither changes a table that exists.
-
-    Printing ends with PREFLIGHT_REFUSED when something in it needs a decision first.
+def schema(
+    source_conn: SourceConn = None,
+    target_conn: TargetConn = None,
+    project: ProjectFolder = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Create them at the target, in one transaction.")
+    ] = False,
+    debug: Debug = False,
+) -> ExitCode:
+    """Print the SQL that creates the project's tables, and what it cannot carry over. No existing table is
+    changed. Exits with 3 when something in it needs a decision first.
     """
-    folder: Path = read_project_folder(arguments.project) or DEFAULT_PROJECT
+    folder = read_project_folder(project) or DEFAULT_PROJECT
     decisions_file = read_decisions(folder / DECISIONS_FILE)
-    if arguments.apply:
-        target = TargetConnector(read_target_settings(arguments.target_conn))
+    if apply:
+        target = TargetConnector(read_target_settings(target_conn))
         console = build_console()
-        _create(read_source(arguments), target, decisions_file, console)
+        _create(read_source(source_conn), target, decisions_file, console)
         console.print(
             "Next: 'blb-migrate plan' shows the order and refreshes catalog.json, 'blb-migrate' migrates"
         )
         return ExitCode.RECONCILED
-    source = read_source(arguments)
+    source = read_source(source_conn)
     _refuse_unknown_names(source, decisions_file)
-    design = build_design(source.catalog, decisions_file.decisions, read_target(arguments).features)
+    design = build_design(source.catalog, decisions_file.decisions, read_target(target_conn).features)
     sys.stdout.write(render_script(design, source.modules, source.notes))
     return ExitCode.PREFLIGHT_REFUSED if has_errors(design.findings) else ExitCode.RECONCILED
 

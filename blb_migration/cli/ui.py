@@ -5,7 +5,6 @@ Knows how to start, await and stop ``dagster dev``; what it serves is ``blb_migr
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import socket
@@ -22,6 +21,7 @@ from typing import NoReturn
 from rich.console import Console
 
 from blb_migration.cli.discovery import read_project
+from blb_migration.cli.options import Debug, Port, ProjectFolder, SourceConn, TargetConn
 from blb_migration.cli.terminal import build_console
 from blb_migration.documents import INSTANCE_FILE, read_document
 from blb_migration.errors import ConfigurationError
@@ -34,15 +34,21 @@ STOP_TIMEOUT_SECONDS = 10  # dagster dev itself waits a few seconds for its chil
 _POLL_SECONDS = 0.3
 
 
-def ui(arguments: argparse.Namespace) -> NoReturn:
-    """Open Dagster's UI on the project until Ctrl-C: ``dagster dev`` with this tool's settings."""
-    refuse_used_port(arguments.port)
-    project = read_project(arguments)
+def ui(
+    source_conn: SourceConn = None,
+    target_conn: TargetConn = None,
+    project: ProjectFolder = None,
+    port: Port = 3000,
+    debug: Debug = False,
+) -> NoReturn:
+    """Run ``dagster dev`` with this tool's settings until Ctrl-C."""
+    refuse_used_port(port)
+    folder = read_project(project).folder
     home = Path(os.environ.get(HOME_VARIABLE) or Path(".blb") / "ui").resolve()
-    variables = {PROJECT_VARIABLE: str(project.folder.resolve())}
-    variables |= {SOURCE_VARIABLE: arguments.source_conn} if arguments.source_conn else {}
-    variables |= {TARGET_VARIABLE: arguments.target_conn} if arguments.target_conn else {}
-    serve_user_interface(build_console(), home, arguments.port, variables)
+    variables = {PROJECT_VARIABLE: str(folder.resolve())}
+    variables |= {SOURCE_VARIABLE: source_conn} if source_conn else {}
+    variables |= {TARGET_VARIABLE: target_conn} if target_conn else {}
+    serve_user_interface(build_console(), home, port, variables)
 
 
 def refuse_used_port(port: int) -> None:

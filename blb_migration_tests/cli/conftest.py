@@ -11,6 +11,7 @@ import pytest
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
+from blb_migration.settings.variables import iterate_variables
 from blb_migration_tests.cli.servers import (
     DECISIONS,
     PASSWORD,
@@ -49,5 +50,5 @@ def shop(servers: Servers, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 @pytest.fixture(autouse=True)
 def no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests say themselves what is in the environment."""
-    for name in ("BLB_SOURCE_CONN", "BLB_TARGET_CONN", "BLB_PROJECT", "BLB_DEBUG", "DAGSTER_HOME"):
-        monkeypatch.delenv(name, raising=False)
+    for variable in iterate_variables():
+        monkeypatch.delenv(variable.name, raising=False)
