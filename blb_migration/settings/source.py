@@ -11,6 +11,7 @@ from typing import NoReturn
 from urllib.parse import unquote_plus
 
 from blb_migration.errors import ConfigurationError
+from blb_migration.settings.foreign_urls import refuse_foreign_form
 from blb_migration.settings.odbc import (
     BUNDLED_DRIVER,
     LOGIN_TIMEOUT_OPTIONS,
@@ -111,6 +112,7 @@ class SourceSettings:
 
 def parse_source_url(text: str) -> SourceSettings:
     """Read a source URL. Raises ConfigurationError, never repeating a password, when it cannot be used."""
+    refuse_foreign_form(text, "source")
     parts = split_url(text, "source", EXAMPLE)
     subject = f"source URL {mask_url(text)}"
     if parts.backend in ("postgresql", "postgres"):

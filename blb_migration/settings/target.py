@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from blb_migration.errors import ConfigurationError
+from blb_migration.settings.foreign_urls import refuse_foreign_form
 from blb_migration.settings.libpq import (
     EXAMPLE,
     find_secret_keywords,
@@ -110,6 +111,7 @@ def parse_target_url(text: str) -> TargetSettings:
 
     Raises ConfigurationError, never repeating a password, when it cannot be used.
     """
+    refuse_foreign_form(text, "target")
     text = text.strip().removeprefix("jdbc:")
     subject = f"target URL {mask_url(text)}"
     url = _URL.fullmatch(text)
