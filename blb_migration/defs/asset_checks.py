@@ -4,6 +4,7 @@ They block: no child is loaded after a parent that differs. The comparing itself
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from dagster import (
     AssetCheckExecutionContext,
@@ -21,7 +22,6 @@ from blb_migration.defs.asset_keys import CONSTRAINTS_RESTORED, build_checks_nam
 from blb_migration.defs.asset_metadata import build_check_metadata
 from blb_migration.defs.priorities import PRIORITY_TAG, rank_tables
 from blb_migration.defs.resource import RESOURCE_KEY, MigrationResource
-from blb_migration.defs.step_failures import reported_failures
 from blb_migration.plan.build import TablePlan
 from blb_migration.plan.project import Project
 
@@ -109,8 +109,8 @@ def _run_checks(
     resource: MigrationResource = getattr(context.resources, RESOURCE_KEY)
     results = []
     for table, name, check_key in chosen:
-        with reported_failures(table.label, resource.observer, context.retry_number):
-            results.append((run_check(resource.open(context), table, name), check_key))
+        run = partial(run_check, table=table, name=name)
+        results.append((resource.carry_out(context, table.label, run), check_key))
     for result, check_key in results:
         resource.observer.check_finished(result)
         yield AssetCheckResult(

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from blb_migration.cancellation import NEVER, Cancellation
 from blb_migration.errors import MigrationError
 
 if TYPE_CHECKING:
@@ -25,13 +26,21 @@ _LONG_SECONDS = 10.0  # a load of so long is followed by a line about all tables
 
 
 def build_progress_listener(
-    label: str, notes: RunNotes, pace: LogPace, log: Callable[[str], None]
+    label: str,
+    notes: RunNotes,
+    pace: LogPace,
+    log: Callable[[str], None],
+    cancellation: Cancellation = NEVER,
 ) -> ProgressListener:
-    """Passes every event on to ``notes``, and now and then a line about table ``label`` to ``log``."""
+    """Passes every event on to ``notes``, and now and then a line about table ``label`` to ``log``.
+
+    It raises Interrupted when ``cancellation`` is asked for: once a batch, where that does no harm.
+    """
     from blb_migration.migration import PhaseBegun
     from blb_migration.progress.wording import describe_run, describe_table
 
     def on_progress(event: ProgressEvent) -> None:
+        cancellation.check()
         notes.table_progressed(event)
         is_due = pace.is_due()
         if not is_due and not isinstance(event, PhaseBegun):

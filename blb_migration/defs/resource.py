@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, TypeVar, cast, get_args
 
 from dagster import (
     AssetCheckExecutionContext,
@@ -22,12 +22,14 @@ from dagster import (
     ResourceDefinition,
 )
 
+from blb_migration.cancellation import NEVER, Cancellation
 from blb_migration.defs.asset_keys import build_asset_keys
+from blb_migration.defs.cancelling import cancellation_of_run
 from blb_migration.defs.event_storage import kept_event_files
 from blb_migration.defs.executor import is_one_process
 from blb_migration.defs.observer import RunObserver
 from blb_migration.defs.run_notes import RunNotes
-from blb_migration.defs.step_threads import cancel_on_interrupt
+from blb_migration.defs.step_failures import carry_out
 from blb_migration.errors import ConfigurationError
 from blb_migration.plan.project import Project
 from blb_migration.settings.variables import name_variable, read_url_variable
@@ -42,6 +44,7 @@ RESOURCE_KEY = "migration"
 KIND_TAG = "blb/kind"
 CONNECTIONS_TAG = "blb/connections"
 
+Result = TypeVar("Result")
 ConnectionRole = Literal["main", "rehearsal"]
 StepContext = AssetExecutionContext | AssetCheckExecutionContext
 
@@ -108,12 +111,19 @@ class MigrationResource:
     comparing: Comparing | None = None
     loading: Loading | None = None
     handed_out: RunNotes | None = None
+    cancellation: Cancellation = NEVER
 
     @property
     def notes(self) -> RunNotes:
         """What this process sees of the run. Only a resource that Dagster has handed to a step has any."""
         assert self.handed_out is not None
         return self.handed_out
+
+    def carry_out(self, context: StepContext, step: str, work: Callable[[Migration], Result]) -> Result:
+        """The result of a step's ``work``, its errors turned into Dagster's; ``step`` names it."""
+        return carry_out(
+            step, lambda: work(self.open(context)), self.cancellation, self.observer, context.retry_number
+        )
 
     def open(self, context: StepContext) -> Migration:
         """The migration of the run that ``context`` belongs to; connects to nothing yet.
@@ -125,7 +135,6 @@ class MigrationResource:
 
         tags = context.run.tags
         connectors = self.connect(_read_role(tags.get(CONNECTIONS_TAG, "main")))
-        cancel_on_interrupt(connectors.target.cancel_running)
         kind = cast("RunKind", tags.get(KIND_TAG, "migration"))
         run = RunInfo(context.run.run_id, kind)
         comparing = self.comparing or read_comparing()
@@ -146,9 +155,13 @@ class MigrationResource:
             with ExitStack() as stack:
                 if context.instance is not None:
                     stack.enter_context(kept_event_files(context.instance))
-                connect = _build_keeping_connect(self.connect, stack)
+                run_id = context.run.run_id if context.run is not None else ""
+                cancellation = stack.enter_context(cancellation_of_run(run_id))
+                connect = _build_keeping_connect(self.connect, stack, cancellation)
                 try:
-                    yield replace(self, connect=connect, observer=notes, handed_out=notes)
+                    yield replace(
+                        self, connect=connect, observer=notes, handed_out=notes, cancellation=cancellation
+                    )
                 finally:
                     notes.record_end(context.log or _LOG, lambda: _is_canceled(context))
 
@@ -177,15 +190,16 @@ def _is_canceled(context: InitResourceContext) -> bool:
 
 
 def _build_keeping_connect(
-    connect: Callable[[ConnectionRole], Connectors], stack: ExitStack
+    connect: Callable[[ConnectionRole], Connectors], stack: ExitStack, cancellation: Cancellation
 ) -> Callable[[ConnectionRole], Connectors]:
     """``connect``, asked once per role; what it opens is kept until ``stack`` closes."""
 
     @cache
     def connect_keeping(role: ConnectionRole) -> Connectors:
         connectors = connect(role)
-        stack.enter_context(connectors.source.keeping_sessions())
-        stack.enter_context(connectors.target.keeping_sessions())
+        for connector in (connectors.source, connectors.target):
+            stack.enter_context(connector.keeping_sessions())
+            stack.enter_context(connector.cancelled_by(cancellation))
         return connectors
 
     return connect_keeping

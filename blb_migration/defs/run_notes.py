@@ -40,6 +40,7 @@ class RunNotes(RunObserver):
         self.meter = RunMeter(tables, clock)
         self.pace = LogPace(clock=clock)
         self.sees_whole_run = False
+        self.preflight: PreflightResult | None = None
         self._listener = listener
         self._migration: Migration | None = None
         self._failures: list[tuple[str, BaseException]] = []
@@ -52,7 +53,8 @@ class RunNotes(RunObserver):
         self._migration, self.sees_whole_run = migration, sees_whole_run
 
     def preflight_finished(self, result: PreflightResult) -> None:
-        """Expect what the source's statistics say now."""
+        """Keep what it found, and expect what the source's statistics say now."""
+        self.preflight = result
         self.meter.expect(result.row_estimates)
         self._listener.preflight_finished(result)
 

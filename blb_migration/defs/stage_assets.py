@@ -1,12 +1,13 @@
 """The assets around the tables: preflight, target_prepared, constraints_restored, reconciliation_report.
 
-Each calls one stage. Preflight's findings travel to the others in Dagster's event log, so that they
-arrive whatever process runs a step, and in a re-execution too.
+Each calls one stage. What preflight found is written into the ledger by target_prepared, the first stage that
+writes, and read from there by the report. Where preflight ran in another process or in another run, it runs
+again before the target is prepared: nothing is prepared on hearsay.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from dagster import (
     AssetCheckResult,
@@ -15,7 +16,6 @@ from dagster import (
     AssetExecutionContext,
     AssetKey,
     AssetsDefinition,
-    JsonMetadataValue,
     MaterializeResult,
     MetadataValue,
     asset,
@@ -29,25 +29,21 @@ from blb_migration.defs.asset_keys import (
 )
 from blb_migration.defs.asset_metadata import Metadata, build_finding_table, build_report_metadata
 from blb_migration.defs.resource import RESOURCE_KEY, MigrationResource
-from blb_migration.defs.step_failures import reported_failures
-from blb_migration.findings import Concern, Finding, Severity, has_errors
+from blb_migration.findings import Concern, Severity, has_errors
 
 if TYPE_CHECKING:
     from blb_migration.migration import Migration
-    from blb_migration.postgres.ledger.records import ServerFacts
     from blb_migration.preflight.stage import PreflightResult
 
 # Two groups, so that the graph of groups has no way back: the stages before the tables, and those after.
 GROUP_BEFORE = "prepare"
 GROUP_AFTER = "finish"
-_FINDINGS = "findings_json"
 _CONCERNS = {
     Concern.READY: "Both databases can be read and loaded with the rights of the log-ins.",
     Concern.CATALOGS: "Every table and column has its place in the target, or a decision.",
     Concern.VALUES: "Every value fits the target's column, or a decision covers it.",
     Concern.KEYS: "No row breaks a unique or a foreign key of the target.",
 }
-_FACTS = "servers_json"
 
 
 def build_stage_assets(table_keys: Iterable[AssetKey]) -> list[AssetsDefinition]:
@@ -77,11 +73,9 @@ def _build_preflight() -> AssetsDefinition:
         from blb_migration.preflight.stage import refuse_if_errors
 
         resource = _resource(context)
-        with reported_failures("preflight", resource.observer, context.retry_number):
-            result = _run_preflight(context, resource.open(context))
+        result = resource.carry_out(context, "preflight", partial(_run_preflight, context))
         yield from _judge_concerns(result)
-        with reported_failures("preflight", resource.observer, context.retry_number):
-            refuse_if_errors(result)
+        resource.carry_out(context, "preflight", lambda _migration: refuse_if_errors(result))
         yield MaterializeResult(metadata=_describe_preflight(result))
 
     return preflight
@@ -125,8 +119,6 @@ def _describe_preflight(result: "PreflightResult") -> Metadata:
         "notes": severities.count(Severity.NOTE),
         "rows_expected": sum(result.row_estimates.values()),
         "findings": build_finding_table(result.findings),
-        _FINDINGS: MetadataValue.json([asdict(finding) for finding in result.findings]),
-        _FACTS: MetadataValue.json(asdict(result.facts)),
     }
 
 
@@ -141,19 +133,19 @@ def _build_target_prepared() -> AssetsDefinition:
         required_resource_keys={RESOURCE_KEY},
     )
     def target_prepared(context: AssetExecutionContext) -> MaterializeResult[None]:
-        from blb_migration.load.prepare import prepare_target
+        from blb_migration.load.prepare import PreparedTarget, prepare_target
         from blb_migration.preflight.stage import refuse_if_errors
 
         resource = _resource(context)
-        with reported_failures("target_prepared", resource.observer, context.retry_number):
-            migration = resource.open(context)
-            metadata = _read_preflight(context)
-            if metadata is None:  # this step alone was asked for; a target is never prepared unseen
+
+        def prepare(migration: "Migration") -> PreparedTarget:
+            result = resource.notes.preflight
+            if result is None:
                 result = _run_preflight(context, migration)
                 refuse_if_errors(result)
-                metadata = _describe_preflight(result)
-            facts = _parse_facts(metadata[_FACTS]) if _FACTS in metadata else None
-            prepared = prepare_target(migration, _parse_findings(metadata[_FINDINGS]), facts)
+            return prepare_target(migration, result.findings, result.facts)
+
+        prepared = resource.carry_out(context, "target_prepared", prepare)
         return MaterializeResult(
             metadata={
                 "dropped_foreign_keys": len(prepared.dropped),
@@ -169,7 +161,7 @@ def _build_constraints_restored(table_keys: Iterable[AssetKey]) -> AssetsDefinit
         key=CONSTRAINTS_RESTORED,
         deps=list(table_keys),
         kinds={"postgres"},
-        description="Every foreign key that was dropped is back, and proven by the target for every row.",
+        description="Every foreign key that was dropped is back, and validated by the target for every row.",
         group_name=GROUP_AFTER,
         required_resource_keys={RESOURCE_KEY},
     )
@@ -177,8 +169,7 @@ def _build_constraints_restored(table_keys: Iterable[AssetKey]) -> AssetsDefinit
         from blb_migration.load.finish import restore_constraints
 
         resource = _resource(context)
-        with reported_failures("constraints_restored", resource.observer, context.retry_number):
-            restored = restore_constraints(resource.open(context))
+        restored = resource.carry_out(context, "constraints_restored", restore_constraints)
         resource.observer.constraints_restored(restored)
         return MaterializeResult(metadata={"restored": len(restored.restored)})
 
@@ -199,13 +190,11 @@ def _build_reconciliation_report() -> AssetsDefinition:
         from blb_migration.report.ending import record_ending
         from blb_migration.report.sentences import Ending
 
-        resource = _resource(context)
-        with reported_failures("reconciliation_report", resource.observer, context.retry_number):
-            migration = resource.open(context)
+        def end_and_report(migration: "Migration") -> dict[str, object]:
             record_ending(migration, Ending.COMPLETED)
-            metadata = _read_preflight(context)
-            findings = _parse_findings(metadata[_FINDINGS]) if metadata is not None else ()
-            report = build_report(migration, findings)
+            return build_report(migration)
+
+        report = _resource(context).carry_out(context, "reconciliation_report", end_and_report)
         return MaterializeResult(metadata=build_report_metadata(report))
 
     return reconciliation_report
@@ -214,43 +203,3 @@ def _build_reconciliation_report() -> AssetsDefinition:
 def _resource(context: AssetExecutionContext) -> MigrationResource:
     resource: MigrationResource = getattr(context.resources, RESOURCE_KEY)
     return resource
-
-
-def _read_preflight(context: AssetExecutionContext) -> Metadata | None:
-    """What preflight said in this run or in the run it re-executes; None when it did not run there."""
-    event = context.instance.get_latest_materialization_event(PREFLIGHT)
-    run = context.run
-    if event is None or event.run_id not in (run.run_id, run.parent_run_id, run.root_run_id):
-        return None
-    materialization = event.asset_materialization
-    return materialization.metadata if materialization else None
-
-
-def _parse_findings(metadata: Any) -> tuple[Finding, ...]:
-    assert isinstance(metadata, JsonMetadataValue)
-    documents: Any = metadata.data
-    return tuple(
-        Finding(
-            **{
-                **document,
-                "severity": Severity(document["severity"]),
-                "first_keys": tuple(document["first_keys"]),
-            }
-        )
-        for document in documents
-    )
-
-
-def _parse_facts(metadata: Any) -> "ServerFacts":
-    from blb_migration.postgres.ledger.records import NotMigratedRecord, ServerFacts
-
-    assert isinstance(metadata, JsonMetadataValue)
-    document: Any = metadata.data
-    return ServerFacts(
-        source_server=document["source_server"],
-        target_server=document["target_server"],
-        isolation=document["isolation"],
-        notes=tuple(document["notes"]),
-        source_driver=document.get("source_driver"),
-        objects_not_migrated=tuple(NotMigratedRecord(**item) for item in document["objects_not_migrated"]),
-    )

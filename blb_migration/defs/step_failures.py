@@ -7,44 +7,54 @@ terminates would start its step again. Errors that are nobody's fault but ours k
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import TypeVar
 
 from dagster import DagsterExecutionInterruptedError, Failure, RetryRequested
 
+from blb_migration.cancellation import Cancellation
+from blb_migration.defs.cancelling import INTERRUPTS, run_cancellable
 from blb_migration.defs.observer import RunObserver
-from blb_migration.defs.step_threads import interruptible
 from blb_migration.errors import ExitCode, MigrationError
 
 MAX_RETRIES = 2
 FIRST_RETRY_SECONDS = 5  # and 10 for the second: a server that restarts is back within a minute
 
+Result = TypeVar("Result")
 
-@contextmanager
-def reported_failures(step: str, observer: RunObserver, retry_number: int) -> Iterator[None]:
-    """Turn what a step raises into a ``Failure`` that names cause, kind and exit code.
+
+def carry_out(
+    step: str,
+    work: Callable[[], Result],
+    cancellation: Cancellation,
+    observer: RunObserver,
+    retry_number: int,
+) -> Result:
+    """The result of a step's ``work``; what that raises becomes a ``Failure`` with cause, kind and exit code.
 
     ``retry_number`` counts this step's tries before this one; the observer hears of a failure only
-    when there is no further try. Raises ``Failure``, or ``RetryRequested`` with the failure as cause.
+    when there is no further try. Raises ``Failure``, ``RetryRequested`` with the failure as cause, or
+    DagsterExecutionInterruptedError when the run was asked to end meanwhile.
     """
     try:
-        with interruptible():
-            yield
+        return run_cancellable(work, cancellation)
+    except INTERRUPTS:
+        pass
     except MigrationError as error:
-        failure = _build_failure(error, error.exit_code, str(error), error.is_transient)
-        if error.is_transient and retry_number < MAX_RETRIES:
-            pause_seconds = FIRST_RETRY_SECONDS * 2**retry_number
-            raise RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=pause_seconds) from failure
-        observer.step_failed(step, error)
-        # Not chained: the message says it all, and a driver's own text may hold what ours masks.
-        raise failure from None
-    except (KeyboardInterrupt, DagsterExecutionInterruptedError):
-        observer.step_interrupted(step)
-        raise
+        if not cancellation.is_asked:  # otherwise it was broken off, which looks like many errors
+            failure = _build_failure(error, error.exit_code, str(error), error.is_transient)
+            if error.is_transient and retry_number < MAX_RETRIES:
+                pause_seconds = FIRST_RETRY_SECONDS * 2**retry_number
+                raise RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=pause_seconds) from failure
+            observer.step_failed(step, error)
+            # Not chained: the message says it all, and a driver's own text may hold what ours masks.
+            raise failure from None
     except Exception as error:
         observer.step_failed(step, error)
         description = f"{type(error).__name__}: {error}. This is a bug in blb_migration, please report it."
         raise _build_failure(error, ExitCode.NOT_EQUAL, description, is_transient=False) from error
+    observer.step_interrupted(step)
+    raise DagsterExecutionInterruptedError
 
 
 def _build_failure(error: Exception, exit_code: ExitCode, description: str, is_transient: bool) -> Failure:

@@ -4,6 +4,7 @@ The asset's body calls ``load.table.load_table``; nothing is handed from step to
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, MaterializeResult, asset
 
@@ -16,9 +17,12 @@ from blb_migration.defs.asset_metadata import (
 from blb_migration.defs.priorities import PRIORITY_TAG, rank_tables
 from blb_migration.defs.progress_log import build_progress_listener, log_whole_run
 from blb_migration.defs.resource import RESOURCE_KEY, MigrationResource
-from blb_migration.defs.step_failures import reported_failures
 from blb_migration.plan.build import TablePlan
 from blb_migration.plan.project import Project
+
+if TYPE_CHECKING:
+    from blb_migration.load.table import TableLoad
+    from blb_migration.migration import Migration
 
 KINDS = frozenset({"sqlserver", "postgres"})
 TAG_LENGTH = 63  # of a tag's value, see dagster's documentation of tags
@@ -53,14 +57,17 @@ def _build_table_asset(
         from blb_migration.progress.rates import LogPace
 
         resource: MigrationResource = getattr(context.resources, RESOURCE_KEY)
-        observer = resource.observer
+        observer, notes, say = resource.observer, resource.notes, context.log.info
         observer.table_started(table.label)
-        with reported_failures(table.label, observer, context.retry_number):
-            listener = build_progress_listener(table.label, resource.notes, LogPace(), context.log.info)
-            migration = resource.open(context)
+
+        def load_and_tell(migration: "Migration") -> "TableLoad":
+            listener = build_progress_listener(table.label, notes, LogPace(), say, resource.cancellation)
             loaded = load_table(migration, table, listener)
-        observer.table_loaded(loaded)
-        log_whole_run(migration, resource.notes, loaded.elapsed_seconds, context.log.info)
+            observer.table_loaded(loaded)
+            log_whole_run(migration, notes, loaded.elapsed_seconds, say)
+            return loaded
+
+        loaded = resource.carry_out(context, table.label, load_and_tell)
         return MaterializeResult(metadata=build_load_metadata(loaded))
 
     return load

@@ -85,7 +85,7 @@ def load_table(
     """
     started_at = time.monotonic()
     # The two connections: one whose notes stay whatever happens, one that commits everything or nothing.
-    with migration.target.connect() as notes, migration.target.connect(
+    with migration.target.connect(outlives_cancel=True) as notes, migration.target.connect(
         lock_timeout_seconds=LOCK_TIMEOUT_SECONDS
     ) as connection:  # fmt: skip
         ensure_run(notes, migration)
@@ -175,7 +175,7 @@ def _noting_failure(
         fail_load(notes, load_id, str(error))
         raise failure from error
     except BaseException as error:
-        fail_load(notes, load_id, type(error).__name__)
+        fail_load(notes, load_id, str(error) or type(error).__name__)
         raise
 
 

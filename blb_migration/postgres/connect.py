@@ -15,15 +15,17 @@ import psycopg
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
+from blb_migration.cancellation import NEVER, Cancellation
 from blb_migration.errors import TargetError, TargetForbids
 from blb_migration.kept_sessions import SessionKeeper
+from blb_migration.postgres.cancellable import CancellableConnection
 from blb_migration.postgres.connect_failures import explain_failure
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.pooling import refuse_lent_sessions
 from blb_migration.settings import TargetSettings
 
 OLDEST_SERVER_VERSION = 130000  # 12 and older get no more fixes, and are untested here
-CANCEL_TIMEOUT_SECONDS = 5
+CANCEL_TIMEOUT_SECONDS = 2
 RETRY_PAUSES_SECONDS = (0.5, 2.0)  # between three attempts: a restart or a full pool passes in these
 
 # Sessions must not depend on what a role or a database sets for its own clients.
@@ -60,8 +62,9 @@ class TargetConnector:
 
     def __init__(self, settings: TargetSettings) -> None:
         self.settings = settings
-        self._keeper: SessionKeeper[TargetConnection] = SessionKeeper(_close)
-        self._in_use: set[TargetConnection] = set()
+        self._keeper: SessionKeeper[CancellableConnection] = SessionKeeper(_close)
+        self._in_use: set[CancellableConnection] = set()
+        self._cancellation = NEVER
         self._is_session_ours = False  # no pooler lends it to others; known after the first session
 
     def __reduce__(self) -> tuple[type[TargetConnector], tuple[TargetSettings]]:
@@ -71,16 +74,20 @@ class TargetConnector:
         return f"TargetConnector({self.settings.masked_url})"
 
     @contextmanager
-    def connect(self, *, lock_timeout_seconds: float | None = None) -> Iterator[TargetConnection]:
+    def connect(
+        self, *, lock_timeout_seconds: float | None = None, outlives_cancel: bool = False
+    ) -> Iterator[TargetConnection]:
         """Yield a checked session, new or kept, closed at the end of the block unless it is kept.
 
-        ``lock_timeout_seconds`` bounds the wait for any lock; None waits for ever. Raises
+        ``lock_timeout_seconds`` bounds the wait for any lock; None waits for ever. ``outlives_cancel``: the
+        session notes down how things ended, so it goes on when the run is asked to end. Raises
         TargetUnreachable when no session can be opened, after three attempts where waiting can
         help, ConfigurationError when the URL asks for what libpq cannot do, TargetForbids when sessions are
         read-only, and TargetError for a server that is too old, a standby, behind a pooler in transaction
         mode, or not in UTF-8.
         """
         connection = self._take_kept(lock_timeout_seconds) or self._open_checked(lock_timeout_seconds)
+        connection.cancellation = NEVER if outlives_cancel else self._cancellation
         self._in_use.add(connection)
         try:
             yield connection
@@ -89,6 +96,7 @@ class TargetConnector:
             raise
         finally:
             self._in_use.discard(connection)
+            connection.cancellation = NEVER
         if connection.info.transaction_status is TransactionStatus.IDLE:
             self._keeper.give_back(connection)
         else:
@@ -98,13 +106,25 @@ class TargetConnector:
         """Within the block, sessions are kept for the next ``connect`` instead of being closed."""
         return self._keeper.keeping()
 
-    def cancel_running(self) -> None:
-        """Ask the server to break off what any session of this connector is busy with; from any thread."""
-        for connection in list(self._in_use):
-            with suppress(psycopg.Error):  # it is broken off anyhow, or the server is gone
-                connection.cancel_safe(timeout=CANCEL_TIMEOUT_SECONDS)
+    @contextmanager
+    def cancelled_by(self, cancellation: Cancellation) -> Iterator[None]:
+        """Within the block, sessions end their work when ``cancellation`` asks for that."""
+        before, self._cancellation = self._cancellation, cancellation
+        try:
+            with cancellation.breaking(self._cancel_running):
+                yield
+        finally:
+            self._cancellation = before
 
-    def _take_kept(self, lock_timeout_seconds: float | None) -> TargetConnection | None:
+    def _cancel_running(self) -> None:
+        """Ask the server to break off what sessions are busy with now; from any thread."""
+        for connection in list(self._in_use):
+            is_busy = connection.info.transaction_status is TransactionStatus.ACTIVE
+            if is_busy and connection.cancellation is not NEVER:
+                with suppress(psycopg.Error):  # it is broken off anyhow, or the server is gone
+                    connection.cancel_safe(timeout=CANCEL_TIMEOUT_SECONDS)
+
+    def _take_kept(self, lock_timeout_seconds: float | None) -> CancellableConnection | None:
         while (connection := self._keeper.take()) is not None:
             try:
                 set_lock_timeout(connection, lock_timeout_seconds)
@@ -114,7 +134,7 @@ class TargetConnector:
                 return connection
         return None
 
-    def _open_checked(self, lock_timeout_seconds: float | None) -> TargetConnection:
+    def _open_checked(self, lock_timeout_seconds: float | None) -> CancellableConnection:
         connection = self._open()
         try:
             self._prepare(connection, lock_timeout_seconds)
@@ -123,10 +143,10 @@ class TargetConnector:
             raise
         return connection
 
-    def _open(self) -> TargetConnection:
+    def _open(self) -> CancellableConnection:
         for pause_seconds in (*RETRY_PAUSES_SECONDS, None):
             try:
-                return psycopg.connect(
+                return CancellableConnection.connect(
                     self.settings.conninfo,
                     autocommit=True,
                     prepare_threshold=None,  # prepared statements do not survive a pooler

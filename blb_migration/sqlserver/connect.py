@@ -21,6 +21,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
+from blb_migration.cancellation import NEVER, Cancellation
 from blb_migration.errors import SourceError, SourceUnreachable
 from blb_migration.kept_sessions import SessionKeeper
 from blb_migration.settings import SourceSettings
@@ -73,6 +74,8 @@ class SourceSession:
         self.isolation: Isolation = "read committed"
         self.notes: list[str] = []
         self._open_cursors = 0
+        self._running: set[Any] = set()
+        self.cancellation = NEVER
 
     def read_rows(
         self,
@@ -105,23 +108,41 @@ class SourceSession:
 
         With a driver that cannot cancel, a result longer than two seconds costs the session.
         """
+        self.cancellation.check()
         try:
             cursor = self._connection.cursor()
         except Exception as error:
             raise self._build_failure(error, subject, action) from error
         self._open_cursors += 1
+        self._running.add(cursor)
         try:
             try:
                 cursor.execute(statement, tuple(parameters)) if parameters else cursor.execute(statement)
             except Exception as error:
                 raise self._build_failure(error, subject, action) from error
             yield cursor
+        except Exception:
+            self.cancellation.check()  # it failed because it was cancelled
+            raise
         finally:
+            self._running.discard(cursor)
             limit = self._socket.cutting_after(MAX_DRAIN_SECONDS) if self._socket else nullcontext()
             # What fails is an unread result of a broken connection; the cause is raised already.
             with limit, suppress(Exception):
                 cursor.close()
                 self._open_cursors -= 1
+
+    def cancel_running(self) -> None:
+        """Break off the statement that this session is busy with; from another thread.
+
+        With a driver that cannot cancel, the session ends with it.
+        """
+        for cursor in list(self._running):
+            if self._socket is not None:
+                self._socket.cut()
+            else:
+                with suppress(Exception):  # it has just ended
+                    cursor.hstmt._cancel()  # SQLCancel, which mssql-python has no public name for
 
     def use_isolation(self, wanted: WantedIsolation) -> None:
         """Read from one moment if ``snapshot`` is wanted and the database allows it.
@@ -194,10 +215,29 @@ class SourceConnector:
         self.settings = settings
         self.isolation = isolation
         self._keeper: SessionKeeper[SourceSession] = SessionKeeper(SourceSession.close)
+        self._in_use: set[SourceSession] = set()
+        self._cancellation = NEVER
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), isolation=self.isolation), (self.settings,)  # it arrives with no sessions
 
     def keeping_sessions(self) -> AbstractContextManager[None]:
         """Within the block, sessions are kept for the next ``connect`` instead of being closed."""
         return self._keeper.keeping()
+
+    @contextmanager
+    def cancelled_by(self, cancellation: Cancellation) -> Iterator[None]:
+        """Within the block, sessions end their work when ``cancellation`` asks for that."""
+        before, self._cancellation = self._cancellation, cancellation
+        try:
+            with cancellation.breaking(self._cancel_running):
+                yield
+        finally:
+            self._cancellation = before
+
+    def _cancel_running(self) -> None:
+        for session in list(self._in_use):
+            session.cancel_running()
 
     @contextmanager
     def connect(self) -> Iterator[SourceSession]:
@@ -206,12 +246,18 @@ class SourceConnector:
         Raises SourceUnreachable saying whether host, log-in, database, encryption or time was the cause, or
         ConfigurationError when no driver can be loaded.
         """
+        self._cancellation.check()
         session = self._take_kept() or self._open_session()
+        session.cancellation = self._cancellation
+        self._in_use.add(session)
         try:
             yield session
         except BaseException:
             session.close()
             raise
+        finally:
+            self._in_use.discard(session)
+            session.cancellation = NEVER
         if session.is_reusable:
             self._keeper.give_back(session)
         else:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
 from dagster import DagsterInstance
 
 from blb_migration.cli.main import main
+from blb_migration.postgres.names import TargetConnection
 from blb_migration.sandbox.emulator.results import SqlServerError
 from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration_tests.cli.servers import Shop
@@ -157,9 +157,9 @@ def test_a_run_is_recorded_in_the_instance_of_dagster_home(
 
 
 def test_an_interrupt_leaves_nothing_half_done(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_arguments: object) -> None:
+    def interrupt(connection: TargetConnection, *_arguments: object) -> None:
         threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-        time.sleep(30)
+        connection.execute("SELECT pg_sleep(30)")
 
     monkeypatch.setattr("blb_migration.load.table._replace_rows", interrupt)
     answer = shop.migrate()

@@ -39,7 +39,9 @@ class HeldTarget(TargetConnector):
         self._held = connection
 
     @contextmanager
-    def connect(self, *, lock_timeout_seconds: float | None = None) -> Iterator[TargetConnection]:
+    def connect(
+        self, *, lock_timeout_seconds: float | None = None, outlives_cancel: bool = False
+    ) -> Iterator[TargetConnection]:
         yield self._held
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from blb_migration.defs.assemble import build_defs
 from blb_migration.load.table import TableLoad, load_table
 from blb_migration.migration import Migration
 from blb_migration.plan.project import load_project, save_project
+from blb_migration.postgres.names import TargetConnection
 from blb_migration_tests.chain import Chain
 from blb_migration_tests.plan.catalogs import table
 
@@ -103,9 +103,9 @@ def test_a_run_of_one_table_ends_as_the_whole_target_stands(chain: Chain, instan
 def test_a_run_that_someone_stops_is_on_record_as_interrupted(
     chain: Chain, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wait(*_arguments: object) -> None:
+    def wait(connection: TargetConnection, *_arguments: object) -> None:
         threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-        time.sleep(30)
+        connection.execute("SELECT pg_sleep(30)")
 
     monkeypatch.setattr("blb_migration.load.table._replace_rows", wait)
     assert not run(chain, instance, "articles")

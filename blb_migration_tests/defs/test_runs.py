@@ -33,7 +33,8 @@ from blb_migration.defs.observer import RunObserver
 from blb_migration.defs.resource import MigrationResource
 from blb_migration.errors import SourceUnreachable, TableFailed
 from blb_migration.findings import Code, Finding, Severity
-from blb_migration.migration import Migration, RunInfo
+from blb_migration.migration import Migration, ProgressListener, RunInfo, TableProgress
+from blb_migration.plan.build import TablePlan
 from blb_migration_tests.defs.stages import Stages, build_shop, connect_to_nothing
 
 PASSWORD = "hunter2"
@@ -254,10 +255,12 @@ def test_no_event_shows_a_password(
 def test_an_interrupt_ends_the_run_and_is_not_tried_again(
     stages: Stages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wait(*_arguments: object) -> object:
+    def wait(_migration: Migration, planned: TablePlan, on_progress: ProgressListener) -> object:
         stages.loads.append("interrupted")
         threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-        time.sleep(30)
+        for _ in range(1000):
+            time.sleep(0.03)
+            on_progress(TableProgress(planned.label, 3, 3, 100, 0.5))  # a batch
         raise AssertionError("the interrupt did not arrive")
 
     monkeypatch.setenv("BLB_EXECUTOR", "in_process")  # the others: test_threads_executor

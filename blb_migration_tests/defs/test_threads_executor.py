@@ -19,7 +19,7 @@ from blb_migration.defs.observer import RunObserver
 from blb_migration.defs.resource import MigrationResource
 from blb_migration.errors import SourceUnreachable, TableFailed
 from blb_migration.load.table import TableLoad
-from blb_migration.migration import Migration
+from blb_migration.migration import Migration, ProgressListener, TableProgress
 from blb_migration.plan.build import TablePlan
 from blb_migration.plan.project import Project
 from blb_migration_tests.defs.stages import Stages, build_project, build_shop, connect_to_nothing
@@ -113,11 +113,12 @@ def test_an_interrupt_stops_every_running_step_and_is_not_tried_again(
 ) -> None:
     both = threading.Barrier(2, action=lambda: os.kill(os.getpid(), signal.SIGINT))
 
-    def load(_migration: Migration, planned: TablePlan, _on_progress: object = None) -> TableLoad:
+    def load(_migration: Migration, planned: TablePlan, on_progress: ProgressListener) -> TableLoad:
         stages.loads.append(planned.label)
         both.wait(TIMEOUT_SECONDS)
         while True:
             time.sleep(0.01)
+            on_progress(TableProgress(planned.label, 3, 3, 100, 0.5))  # a batch
 
     monkeypatch.setenv("BLB_EXECUTOR", THREADS)
     monkeypatch.setenv("BLB_MAX_CONCURRENT", "2")

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import os
 import queue
+import threading
+import time
 from collections.abc import Iterator
-from functools import partial
+from contextlib import suppress
 from typing import Any
 
 from dagster import (
@@ -38,8 +40,8 @@ from dagster._core.execution.plan.execute_plan import dagster_event_sequence_for
 from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode
 
+from blb_migration.defs.cancelling import PATIENCE_SECONDS, POLL_SECONDS, find_cancellation
 from blb_migration.defs.internals.requirements import require
-from blb_migration.defs.step_threads import StepThread
 
 require(DagsterEvent.engine_event, 2, "event_specific_data")
 require(EngineEventData.in_process, 2)
@@ -68,8 +70,6 @@ require(ActiveExecution.plan_events_iterator, 2)
 require(ActiveExecution.sleep_interval, 1)
 require(dagster_event_sequence_for_step, 1)
 _ = ActiveExecution.is_complete
-
-_POLL_SECONDS = 0.1  # how soon an interrupt is noticed while steps are running
 
 
 class ThreadsExecutor(Executor):
@@ -132,7 +132,7 @@ class _RunningSteps:
     def __init__(self, job_context: PlanExecutionContext, active: ActiveExecution) -> None:
         self._job_context = job_context
         self._active = active
-        self._threads: dict[str, StepThread] = {}
+        self._threads: dict[str, threading.Thread] = {}
         # A step's events, then None; or the error that Dagster was asked to raise instead of recording it.
         self._said: queue.SimpleQueue[tuple[str, DagsterEvent | BaseException | None]] = queue.SimpleQueue()
 
@@ -153,7 +153,9 @@ class _RunningSteps:
             self._active.verify_complete(self._job_context, key)
             return
         for key, context in contexts.items():
-            self._threads[key] = StepThread(f"blb-step-{key}", partial(self._work, context))
+            self._threads[key] = threading.Thread(
+                target=self._work, args=(context,), name=f"blb-step-{key}", daemon=True
+            )
             self._threads[key].start()
 
     def take_events(self) -> Iterator[DagsterEvent]:
@@ -162,20 +164,25 @@ class _RunningSteps:
         has_ended = False
         try:
             while True:
-                key, said = self._said.get(block=is_waiting and not has_ended, timeout=_POLL_SECONDS)
+                key, said = self._said.get(block=is_waiting and not has_ended, timeout=POLL_SECONDS)
                 has_ended = has_ended or said is None
                 yield from self._hear(key, said)
         except queue.Empty:
             return
 
     def stop(self) -> None:
-        """Interrupt what is still running, and wait for its end. Dagster has its events already."""
-        for thread in self._threads.values():
-            thread.interrupt()
-        while self._threads:
-            key, said = self._said.get()
-            if said is None:
-                self._threads.pop(key).join()
+        """Ask what is still running to end, and wait for that a while. Dagster has its events already."""
+        if not self._threads:
+            return
+        cancellation = find_cancellation(self._job_context.run_id)
+        cancellation.ask()
+        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        while self._threads and time.monotonic() < give_up_at:
+            cancellation.break_off()
+            with suppress(queue.Empty):
+                key, said = self._said.get(timeout=POLL_SECONDS)
+                if said is None:
+                    self._threads.pop(key).join()
 
     def _work(self, context: StepExecutionContext) -> None:
         key = context.step.key
