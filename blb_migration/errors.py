@@ -9,7 +9,7 @@ MigrationError                     has an exit code, and says whether a retry ca
 │   ├── TargetUnreachable          no connection: host, log-in, database
 │   ├── TargetForbids         (3)  the target's user lacks a right, or may not write
 │   └── TargetNotOurs         (3)  rows or locks on the target that this tool must not touch
-└── TableFailed               (1)  one table's load failed; nothing of it stays
+└── TableFailed               (1)  one table's load failed; of a chunked one the finished chunks stay
 
 No message ever carries a password: URLs are masked where they enter, in ``settings/``.
 """

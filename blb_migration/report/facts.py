@@ -155,7 +155,7 @@ def _read_tables(
     loads = read_finished_loads(connection) if has_ledger else {}
     checks = {}
     if has_ledger:
-        checks = {(check.table, check.check_name): check for check in read_latest_checks(connection)}
+        checks = {(check.table, check.check_name): check for check in read_latest_checks(connection, planned)}
     tables = tuple(
         TableFacts(
             each,

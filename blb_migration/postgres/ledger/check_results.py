@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from psycopg.types.json import Jsonb
 
 from blb_migration.model import TableName
 from blb_migration.postgres.ledger.ledger_sql import read, write
-from blb_migration.postgres.ledger.records import CheckResult
+from blb_migration.postgres.ledger.records import CheckResult, PlannedTable
 from blb_migration.postgres.names import TargetConnection
 
 
@@ -27,12 +29,24 @@ def record_check(connection: TargetConnection, check: CheckResult) -> None:
     )
 
 
-def read_latest_checks(connection: TargetConnection) -> tuple[CheckResult, ...]:
-    """The latest result of each check of each table, sorted by table and check."""
+def read_latest_checks(
+    connection: TargetConnection, planned: Iterable[PlannedTable]
+) -> tuple[CheckResult, ...]:
+    """Read the latest result of each check that the tables require, in that order, as far as there is one."""
+    wanted = [(each.table, name) for each in planned for name in each.required_checks]
     rows = read(
         connection,
-        "SELECT run_id, load_id, table_schema, table_name, check_name, passed, plan_hash, details, checked_at"
-        " FROM blb_migration.latest_checks ORDER BY table_schema, table_name, check_name",
+        "SELECT latest.run_id, latest.load_id, latest.table_schema, latest.table_name, latest.check_name,"
+        " latest.passed, latest.plan_hash, latest.details, latest.checked_at"
+        " FROM unnest(%s::text[], %s::text[], %s::text[]) WITH ORDINALITY"
+        " AS wanted (table_schema, table_name, check_name, number)"
+        " CROSS JOIN LATERAL (SELECT * FROM blb_migration.check_results AS result"
+        " WHERE result.table_schema = wanted.table_schema AND result.table_name = wanted.table_name"
+        " AND result.check_name = wanted.check_name ORDER BY result.check_id DESC LIMIT 1) AS latest"
+        " ORDER BY wanted.number",
+        [table.schema for table, _ in wanted],
+        [table.name for table, _ in wanted],
+        [name for _, name in wanted],
     )
     return tuple(
         CheckResult(run_id, load_id, TableName(schema, table), name, passed, plan_hash, details, checked_at)

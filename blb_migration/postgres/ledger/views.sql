@@ -11,16 +11,6 @@ FROM blb_migration.table_loads
 WHERE status = 'finished' OR chunk_count IS NOT NULL
 ORDER BY table_schema, table_name, load_id DESC;
 
--- The latest result of each check of each table, whatever load and plan it was of.
-CREATE VIEW blb_migration.latest_checks AS
-SELECT result.*
-FROM (
-    SELECT max(check_id) AS check_id
-    FROM blb_migration.check_results
-    GROUP BY table_schema, table_name, check_name
-) AS latest
-JOIN blb_migration.check_results AS result USING (check_id);
-
 -- What speaks against a plan, by what the ledger holds: a row per reason, and none if all of it is equal.
 -- judged_tables is a JSON array of {position, table_schema, table_name, required_checks}.
 CREATE FUNCTION blb_migration.find_reasons(judged_plan_hash text, judged_tables jsonb)
@@ -62,10 +52,15 @@ WITH planned AS (
            required.name, required.number, judged.table_schema, judged.table_name
     FROM judged
     CROSS JOIN LATERAL unnest(judged.required_checks) WITH ORDINALITY AS required (name, number)
-    LEFT JOIN blb_migration.latest_checks AS result
-           ON result.table_schema = judged.table_schema
-          AND result.table_name = judged.table_name
-          AND result.check_name = required.name
+    LEFT JOIN LATERAL (  -- the latest of each check, by its index: results are many, and wide
+        SELECT latest.check_id, latest.load_id, latest.plan_hash, latest.passed
+        FROM blb_migration.check_results AS latest
+        WHERE latest.table_schema = judged.table_schema
+          AND latest.table_name = judged.table_name
+          AND latest.check_name = required.name
+        ORDER BY latest.check_id DESC
+        LIMIT 1
+    ) AS result ON true
     WHERE judged.status = 'finished'
 ), found AS (
     SELECT NULL::integer AS position, 0 AS number, 'nothing_planned' AS code, NULL::text AS check_name,
@@ -135,11 +130,18 @@ LEFT JOIN (
     GROUP BY table_position
 ) AS reasons USING (position)
 LEFT JOIN blb_migration.effective_loads AS load USING (table_schema, table_name)
-LEFT JOIN (
-    SELECT table_schema, table_name, max(checked_at) AS checked_at
-    FROM blb_migration.check_results
-    GROUP BY table_schema, table_name
-) AS checks USING (table_schema, table_name)
+CROSS JOIN LATERAL (
+    SELECT max((
+        SELECT latest.checked_at
+        FROM blb_migration.check_results AS latest
+        WHERE latest.table_schema = planned.table_schema
+          AND latest.table_name = planned.table_name
+          AND latest.check_name = required.name
+        ORDER BY latest.check_id DESC
+        LIMIT 1
+    )) AS checked_at
+    FROM unnest(planned.required_checks) AS required (name)
+) AS checks
 ORDER BY planned.position;
 
 CREATE VIEW blb_migration.may_we_cut_over AS

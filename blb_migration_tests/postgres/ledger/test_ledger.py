@@ -23,6 +23,7 @@ from blb_migration.postgres.ledger.records import (
     DecisionRecord,
     FindingRecord,
     LoadedTable,
+    PlannedTable,
 )
 from blb_migration.postgres.ledger.runs import (
     finish_run,
@@ -41,6 +42,7 @@ from blb_migration_tests.postgres.tables import execute, scalar
 
 USERS = TableName("public", "users")
 SOURCE_USERS = TableName("dbo", "users")
+PLANNED = PlannedTable("users", USERS, SOURCE_USERS, "all", 3, ("row_count", "content", "key_totals"))
 LOADED = LoadedTable(3, 3, 120, 0.5, sequence_column="id", next_sequence_value=42)
 
 
@@ -113,7 +115,7 @@ def test_the_latest_result_of_each_check(ledger: TargetConnection) -> None:
             ledger, CheckResult(RUN.run_id, load_id, USERS, "row_count", passed, RUN.plan_hash, details)
         )
     record_check(ledger, CheckResult(RUN.run_id, None, USERS, "key_totals", True, RUN.plan_hash))
-    key_totals, row_count = read_latest_checks(ledger)
+    row_count, key_totals = read_latest_checks(ledger, [PLANNED])
     assert (key_totals.check_name, key_totals.passed, key_totals.load_id) == ("key_totals", True, None)
     assert (row_count.passed, row_count.details["actual"], row_count.load_id) == (False, 2, load_id)
     assert row_count.checked_at is not None
@@ -154,7 +156,7 @@ def test_reading_needs_no_more_than_select(
         execute(session, f"SET ROLE {role}")
         create_ledger(session)  # it is there and current: nothing to do
         assert read_run(session, RUN.run_id) is not None
-        assert read_finished_load(session, USERS) is None and read_latest_checks(session) == ()
+        assert read_finished_load(session, USERS) is None and read_latest_checks(session, [PLANNED]) == ()
         with pytest.raises(TargetError, match="permission denied"):
             record_cutover(session, RUN.run_id)
     execute(target, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
