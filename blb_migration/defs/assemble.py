@@ -11,6 +11,7 @@ from dagster import AssetSpec, DagsterInvalidDefinitionError, Definitions
 
 from blb_migration.defs.asset_checks import build_checks
 from blb_migration.defs.asset_keys import build_asset_keys
+from blb_migration.defs.dead_runs import build_dead_runs_sensor
 from blb_migration.defs.executor import ExecutorChoice, build_executor, read_choice
 from blb_migration.defs.jobs import build_nightly_schedule, build_reconcile_job, build_rehearsal_job
 from blb_migration.defs.resource import RESOURCE_KEY, MigrationResource
@@ -28,7 +29,7 @@ def build_defs(
     reconciled_checks: Collection[str] | None = None,
     executor: ExecutorChoice | None = None,
 ) -> Definitions:
-    """The asset graph of ``project`` with its checks, jobs, schedule and resource.
+    """The asset graph of ``project`` with its checks, jobs, schedule, sensor and resource.
 
     ``resource`` replaces the one that reads the environment, ``executor`` the one chosen by size and
     environment; ``reconciled_labels`` and ``reconciled_checks`` narrow the job ``reconcile`` to these
@@ -44,6 +45,7 @@ def build_defs(
         asset_checks=build_checks(project, keys),
         jobs=[rehearsal, build_reconcile_job(keys, reconciled_labels, reconciled_checks)],
         schedules=[build_nightly_schedule(rehearsal)],
+        sensors=[build_dead_runs_sensor()],
         resources={RESOURCE_KEY: (resource or MigrationResource(project)).as_definition()},
         executor=build_executor(executor or read_choice(project.plan.tables_by_label)),
     )

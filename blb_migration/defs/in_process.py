@@ -10,15 +10,20 @@ import logging
 import os
 import uuid
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from dagster import DagsterError, DagsterInstance, JobDefinition
+from filelock import FileLock
+from sqlalchemy.exc import DatabaseError
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
 from blb_migration.defs.assemble import build_defs
 from blb_migration.defs.asset_keys import PREFLIGHT
+from blb_migration.defs.dead_runs import build_process_tags, end_dead_runs
 from blb_migration.defs.event_storage import kept_event_files
 from blb_migration.defs.executor import MULTIPROCESS, THREADS, read_choice
 from blb_migration.defs.jobs import RECONCILE, REHEARSAL
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
     from blb_migration.postgres.ledger.records import RunKind
 
 HOME_VARIABLE = "DAGSTER_HOME"
+LOCK_FILE = ".blb-migrate.lock"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -85,7 +91,7 @@ def run_in_process(
             instance,
             run_id=migration.run.run_id,
             run_config=_QUIET,
-            tags={KIND_TAG: kind},
+            tags={KIND_TAG: kind, **build_process_tags()},
             asset_selection=[PREFLIGHT] if kind == "preflight" else None,
         )
     return RunOutcome(migration.run.run_id, is_success, is_interrupted)
@@ -107,7 +113,7 @@ def _open_instance() -> Iterator[DagsterInstance]:
             yield instance
         return
     try:
-        instance = DagsterInstance.get()
+        instance = _get_instance(Path(home))
     except (DagsterError, OSError, yaml.YAMLError) as error:
         raise ConfigurationError(
             f"environment variable {HOME_VARIABLE}",
@@ -116,7 +122,24 @@ def _open_instance() -> Iterator[DagsterInstance]:
             next_act=f"Correct {HOME_VARIABLE}, or unset it to run without Dagster's records",
         ) from None
     with instance:
+        end_dead_runs(instance)
         yield instance
+
+
+@retry(
+    retry=retry_if_exception_type(DatabaseError),
+    stop=stop_after_attempt(5),
+    wait=wait_random(0.2, 1),
+    reraise=True,
+)
+def _get_instance(home: Path) -> DagsterInstance:
+    """The instance of DAGSTER_HOME, whose files the first of several commands makes.
+
+    Dagster's own processes, which make them too, know no lock: their half-made files are tried again.
+    """
+    lock = FileLock(home / LOCK_FILE) if home.is_dir() else nullcontext()
+    with lock:
+        return DagsterInstance.get()
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from dagster import (
 from blb_migration.cancellation import NEVER, Cancellation
 from blb_migration.defs.asset_keys import build_asset_keys
 from blb_migration.defs.cancelling import cancellation_of_run
+from blb_migration.defs.dead_runs import PROCESS_TAG, tag_with_process
 from blb_migration.defs.event_storage import kept_event_files
 from blb_migration.defs.executor import is_one_process
 from blb_migration.defs.observer import RunObserver
@@ -140,7 +141,10 @@ class MigrationResource:
         comparing = self.comparing or read_comparing()
         loading = self.loading or read_loading()
         migration = Migration(self.project, connectors.source, connectors.target, run, comparing, loading)
-        self.notes.step_opened(migration, is_one_process(context.job_def.executor_def))
+        has_one_process = is_one_process(context.job_def.executor_def)
+        if PROCESS_TAG not in tags:
+            tag_with_process(context.instance, run.run_id, is_one_process=has_one_process)
+        self.notes.step_opened(migration, has_one_process)
         return migration
 
     def as_definition(self) -> ResourceDefinition:

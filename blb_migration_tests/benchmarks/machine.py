@@ -7,7 +7,7 @@ from the second time on, which made the first of two like contestants half as fa
 from __future__ import annotations
 
 import numpy as np
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 _MOST_BYTES = 8 << 30
 _PIECE_BYTES = 64 << 20
