@@ -42,7 +42,7 @@ def read_source(url: str | None) -> SourceReading:
 
 
 def read_source_of(source: SourceConnector) -> SourceReading:
-    """The same, of a source that is known already."""
+    """Read a source that is known already."""
     with source.connect() as session:
         catalog = source_catalog.read_catalog(session)
         modules = read_not_migrated(session)

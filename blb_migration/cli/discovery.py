@@ -70,7 +70,7 @@ def read_catalogs(databases: Databases) -> tuple[Catalog, Catalog]:
 
 
 def describe_changes(known: Project, live: Project) -> list[str]:
-    """What the databases have now that catalog.json has not, and the other way round, in short."""
+    """Name in short what the databases have now that catalog.json has not, and the other way round."""
     changes = []
     for side, before, now in (
         ("source", known.source, live.source),

@@ -32,8 +32,8 @@ def run_guarded(act: Callable[[], ExitCode], is_debug: bool) -> int:
             traceback.print_exc()
         report_error(str(error))
         return int(error.exit_code)
-    except KeyboardInterrupt:
-        report_error("interrupted. Nothing is half done: a table is loaded completely, or is as it was.")
+    except KeyboardInterrupt as error:  # a run says what it has left behind, as the ledger knows it
+        report_error(str(error) or "interrupted.")
         return int(ExitCode.INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - the last stop: whatever arrives here is a bug
         report_bug(error, is_debug)

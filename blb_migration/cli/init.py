@@ -161,7 +161,7 @@ def _write(project: Project, source: SourceReading, design: SchemaDesign | None)
 
 
 def _next_acts(folder: Path, *, is_designed: bool) -> list[str]:
-    """What to do next, as commands for the shell at hand that work from any folder."""
+    """List what to do next, as commands for the shell at hand that work from any folder."""
     path = str(folder.resolve())
     tool, dagster = name_command("blb-migrate", "blb_migration"), name_command("dagster", "dagster")
     acts = [f"Read and answer the questions in {DECISIONS_FILE}: {join([*tool, 'docs', 'decisions'])}"]
@@ -192,7 +192,7 @@ def _guess_schemas(source: Catalog, target: Catalog, *, is_designed: bool) -> tu
 
 
 def _quote(text: str) -> str:
-    """A YAML scalar for any text: JSON's strings are YAML's."""
+    """Write any text as a YAML scalar: JSON's strings are YAML's."""
     return json.dumps(text, ensure_ascii=False)
 
 

@@ -41,7 +41,7 @@ _SHORT_STATES: dict[TableState, str] = {"building indexes": "indexes"}
 
 
 def render_progress(record: RunRecord, height_lines: int, width: int) -> RenderableType:
-    """The headlines and as many tables as fit, the most urgent ones, in load order."""
+    """Draw the headlines and as many tables as fit, the most urgent ones, in load order."""
     statuses = list(record.tables.values())
     shown = _choose_most_urgent(statuses, max(height_lines - _LINES_BESIDE_TABLE, 1))
     readings = [(status, record.meter.read_table(status.label)) for status in shown]

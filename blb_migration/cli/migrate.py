@@ -26,6 +26,7 @@ from blb_migration.cli.outcome import (
     build_run_report,
     decide_exit_code,
     describe_error,
+    describe_interruption,
     print_report,
     refuse_unwritable,
     report_failures,
@@ -181,14 +182,14 @@ def carry_out(order: Order, console: Console) -> ExitCode:
     if outcome.is_interrupted:
         if order.output is not None:
             write_report(report, order.output)
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(describe_interruption(report))
     print_report(console, report, order.output)
     report_failures(record, order.is_debug)
     return decide_exit_code(record, report, needs_equality=labels is None and order.checks is None)
 
 
 def _read_comparing(order: Order) -> Comparing:
-    """The environment's, differences beside the report if they are to go nowhere else."""
+    """Read the environment's choice; differences go beside the report if they are to go nowhere else."""
     from blb_migration.defs.loading import read_comparing
 
     comparing = read_comparing()
@@ -198,7 +199,7 @@ def _read_comparing(order: Order) -> Comparing:
 
 
 def _find_labels(plan: Plan, wanted: Collection[str]) -> list[str]:
-    """The planned labels for names in any letter case, with or without the default schema."""
+    """Find the planned labels for names in any letter case, with or without the default schema."""
     by_name = {label.lower(): label for label in plan.tables_by_label}
     by_name |= {str(table.source.name).lower(): table.label for table in plan.tables}
     labels = []

@@ -54,12 +54,12 @@ def _refuse_unwritable_file(path: Path) -> None:
 
 
 def build_failed_report(migration: Migration, errors: Sequence[str]) -> Report:
-    """The report of a run that ended before any step, or whose target no longer answers."""
+    """Build the report of a run that ended before any step, or whose target no longer answers."""
     return assemble_report(migration, (), errors)
 
 
 def build_run_report(migration: Migration, record: RunRecord, *, is_interrupted: bool = False) -> Report:
-    """The report of a run, from the ledger where the target still answers; there the run's end is noted."""
+    """Build the report of a run from the ledger if the target still answers; note the run's end there."""
     findings: tuple[Finding, ...] = record.preflight.findings if record.preflight is not None else ()
     errors = [*map(describe_error, record.errors), *(["the run was interrupted"] if is_interrupted else [])]
     ending = _name_ending(record, is_interrupted)
@@ -83,8 +83,15 @@ def describe_error(error: BaseException) -> str:
     return mask_secrets(text)
 
 
+def describe_interruption(report: Report) -> str:
+    """Say what the ledger knows to be unfinished after an interruption, and what mends it."""
+    keys = report["reconciliation"]["dropped_foreign_keys"]
+    dropped = f" Dropped: {_name_keys(keys)}; the next run restores them." if keys else ""
+    return f"{report['verdict']} {report['next_act']}{dropped}"
+
+
 def decide_exit_code(record: RunRecord, report: Report, *, needs_equality: bool) -> ExitCode:
-    """The run's own failures first; then, where ``needs_equality``, what the ledger says."""
+    """Let the run's own failures decide; then, where ``needs_equality``, what the ledger says."""
     if record.exit_code is ExitCode.RECONCILED and needs_equality and not report["reconciliation"]["equal"]:
         return ExitCode.NOT_EQUAL
     return record.exit_code
@@ -139,8 +146,11 @@ def _print_reasons(console: Console, report: Report) -> None:
         console.print(f"{sentence} ({len(labels)}): {', '.join(labels)}", markup=False)
     keys = report["reconciliation"]["dropped_foreign_keys"]
     if keys:
-        named = ", ".join(keys[:_KEYS_SHOWN]) + (" ..." if len(keys) > _KEYS_SHOWN else "")
-        console.print(f"foreign keys still dropped ({len(keys)}): {named}", markup=False)
+        console.print(f"foreign keys still dropped ({len(keys)}): {_name_keys(keys)}", markup=False)
+
+
+def _name_keys(keys: Sequence[str]) -> str:
+    return ", ".join(keys[:_KEYS_SHOWN]) + (" ..." if len(keys) > _KEYS_SHOWN else "")
 
 
 def _print_tables(console: Console, report: Report) -> None:

@@ -69,7 +69,7 @@ def plan(
 
 
 def print_plan(console: Console, plan: Plan) -> None:
-    """The tables in load order, what is not migrated and why, and what needs a decision."""
+    """Print the tables in load order, what is not migrated and why, and what needs a decision."""
     tables = Table(title=f"Plan of {plan.project}", title_justify="left", box=None, pad_edge=False)
     for heading in ("#", "level", "source", "target", "rows", "columns", "asks", "parents"):
         tables.add_column(heading, justify="right" if heading in ("#", "level", "rows", "asks") else "left")

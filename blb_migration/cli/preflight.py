@@ -56,7 +56,7 @@ def preflight(
 
 
 def build_document(result: PreflightResult) -> dict[str, object]:
-    """What preflight found, for programs: the servers, how the source was read, and all findings."""
+    """Write for programs what preflight found: the servers, how the source was read, all findings."""
     return {
         "project": result.live_project.name,
         "source_server": result.source_server,
@@ -70,7 +70,7 @@ def build_document(result: PreflightResult) -> dict[str, object]:
 
 
 def _print_acts(console: Console, result: PreflightResult) -> None:
-    """What to do about errors and warnings, each act once and unwrapped, so that it can be copied."""
+    """Print what to do about errors and warnings, each act once and unwrapped, to be copied."""
     subjects: dict[str, list[str]] = {}
     for finding in result.findings:
         if finding.decision and finding.severity is not Severity.NOTE:

@@ -36,7 +36,7 @@ _LEAST_SECONDS = 3.0  # of rows, before a phase gets a line of its own
 
 @contextmanager
 def shown_progress(console: Console, tables: Sequence[TablePlan]) -> Iterator[RunRecord]:
-    """A record of the run whose progress is shown on ``console`` until the end of the block."""
+    """Yield a record of the run whose progress is shown on ``console`` until the end of the block."""
     if not console.is_terminal:
         yield LineRecord(console, tables)
         return

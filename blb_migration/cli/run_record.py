@@ -38,32 +38,32 @@ class RunRecord(RunObserver):
 
     def __init__(self, tables: Sequence[TablePlan], clock: Clock = time.monotonic) -> None:
         self.tables = {table.label: TableStatus(table.label) for table in tables}
-        self.meter = RunMeter(tables, clock)
+        self.meter = RunMeter(tables, clock)  # until a run begins
         self.preflight: PreflightResult | None = None
         self.checks: list[CheckResult] = []
         self.failures: list[tuple[str, BaseException]] = []
         self._clock = clock
         self._started_at = clock()
 
+    def run_opened(self, meter: RunMeter) -> None:
+        """Read the run's own meter from now on."""
+        self.meter = meter
+
     def preflight_finished(self, result: PreflightResult) -> None:
-        """Keep the findings, and what the source's statistics say now."""
+        """Keep the findings."""
         self.preflight = result
-        self.meter.expect(result.row_estimates)
 
     def table_started(self, label: str) -> None:
-        """The table is being loaded."""
+        """Note that the table is being loaded."""
         self.tables[label].state = "loading"
-        self.meter.begin_table(label)
 
     def table_progressed(self, event: ProgressEvent) -> None:
-        """The table has got further."""
-        self.meter.report(event)
+        """Note the table's phase."""
         if isinstance(event, PhaseBegun):
             self.tables[event.label].state = event.phase
 
     def table_loaded(self, load: TableLoad) -> None:
-        """The table is loaded; its checks come next."""
-        self.meter.end_table(load.label, load.rows_written, load.source_bytes)
+        """Note that the table is loaded; its checks come next."""
         self.tables[load.label].state = "checking"
 
     def check_finished(self, result: CheckResult) -> None:
@@ -72,14 +72,12 @@ class RunRecord(RunObserver):
         status = self.tables[result.label]
         if not result.passed:
             status.state = "not equal"
-            self.meter.give_up(result.label)
         elif status.state != "not equal":
             status.state = "equal"
 
     def step_failed(self, step: str, error: BaseException) -> None:
-        """A table or a stage has failed."""
+        """Keep the failure of a table or a stage."""
         self.failures.append((step, error))
-        self.meter.give_up(step)
         if step in self.tables:
             self.tables[step].state = "failed"
 

@@ -129,7 +129,7 @@ def _guard(act: Callable[..., ExitCode]) -> Callable[..., int]:
 
 
 def _unwrap(docstring: str | None) -> str:
-    """The docstring without the sentences that are for callers."""
+    """Leave out the docstring's sentences that are for callers."""
     text = inspect.cleandoc(docstring or "")
     return re.split(r"\n\nRaises |\s+Raises ", text)[0].replace("``", "")
 

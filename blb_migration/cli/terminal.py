@@ -8,6 +8,6 @@ PLAIN_WIDTH = 160  # a log or a pipe has no width; wide enough that no table wra
 
 
 def build_console() -> Console:
-    """A console on stdout; on a terminal of its width, elsewhere plain and wide."""
+    """Build a console on stdout; on a terminal of its width, elsewhere plain and wide."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH, soft_wrap=True)

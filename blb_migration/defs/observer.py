@@ -13,10 +13,14 @@ if TYPE_CHECKING:
     from blb_migration.load.table import TableLoad
     from blb_migration.migration import ProgressEvent
     from blb_migration.preflight.stage import PreflightResult
+    from blb_migration.progress.run_meter import RunMeter
 
 
 class RunObserver:
     """Told what happens; this one does not care. Subclasses override what they want to hear."""
+
+    def run_opened(self, meter: RunMeter) -> None:
+        """Take the run's one meter, which has heard of every event before this observer does."""
 
     def preflight_finished(self, result: PreflightResult) -> None:
         """Preflight has asked all it has to ask, whatever it found."""

@@ -47,6 +47,7 @@ class RunNotes(RunObserver):
         self._is_interrupted = False
         self._has_differences = False
         self._lock = threading.Lock()
+        listener.run_opened(self.meter)
 
     def step_opened(self, migration: Migration, sees_whole_run: bool) -> None:
         """A step works on ``migration``; ``sees_whole_run``: in the process of all steps of the run."""

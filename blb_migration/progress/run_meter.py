@@ -86,7 +86,7 @@ class RunMeter:
             self._left_out |= {*labels}
 
     def begin_table(self, label: str) -> None:
-        """The table's load begins, for the first time or again."""
+        """Begin the table's load, for the first time or again."""
         with self._lock:
             self._begin(self._tables[label], self._clock())
 
@@ -107,7 +107,7 @@ class RunMeter:
             self._pace.add(read_bytes, now)
 
     def end_table(self, label: str, rows: int, source_bytes: int) -> None:
-        """The table is loaded and committed."""
+        """Count the table as loaded and committed."""
         with self._lock:
             now = self._clock()
             table = self._tables[label]
@@ -121,7 +121,7 @@ class RunMeter:
             self._note_end(now)
 
     def give_up(self, label: str) -> None:
-        """The table has failed or differs: no table that needs it will be loaded in this run."""
+        """Give up a table that has failed or differs: no table that needs it will be loaded in this run."""
         with self._lock:
             now = self._clock()
             table = self._tables.get(label)
@@ -139,7 +139,7 @@ class RunMeter:
             self._note_end(now)
 
     def read_table(self, label: str) -> TableReading:
-        """The table at this moment."""
+        """Read the table at this moment."""
         with self._lock:
             return self._tables[label].read(self._clock())
 

@@ -61,7 +61,7 @@ class TableMeter:
         self.stage = "waiting"
 
     def begin(self, now: float) -> None:
-        """The load begins, for the first time or anew."""
+        """Begin the load, for the first time or anew."""
         self.stage = "loading"
         self.phase: LoadPhase = "loading"
         self.started_at = self.phase_at = self.ended_at = now
@@ -97,7 +97,7 @@ class TableMeter:
         return max((self.rows_expected or 0) - self.rows, 0)
 
     def read(self, now: float) -> TableReading:
-        """The metrics at ``now``."""
+        """Read the metrics at ``now``."""
         is_loading = self.stage == "loading" and self.phase == "loading"
         ended_at = now if self.stage == "loading" else self.ended_at
         rows_ended_at = ended_at if self.phase == "loading" else self.phase_at

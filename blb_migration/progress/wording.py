@@ -26,7 +26,7 @@ def describe_table(reading: TableReading) -> str:
 
 
 def describe_run(reading: RunReading) -> str:
-    """The same of all tables together."""
+    """Describe all tables together."""
     facts = [f"{reading.tables_loaded} of {reading.tables} tables"]
     facts.append(describe_run_rows(reading))
     facts.append(f"{format_megabytes(reading.source_bytes)} MB")
@@ -48,7 +48,7 @@ def describe_run_rows(reading: RunReading) -> str:
 
 
 def describe_rest(reading: RunReading) -> list[str]:
-    """The time left, and what is not in it; empty once all is loaded."""
+    """Describe the time left, and what is not in it; empty once all is loaded."""
     if reading.is_over:
         return []
     unknown = reading.unknown_tables

@@ -49,6 +49,6 @@ def shop(servers: Servers, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 @pytest.fixture(autouse=True)
 def no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests say themselves what is in the environment."""
+    """Let tests say themselves what is in the environment."""
     for variable in iterate_variables():
         monkeypatch.delenv(variable.name, raising=False)

@@ -125,5 +125,5 @@ def fill_source(engine: TsqlEngine, name: str) -> None:
 
 
 def int32s(*values: int) -> pa.Array[Any]:
-    """An int column."""
+    """Describe an int column."""
     return pa.array(values, pa.int32())

@@ -18,7 +18,7 @@ DRIVER = "driver=ODBC+Driver+18+for+SQL+Server&TrustServerCertificate=yes"
 
 
 def other_source(shop: Shop, **changes: str) -> list[str]:
-    """The shop's URLs with parts of the source's replaced."""
+    """Build the shop's URLs with parts of the source's replaced."""
     url = shop.source_url
     for old, new in changes.items():
         url = url.replace({"database": shop.source_url.split("/")[-1].split("?")[0]}.get(old, old), new)

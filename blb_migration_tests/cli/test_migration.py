@@ -156,7 +156,7 @@ def test_a_run_is_recorded_in_the_instance_of_dagster_home(
         assert run.run_id == shop.report["run"]["run_id"]
 
 
-def test_an_interrupt_leaves_nothing_half_done(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_says_what_is_left_to_finish(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(connection: TargetConnection, *_arguments: object) -> None:
         threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
         connection.execute("SELECT pg_sleep(30)")
@@ -164,7 +164,12 @@ def test_an_interrupt_leaves_nothing_half_done(shop: Shop, monkeypatch: pytest.M
     monkeypatch.setattr("blb_migration.load.table._replace_rows", interrupt)
     answer = shop.migrate()
     assert answer.code == 130
-    assert "interrupted" in answer.err
+    assert answer.err.startswith("blb-migrate: Interrupted: the run was stopped before its end")
+    [(kept,)] = shop.target(FOREIGN_KEYS)
+    assert f"{2 - kept} foreign keys are still dropped" in answer.err
+    for key in shop.report["reconciliation"]["dropped_foreign_keys"]:
+        assert key in answer.err
+    assert answer.err.rstrip().endswith("the next run restores them.")
     assert "interrupted" in shop.report["errors"][-1]
     assert shop.target("SELECT count(*) FROM customers") == [(0,)]
 

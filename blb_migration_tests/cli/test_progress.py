@@ -12,6 +12,8 @@ from blb_migration.cli.live_table import render_progress
 from blb_migration.cli.progress_lines import LineRecord
 from blb_migration.cli.run_record import RunRecord
 from blb_migration.compare.run_checks import CheckResult
+from blb_migration.defs.observer import RunObserver
+from blb_migration.defs.run_notes import RunNotes
 from blb_migration.errors import TableFailed
 from blb_migration.load.table import TableLoad
 from blb_migration.migration import PhaseBegun, TableProgress
@@ -41,7 +43,7 @@ def plan_tables() -> tuple[TablePlan, ...]:
     return build_project(*sources).plan.tables
 
 
-def load(record: RunRecord, clock: Clock, label: str, rows_per_second: int, seconds: int) -> None:
+def load(record: RunObserver, clock: Clock, label: str, rows_per_second: int, seconds: int) -> None:
     """Four reports a second."""
     record.table_started(label)
     for quarter in range(1, seconds * 4 + 1):
@@ -50,8 +52,8 @@ def load(record: RunRecord, clock: Clock, label: str, rows_per_second: int, seco
         record.table_progressed(TableProgress(label, rows, None, rows * 50, quarter / 4))
 
 
-def play(record: RunRecord, clock: Clock) -> None:
-    """A load in the middle: one table done, one failed, one building its indexes, one being read."""
+def play(record: RunObserver, clock: Clock) -> None:
+    """Play a load to its middle: one table done, one failed, one building its indexes, one being read."""
     record.table_started("articles")
     record.table_loaded(TableLoad("articles", 1, 10, 10, 500, 450, 0.5, None))
     record.check_finished(CheckResult("articles", "content", True, ()))
@@ -65,7 +67,7 @@ def play(record: RunRecord, clock: Clock) -> None:
 def render(width: int) -> list[str]:
     clock = Clock()
     record = RunRecord(plan_tables(), clock)
-    play(record, clock)
+    play(RunNotes(plan_tables(), record, clock), clock)
     console = Console(width=width, file=io.StringIO(), highlight=False)
     with console.capture() as capture:
         console.print(render_progress(record, 30, width))
@@ -106,7 +108,7 @@ def test_the_whole_load_stands_above_its_tables() -> None:
 def test_a_small_window_shows_what_is_urgent() -> None:
     clock = Clock()
     record = RunRecord(plan_tables(), clock)
-    play(record, clock)
+    play(RunNotes(plan_tables(), record, clock), clock)
     console = Console(width=80, file=io.StringIO())
     with console.capture() as capture:
         console.print(render_progress(record, 10, 80))
@@ -120,9 +122,10 @@ def write_lines(seconds: int) -> list[str]:
     clock = Clock()
     out = io.StringIO()
     record = LineRecord(Console(width=160, file=out, highlight=False, soft_wrap=True), plan_tables(), clock)
-    load(record, clock, LONG_NAME, 10_000, seconds)
-    record.table_progressed(PhaseBegun(LONG_NAME, "building indexes"))
-    record.table_loaded(TableLoad(LONG_NAME, 1, 9, 9, 500, 450, seconds, None))
+    notes = RunNotes(plan_tables(), record, clock)
+    load(notes, clock, LONG_NAME, 10_000, seconds)
+    notes.table_progressed(PhaseBegun(LONG_NAME, "building indexes"))
+    notes.table_loaded(TableLoad(LONG_NAME, 1, 9, 9, 500, 450, seconds, None))
     return out.getvalue().splitlines()
 
 

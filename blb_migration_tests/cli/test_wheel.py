@@ -33,7 +33,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="runs printed commands i
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment that has the wheel, and what the lock names, but not the clone."""
+    """Build an environment that has the wheel, and what the lock names, but not the clone."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
     subprocess.run(build, cwd=TOP, check=True, capture_output=True)
@@ -74,7 +74,7 @@ class Person:
 
     @contextmanager
     def serving(self, line: str) -> Iterator[int]:
-        """A server that the line starts, asked to use a free port; Ctrl-C at the end."""
+        """Start the server of the line on a free port; press Ctrl-C at the end."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port: int = probe.getsockname()[1]
