@@ -11,13 +11,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from blb_migration.cli.run_record import RunRecord, TableState, TableStatus
-from blb_migration.progress.wording import (
-    describe_rest,
-    describe_run_rows,
-    format_megabytes,
-    format_percent,
-    format_seconds,
-)
+from blb_migration.progress.quantities import format_clock, format_megabytes, format_percent
+from blb_migration.progress.wording import describe_rest, describe_run_rows
 
 if TYPE_CHECKING:
     from blb_migration.progress.table_meter import TableReading
@@ -66,7 +61,7 @@ def _render_headlines(record: RunRecord, statuses: Sequence[TableStatus]) -> Ite
     done = states.count("equal") + states.count("not equal")
     errors = len(record.failures) + states.count("not equal")
     yield Text(
-        f"{done} of {len(statuses)} tables done, {errors} errors, {format_seconds(record.elapsed_seconds)}",
+        f"{done} of {len(statuses)} tables done, {errors} errors, {format_clock(record.elapsed_seconds)}",
         style="bold",
     )
     reading = record.meter.read_run()
@@ -143,7 +138,7 @@ def _write_average(reading: TableReading) -> str:
 
 
 def _write_left(reading: TableReading) -> str:
-    return "" if reading.seconds_left is None else format_seconds(reading.seconds_left)
+    return "" if reading.seconds_left is None else format_clock(reading.seconds_left)
 
 
 _COLUMNS = (

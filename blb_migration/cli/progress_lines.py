@@ -17,8 +17,9 @@ from rich.live import Live
 from blb_migration.cli.live_table import render_progress
 from blb_migration.cli.run_record import RunRecord
 from blb_migration.migration import PhaseBegun, ProgressEvent
+from blb_migration.progress.quantities import format_megabytes
 from blb_migration.progress.rates import Clock, LogPace
-from blb_migration.progress.wording import describe_run, describe_table, format_megabytes
+from blb_migration.progress.wording import describe_run, describe_table
 
 if TYPE_CHECKING:
     from blb_migration.compare.run_checks import CheckResult

@@ -1,11 +1,11 @@
-"""Progress in words, one line each, for the terminal and Dagster's log alike. MB are 10^6 bytes."""
+"""Progress in words, one line each, for the terminal and Dagster's log alike."""
 
 from __future__ import annotations
 
+from blb_migration.progress.quantities import count, format_clock, format_megabytes, format_percent
 from blb_migration.progress.run_meter import RunReading
 from blb_migration.progress.table_meter import TableReading
 
-_BYTES_PER_MEGABYTE = 1_000_000
 _LEAST_SECONDS_LEFT = 1.0  # less is over before it is read, and small tables take longer than their rows
 
 
@@ -13,7 +13,7 @@ def describe_table(reading: TableReading) -> str:
     """Rows, bytes, rates and what is left of one table; while nothing is read any more, what goes on."""
     facts = [_describe_rows(reading), f"{format_megabytes(reading.source_bytes)} MB"]
     if reading.stage == "loading" and reading.phase != "loading":
-        since = f" for {format_seconds(reading.phase_seconds)}" if reading.phase_seconds >= 1 else ""
+        since = f" for {format_clock(reading.phase_seconds)}" if reading.phase_seconds >= 1 else ""
         facts.append(f"{reading.phase}{since}")
         return ", ".join(facts)
     if reading.rows_per_second is not None:
@@ -21,7 +21,7 @@ def describe_table(reading: TableReading) -> str:
     if reading.average_rows_per_second is not None:
         facts.append(f"{reading.average_rows_per_second:,.0f} on average")
     if reading.seconds_left is not None and reading.seconds_left >= _LEAST_SECONDS_LEFT:
-        facts.append(f"about {format_seconds(reading.seconds_left)} left")
+        facts.append(f"about {format_clock(reading.seconds_left)} left")
     return ", ".join(facts)
 
 
@@ -55,9 +55,9 @@ def describe_rest(reading: RunReading) -> list[str]:
     rest = []
     if reading.seconds_left is not None and reading.seconds_left >= _LEAST_SECONDS_LEFT:
         word = "more than" if unknown else "about"
-        rest.append(f"{word} {format_seconds(reading.seconds_left)} left")
+        rest.append(f"{word} {format_clock(reading.seconds_left)} left")
     if unknown:
-        rest.append(f"{unknown} {'table' if unknown == 1 else 'tables'} of unknown size")
+        rest.append(f"{count(unknown, 'table')} of unknown size")
     return rest
 
 
@@ -75,20 +75,3 @@ def _describe_rows(reading: TableReading) -> str:
 def _format_share(share: float | None) -> str:
     """`` (12 %)`` or nothing; all only when it is all."""
     return "" if share is None else f" ({format_percent(share)})"
-
-
-def format_percent(share: float) -> str:
-    """``12 %``, rounded down: 100 % is all."""
-    return f"{int(share * 100)} %"
-
-
-def format_megabytes(byte_count: float) -> str:
-    """``1,234.5``, in MB."""
-    return f"{byte_count / _BYTES_PER_MEGABYTE:,.1f}"
-
-
-def format_seconds(seconds: float) -> str:
-    """``0:07``, ``12:05``, ``1:02:05``."""
-    whole = round(seconds)
-    hours, minutes = whole // 3600, whole // 60 % 60
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from blb_migration.checks import CHECKS
 from blb_migration.postgres.ledger.reasons import ReasonCode, TableStatus
+from blb_migration.progress.quantities import format_bytes, format_duration
 from blb_migration.report import pictures
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -138,8 +139,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=lambda value: make_visible(value) if isinstance(value, str) else value,
     )
-    environment.filters |= {"number": _format_number, "bytes": _format_bytes, "moment": _format_moment}
-    environment.filters |= {"seconds": _format_seconds, "metric": _format_metric}
+    environment.filters |= {"number": _if_known("{:,}".format), "bytes": _if_known(format_bytes)}
+    environment.filters |= {"seconds": _if_known(format_duration), "moment": _if_known(_format_moment)}
+    environment.filters["metric"] = _format_metric
     return environment
 
 
@@ -239,8 +241,8 @@ def _group_findings(findings: Sequence[Document], severity: str) -> list[Finding
     ]
 
 
-def _format_number(value: float | None) -> str:
-    return NOT_KNOWN if value is None else f"{value:,}"
+def _if_known(write: Callable[[Any], str]) -> Callable[[Any], str]:
+    return lambda value: NOT_KNOWN if value is None else write(value)
 
 
 def _format_metric(value: str | None) -> str:
@@ -255,30 +257,7 @@ def _format_metric(value: str | None) -> str:
     return f"{shown}.{decimals.ljust(2, '0')}" if matched["decimals"] else shown
 
 
-def _format_seconds(value: float | None) -> str:
-    if value is None:
-        return NOT_KNOWN
-    if value < 90:
-        return f"{value:,.1f} s"
-    minutes, seconds = divmod(round(value), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
-
-
-def _format_bytes(value: int | None) -> str:
-    if value is None:
-        return NOT_KNOWN
-    size = float(value)
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
-        size /= 1000
-    return f"{size:,.1f} TB"
-
-
-def _format_moment(value: str | None) -> str:
+def _format_moment(value: str) -> str:
     """``2026-11-22 15:04:05 UTC``."""
-    if value is None:
-        return NOT_KNOWN
     moment = datetime.datetime.fromisoformat(value).astimezone(datetime.UTC)
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from blb_migration.progress.quantities import count
+
 _LABELS_IN_SENTENCE = 3
 
 
@@ -170,8 +172,3 @@ def _describe_dropped_keys(number: int) -> str:
 def _name_some(labels: tuple[str, ...]) -> str:
     named = ", ".join(labels[:_LABELS_IN_SENTENCE])
     return f"{named} and others" if len(labels) > _LABELS_IN_SENTENCE else named
-
-
-def count(number: int, noun: str) -> str:
-    """``1 table``, ``1,234 tables``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -10,11 +10,12 @@ import pytest
 
 from blb_migration.migration import PhaseBegun, TableProgress
 from blb_migration.plan.build import TablePlan
+from blb_migration.progress.quantities import format_clock
 from blb_migration.progress.rates import LogPace, SmoothedRate
 from blb_migration.progress.row_widths import guess_row_bytes
 from blb_migration.progress.run_meter import RunMeter
 from blb_migration.progress.table_meter import TableReading
-from blb_migration.progress.wording import describe_run, describe_table, format_seconds
+from blb_migration.progress.wording import describe_run, describe_table
 from blb_migration_tests.defs.stages import build_project
 from blb_migration_tests.plan.catalogs import column, table
 
@@ -268,4 +269,4 @@ def test_unmeasured_rows_are_weighed_by_their_columns() -> None:
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.2, "0:00"), (67, "1:07"), (3599.6, "1:00:00")])
 def test_durations_read_like_a_clock(seconds: float, text: str) -> None:
-    assert format_seconds(seconds) == text
+    assert format_clock(seconds) == text
