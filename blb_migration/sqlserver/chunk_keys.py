@@ -53,7 +53,7 @@ SELECT (SELECT SUM(p.rows)
 # Since SQL Server 2016 SP1 CU2; statistics 1 are the clustered index's. Rows below the first key and above
 # the last are in no step, and whatever was changed since is not in it at all.
 _HISTOGRAM = """
-SELECT {key}, CAST(h.chunk_rows AS bigint), CAST(h.equal_rows AS bigint),
+SELECT {key}, CAST(h.range_rows AS bigint), CAST(h.equal_rows AS bigint),
        CAST(p.rows AS bigint), CAST(p.modification_counter AS bigint)
 FROM sys.dm_db_stats_histogram(OBJECT_ID(?), 1) AS h
 CROSS JOIN sys.dm_db_stats_properties(OBJECT_ID(?), 1) AS p
@@ -172,10 +172,10 @@ def read_histogram(session: SourceSession, table: TableName, column: Column) -> 
         return []
     steps = []
     equal_rows = 0
-    for key_text, chunk_rows, own_equal_rows, _, _ in rows:
+    for key_text, range_rows, own_equal_rows, _, _ in rows:
         if key_text is None:  # the step of NULLs, or a value cut too short to be one of its type
             return []
-        steps.append(HistogramStep(key_text, equal_rows + chunk_rows))
+        steps.append(HistogramStep(key_text, equal_rows + range_rows))
         equal_rows = own_equal_rows
     return steps
 
