@@ -26,7 +26,7 @@ class _End:
 def read_ahead(
     open_batches: Callable[[], AbstractContextManager[Iterator[Item]]],
 ) -> Generator[Item, None, None]:
-    """The batches of ``open_batches``, which is entered, drained and left in a thread of its own.
+    """Yield the items of ``open_batches``, which is entered, drained and left in a thread of its own.
 
     An error of the reading thread is raised here, after the batches before it. Closing this iterator
     early stops the reading and waits for the thread.

@@ -1,150 +1,154 @@
-"""The source's rows of one table, or of one chunk of its key: read, converted, digested, encoded for COPY.
+"""A table's rows, or one chunk of them, on their way from the source to COPY: encoded, digested, counted.
 
-Three threads share the work: one reads, one converts, encodes and digests, and whoever takes the rows
-sends them. Nothing is written here; what is counted on the way belongs to the load's record.
+Nothing is written here; what is counted on the way belongs to the load's record.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from itertools import groupby
 
 import pyarrow as pa
 
-from blb_migration.feed.convert import BatchConverter
-from blb_migration.feed.digesting import ReadDigester, find_order
+from blb_migration.feed.digesting import ReadDigester
 from blb_migration.feed.read_ahead import read_ahead
-from blb_migration.migration import LoadPhase, Migration, PhaseBegun, ProgressListener, TableProgress
+from blb_migration.feed.source_rows import SourceRows
+from blb_migration.migration import ProgressListener, TableProgress
 from blb_migration.plan.build import TablePlan
 from blb_migration.plan.columns import ColumnPlan
 from blb_migration.postgres.binary.digest import TableDigest
 from blb_migration.postgres.copy import CopyEncoder, EncodedRows
 from blb_migration.postgres.ledger.records import DecisionRecord
-from blb_migration.questions import Question
-from blb_migration.sqlserver.batch_sizes import TARGET_BATCH_BYTES
-from blb_migration.sqlserver.connect import SourceSession
+from blb_migration.sqlserver.connect import SourceConnector, SourceSession
 from blb_migration.sqlserver.identities import read_last_identity
-from blb_migration.sqlserver.probes import build_condition
-from blb_migration.sqlserver.read import KeyRange, read_batches
 from blb_migration.value_decisions import ValueDecision
 
 
 class SourceFeed:
-    """The rows once, in the target's form. ``rows_read``, ``source_bytes`` (of Arrow batches) grow meanwhile.
+    """The rows of one chunk, once; ``rows_read`` and ``source_bytes`` (of Arrow batches) grow meanwhile.
 
-    ``last_identity`` is known after the last row, and only of a whole table. ``part`` numbers the chunk
-    for progress.
+    ``chunk_no`` is 0 for a whole table, whose ``last_identity`` is known after the last row. Times count from
+    when the feed was made.
     """
 
     def __init__(
-        self,
-        migration: Migration,
-        table: TablePlan,
-        on_progress: ProgressListener | None = None,
-        *,
-        key_range: KeyRange | None = None,
-        part: int = 0,
-        batch_bytes: int = TARGET_BATCH_BYTES,
+        self, rows: SourceRows, chunk_no: int = 0, on_progress: ProgressListener | None = None
     ) -> None:
-        self._migration = migration
-        self._table = table
-        self._on_progress = on_progress
-        self._key_range = key_range
-        self._part = part
-        self._batch_bytes = batch_bytes
-        self._started_at = time.monotonic()
-        self._converter = BatchConverter(table.columns)
-        self._encoder = CopyEncoder(
-            table.target.name, [column.target for column in table.columns], self._converter.schema
-        )
-        self._digester = ReadDigester(table, self._converter.schema, self._encoder.rows)
+        self.chunk_no = chunk_no
         self.rows_read = 0
         self.source_bytes = 0
         self.last_identity: int | None = None
+        self._rows = rows
+        self._on_progress = on_progress
+        self._started_at = time.monotonic()
+        self._encoder = CopyEncoder(
+            rows.table.target.name, [column.target for column in rows.columns], rows.schema
+        )
+        self._digester = ReadDigester(rows.table, rows.schema, self._encoder.rows)
 
-    def iterate_rows(self) -> Generator[EncodedRows, None, None]:
-        """The encoded rows, to be taken to the end, or closed.
+    @property
+    def elapsed_seconds(self) -> float:
+        """How long it takes so far."""
+        return time.monotonic() - self._started_at
 
-        Raises SourceError, TargetError for a value that the target would cut, ValueError for one that
-        does not fit or rows that come in another order than the digest needs.
-        """
-        for rows in read_ahead(self._open_encoded):
-            yield rows
-            self.report_progress()
-
-    def report_progress(self) -> None:
-        """Say how far it is."""
-        if self._on_progress is not None:
-            self._on_progress(
-                TableProgress(
-                    self._table.label,
-                    self.rows_read,
-                    self._table.source.row_estimate,
-                    self.source_bytes,
-                    time.monotonic() - self._started_at,
-                    self._part,
-                )
-            )
-
-    def begin_phase(self, phase: LoadPhase) -> None:
-        """Say that the load goes on with something else than rows."""
-        if self._on_progress is not None:
-            self._on_progress(PhaseBegun(self._table.label, phase))
-
-    def finish_digest(self) -> TableDigest:
-        """The digest of all rows, once they were taken."""
-        return self._digester.finish()
-
-    def describe_decisions(self) -> list[DecisionRecord]:
-        """What was decided about values, and how many rows it has changed."""
-        return [
-            replace(record, row_count=self._converter.rows_changed[column, decision])
-            for record, column, decision in list_decisions(self._table)
-        ]
-
-    @contextmanager
-    def _open_encoded(self) -> Iterator[Iterator[EncodedRows]]:
-        with closing(read_ahead(self._open_source)) as batches:
-            yield map(self.encode, batches)
+    def read(self, session: SourceSession) -> Generator[pa.RecordBatch, None, None]:
+        """Read the source's batches, for ``encode``. Raises SourceError."""
+        with closing(self._rows.read(session)) as batches:
+            yield from batches
+        if self._rows.key_range is None:
+            # After the rows, so that it is not behind them.
+            self.last_identity = read_last_identity(session, self._rows.table.source.name)
 
     def encode(self, batch: pa.RecordBatch) -> EncodedRows:
-        """One batch as it goes to COPY, counted and digested; for whoever has threads of his own."""
+        """Encode one batch for COPY, counted and digested.
+
+        Raises TargetError for a value that the target would cut, ValueError for one that does not fit or
+        rows that come in another order than the digest needs.
+        """
         self.rows_read += batch.num_rows
         self.source_bytes += batch.nbytes
-        converted = self._converter.convert(batch)
+        converted = self._rows.convert(batch)
         encoded = self._encoder.encode(converted)
         self._digester.add(converted, encoded.buffer)
         return encoded
 
-    def read(self, session: SourceSession) -> Generator[pa.RecordBatch, None, None]:
-        """The source's batches, for ``encode``. Raises SourceError."""
-        return read_batches(
-            session,
-            self._table.source.name,
-            [column.source for column in self._table.columns],
-            key_range=self._key_range,
-            order_by=find_order(self._table),
-            marks=[
-                build_condition(self._table.source, Question(column.source.name, "lone_surrogate"))
-                for column in self._converter.marked_columns
-            ],
-            row_estimate=self._table.source.row_estimate,
-            target_batch_bytes=self._batch_bytes,
-        )
+    def report_progress(self) -> None:
+        """Say how far it is."""
+        if self._on_progress is not None:
+            table = self._rows.table
+            self._on_progress(
+                TableProgress(
+                    table.label,
+                    self.rows_read,
+                    table.source.row_estimate,
+                    self.source_bytes,
+                    self.elapsed_seconds,
+                    self.chunk_no,
+                )
+            )
+
+    def finish_digest(self) -> TableDigest:
+        """Return the digest of all rows, once they were taken."""
+        return self._digester.finish()
+
+    def count_decided(self) -> dict[str, int]:
+        """Count the rows that each decision about values has changed, for ``describe_decisions``."""
+        return {
+            _name(record): self._rows.rows_changed[column, decision]
+            for record, column, decision in _list_decisions(self._rows.table)
+        }
+
+
+_Item = tuple[SourceFeed, pa.RecordBatch | None]
+_EncodedItem = tuple[SourceFeed, EncodedRows | None]
+
+
+def stream_feeds(
+    source: SourceConnector, feeds: Iterable[SourceFeed]
+) -> Generator[tuple[SourceFeed, Iterator[EncodedRows]], None, None]:
+    """Yield each feed with its encoded rows, one feed after the other, all by one session of the source.
+
+    Three threads share the work: one reads, the next feed already while the one before is still written;
+    one converts, encodes and digests; whoever takes the rows sends them. ``feeds`` is iterated by the reading
+    thread. Rows are to be taken in their order, to the end, or this iterator to be closed. Raises what
+    ``SourceFeed.read`` and ``encode`` raise.
+    """
 
     @contextmanager
-    def _open_source(self) -> Iterator[Iterator[pa.RecordBatch]]:
-        with self._migration.source.connect() as session:
-            yield self.read(session)
-            if self._key_range is None:
-                # After the rows, so that it is not behind them.
-                self.last_identity = read_last_identity(session, self._table.source.name)
+    def open_read() -> Iterator[Iterator[_Item]]:
+        with source.connect() as session, closing(_read_all(session, feeds)) as items:
+            yield items
+
+    @contextmanager
+    def open_encoded() -> Iterator[Iterator[_EncodedItem]]:
+        with closing(read_ahead(open_read)) as items:
+            yield ((feed, None if batch is None else feed.encode(batch)) for feed, batch in items)
+
+    with closing(read_ahead(open_encoded)) as items:
+        for feed, group in groupby(items, key=lambda item: item[0]):
+            yield feed, (rows for _, rows in group if rows is not None)
 
 
-def list_decisions(table: TablePlan) -> list[tuple[DecisionRecord, ColumnPlan, ValueDecision]]:
-    """What was decided about values, as the ledger has it, with no count of rows yet."""
+def _read_all(session: SourceSession, feeds: Iterable[SourceFeed]) -> Generator[_Item, None, None]:
+    for feed in feeds:
+        yield feed, None  # a chunk may have no rows
+        with closing(feed.read(session)) as batches:
+            for batch in batches:
+                yield feed, batch
+
+
+def describe_decisions(table: TablePlan, rows_decided: Mapping[str, int]) -> list[DecisionRecord]:
+    """Describe for the ledger what was decided about the table's values, and how many rows it has changed."""
+    return [
+        replace(record, row_count=rows_decided.get(_name(record), 0))
+        for record, _, _ in _list_decisions(table)
+    ]
+
+
+def _list_decisions(table: TablePlan) -> list[tuple[DecisionRecord, ColumnPlan, ValueDecision]]:
     return [
         (
             DecisionRecord(f"{table.label}.{column.source.name}", str(decision), decision.reason),
@@ -154,3 +158,7 @@ def list_decisions(table: TablePlan) -> list[tuple[DecisionRecord, ColumnPlan, V
         for column in table.columns
         for decision in column.decisions
     ]
+
+
+def _name(decision: DecisionRecord) -> str:
+    return f"{decision.subject}: {decision.decision}"

@@ -1,7 +1,7 @@
 """The planner's statistics and the visibility map: of all tables side by side at the end of a whole run.
 
 Not inside each load, where they would keep one processor busy while all others wait (a second for 60
-columns of 150,000 rows). A table that is loaded alone gets its own at the end of its load.
+columns of 150,000 rows). A table that is loaded alone gets its own at the end of its load (``complete``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from blb_migration.load.connections import choose_connections
 from blb_migration.migration import Migration
 from blb_migration.model import TableName
-from blb_migration.postgres.ledger.runs import is_prepared
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.statistics import analyze_table, find_invisible, vacuum_table
 
@@ -27,12 +26,6 @@ def take_all_statistics(migration: Migration) -> None:
     with migration.target.connect() as connection:
         invisible = find_invisible(connection, tables)
     _for_each(migration, sessions, invisible, vacuum_table)
-
-
-def take_statistics_alone(migration: Migration, connection: TargetConnection, table: TableName) -> None:
-    """ANALYZE one table, within the open transaction if there is one, unless the run's end does it."""
-    if not is_prepared(connection, migration.run.run_id):
-        analyze_table(connection, table)
 
 
 def _for_each(

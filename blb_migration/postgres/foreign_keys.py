@@ -1,28 +1,14 @@
-"""Foreign keys as definitions: finding them, dropping them, adding them back. No bookkeeping.
-
-``constraints`` sets them aside for a whole run and records that in the ledger; a single table's
-rerun drops and adds them within its own transaction (``foreign_keys_around``).
-"""
+"""Foreign keys as the server describes them. Only reads: dropping and restoring is ``dropping``'s."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg import sql
-
 from blb_migration.model import TableName
 from blb_migration.postgres.failures import target_errors
-from blb_migration.postgres.names import (
-    TargetConnection,
-    qualified_definitions,
-    qualified_name,
-    qualified_text,
-    quote_identifier,
-    server_text,
-)
+from blb_migration.postgres.names import TargetConnection, qualified_definitions, qualified_text
 
 # Keys from or onto the tables named or one of their partitions. A partitioned table's clones on its
 # partitions (conparentid) go and come with their parent.
@@ -76,7 +62,7 @@ class ForeignKeyDefinition:
 def find_foreign_keys(
     connection: TargetConnection, tables: Sequence[TableName]
 ) -> tuple[ForeignKeyDefinition, ...]:
-    """Every foreign key from or onto one of ``tables``, whatever schema its other end is in.
+    """Find every foreign key from or onto one of ``tables``, whatever schema its other end is in.
 
     Sorted by table and name. Raises TargetError.
     """
@@ -86,8 +72,7 @@ def find_foreign_keys(
 
 
 def build_foreign_key(row: Sequence[Any]) -> ForeignKeyDefinition:
-    """Build the definition in a row of table schema, table, name, columns, referred schema, referred table,
-    referred columns, definition, comment."""
+    """Build it from schema, table, name, columns, referred schema, table, columns, definition, comment."""
     schema, table, name, columns, referred_schema, referred, referred_columns, definition, comment = row
     return ForeignKeyDefinition(
         table=TableName(schema, table),
@@ -98,50 +83,3 @@ def build_foreign_key(row: Sequence[Any]) -> ForeignKeyDefinition:
         definition=definition,
         comment=comment,
     )
-
-
-def drop_foreign_key(connection: TargetConnection, key: ForeignKeyDefinition) -> None:
-    """Drop one foreign key; takes ACCESS EXCLUSIVE on both its tables until the transaction ends."""
-    with target_errors(key):
-        connection.execute(
-            sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(
-                qualified_name(key.table), quote_identifier(key.name)
-            )
-        )
-
-
-def add_foreign_key(connection: TargetConnection, key: ForeignKeyDefinition) -> None:
-    """Add one foreign key as it was, comment included; the server proves it unless it was NOT VALID.
-
-    Raises TargetError, which names the first missing parent when rows violate the key.
-    """
-    with target_errors(key):
-        connection.execute(
-            sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(
-                qualified_name(key.table), quote_identifier(key.name), server_text(key.definition)
-            )
-        )
-        if key.comment is not None:
-            connection.execute(
-                sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}").format(
-                    quote_identifier(key.name), qualified_name(key.table), key.comment
-                )
-            )
-
-
-@contextmanager
-def foreign_keys_around(
-    connection: TargetConnection, table: TableName
-) -> Iterator[tuple[ForeignKeyDefinition, ...]]:
-    """Without the foreign keys from and onto ``table`` inside the block, with them after it.
-
-    For the rerun of a single table while keys are in place; belongs inside the transaction that
-    loads it, so that a failure, a violated key included, leaves everything as it was. Raises
-    TargetError for the first key that the new rows violate.
-    """
-    keys = find_foreign_keys(connection, [table])
-    for key in keys:
-        drop_foreign_key(connection, key)
-    yield keys
-    for key in keys:
-        add_foreign_key(connection, key)

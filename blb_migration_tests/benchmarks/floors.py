@@ -19,7 +19,7 @@ from psycopg import sql
 from blb_migration.feed.digesting import find_order
 from blb_migration.migration import Migration
 from blb_migration.postgres.bulk_settings import read_bulk_settings
-from blb_migration.postgres.indexes import IndexDefinition, drop_keys, drop_secondary_indexes
+from blb_migration.postgres.dropping.indexes import IndexDefinition, drop_indexes
 from blb_migration.postgres.names import TargetConnection, qualified_name, quote_identifier, quote_text
 from blb_migration.sqlserver.read import read_batches
 from blb_migration_tests.benchmarks.one_table import Outcome, Pair, open_pair
@@ -86,7 +86,7 @@ def _drain(pair: Pair) -> int:
 def _plan_copy(pair: Pair, path: Path) -> Callable[[], None]:
     name = pair.table.target.name
     with pair.migration.target.connect() as connection, connection.transaction(force_rollback=True):
-        dropped = drop_secondary_indexes(connection, name) + drop_keys(connection, name)
+        dropped = drop_indexes(connection, name)
         settings = read_bulk_settings(connection)
     before = ["BEGIN", *(_drop_statement(index) for index in dropped), f"TRUNCATE {pair.target_name}"]
     after = [

@@ -1,4 +1,4 @@
-"""Which large tables are split into chunks of their key, and where: reads the source, loads nothing.
+"""Which tables are loaded in chunks of their key, and where they are cut. Reads the source, loads nothing.
 
 Chunks follow one column, the first of the source's clustered index, from bound to bound; the first and the
 last chunk are open, so that no row lies outside. Whatever the bounds are, as long as they ascend for the
@@ -37,22 +37,22 @@ from blb_migration.sqlserver.chunk_keys import (
 )
 from blb_migration.sqlserver.connect import SourceSession
 
-RANGE_ROWS = 100_000
-RANGE_BYTES = 256 * 1024 * 1024
+CHUNK_ROWS = 100_000
+CHUNK_BYTES = 256 * 1024 * 1024
 # From so few on a chunk is a small loss; with more the ledger's rows would weigh as much as the table's.
-FEWEST_RANGES, MOST_RANGES = 20, 2_000
-LEAST_RANGE_ROWS = 1_000
+FEWEST_CHUNKS, MOST_CHUNKS = 20, 2_000
+LEAST_CHUNK_ROWS = 1_000
 USUAL_ROW_BYTES = 256
 # How many numbers per row make an integer key too sparse to be cut without counting.
 _MOST_NUMBERS_PER_ROW = 4
 _UNIT = 1 << UNIT_BITS
 
-RangeEnds = tuple[str | None, str | None]
+ChunkEnds = tuple[str | None, str | None]
 
 
 @dataclass(frozen=True)
 class ChunkColumn:
-    """The column along which a table is split, the table's rows, and how many of them a chunk should have.
+    """The column along which a table is cut, the table's rows, and how many of them a chunk should have.
 
     ``is_aligned``: the digest hashes whole units of 64 numbers, which no chunk may cut.
     """
@@ -65,10 +65,10 @@ class ChunkColumn:
 
 
 def choose_chunk_column(session: SourceSession, table: TablePlan, loading: Loading) -> ChunkColumn | None:
-    """How to split the table; None for one that is small, or has no column to split it by.
+    """Choose how to cut the table; None for one that is small, or has no column to cut it by.
 
-    Under isolation "snapshot" a table is read from one moment, which no two sessions share: it is not split.
-    Raises SourceError.
+    Under isolation "snapshot" a table is read from one moment, which no two sessions share: it is
+    not cut. Raises SourceError.
     """
     if session.isolation == "snapshot":
         return None
@@ -95,50 +95,52 @@ def choose_chunk_column(session: SourceSession, table: TablePlan, loading: Loadi
 
 
 def choose_chunk_rows(row_count: int, table_bytes: int) -> int:
-    """How many rows a chunk should have, for a table of so many rows and bytes (0: unknown)."""
-    wanted = min(RANGE_ROWS, row_count // FEWEST_RANGES)
+    """Choose how many rows a chunk should have, for a table of so many rows and bytes (0: unknown)."""
+    wanted = min(CHUNK_ROWS, row_count // FEWEST_CHUNKS)
     if table_bytes:
-        wanted = min(wanted, RANGE_BYTES * row_count // table_bytes)
-    least = LEAST_RANGE_ROWS if table_bytes < LEAST_RANGE_ROWS * row_count else 1
-    return max(wanted, least, row_count // MOST_RANGES)
+        wanted = min(wanted, CHUNK_BYTES * row_count // table_bytes)
+    least = LEAST_CHUNK_ROWS if table_bytes < LEAST_CHUNK_ROWS * row_count else 1
+    return max(wanted, least, row_count // MOST_CHUNKS)
 
 
-def plan_chunks(session: SourceSession, table: TablePlan, split: ChunkColumn) -> tuple[RangeEnds, ...] | None:
-    """Chunks that hold every row once, ascending; None where the source does not sort bounds as it gave them.
+def plan_chunks(
+    session: SourceSession, table: TablePlan, chunked: ChunkColumn
+) -> tuple[ChunkEnds, ...] | None:
+    """Plan chunks that hold every row once; None where the source does not sort bounds as it gave them.
 
-    Each as (first key, key before which it ends), as the source writes keys; None where it is open. Raises
-    SourceError.
+    They ascend. Each is (first key, key before which it ends), as the source writes keys, None where it is
+    open. Raises SourceError.
     """
-    bounds = _read_bounds(session, table, split)
-    if split.column.type.name in INTEGER_TYPES:
-        numbers = sorted({_align(int(bound), split) for bound in bounds})
+    bounds = _read_bounds(session, table, chunked)
+    if chunked.column.type.name in INTEGER_TYPES:
+        numbers = sorted({_align(int(bound), chunked) for bound in bounds})
         bounds = [str(number) for number in numbers]
     else:
         bounds = [bound for bound, _ in groupby(bounds)]
-        if not are_ascending(session, table.source.name, split.column, bounds):
+        if not are_ascending(session, table.source.name, chunked.column, bounds):
             return None
     return tuple(pairwise([None, *bounds, None]))
 
 
-def _align(number: int, split: ChunkColumn) -> int:
-    return number // _UNIT * _UNIT if split.is_aligned else number
+def _align(number: int, chunked: ChunkColumn) -> int:
+    return number // _UNIT * _UNIT if chunked.is_aligned else number
 
 
-def _read_bounds(session: SourceSession, table: TablePlan, split: ChunkColumn) -> list[str]:
-    if split.is_unique and split.column.type.name in INTEGER_TYPES:
-        extremes = read_key_extremes(session, table.source.name, split.column)
+def _read_bounds(session: SourceSession, table: TablePlan, chunked: ChunkColumn) -> list[str]:
+    if chunked.is_unique and chunked.column.type.name in INTEGER_TYPES:
+        extremes = read_key_extremes(session, table.source.name, chunked.column)
         if extremes is None:
             return []
         low, high = extremes
-        if high - low < _MOST_NUMBERS_PER_ROW * split.row_count:
-            width = -(-split.chunk_rows // _UNIT) * _UNIT if split.is_aligned else split.chunk_rows
-            return [str(number) for number in range(_align(low, split) + width, high + 1, width)]
-    steps = read_histogram(session, table.source.name, split.column)
-    return list(_refine(session, table, split, _merge_small_steps(steps, split.chunk_rows)))
+        if high - low < _MOST_NUMBERS_PER_ROW * chunked.row_count:
+            width = -(-chunked.chunk_rows // _UNIT) * _UNIT if chunked.is_aligned else chunked.chunk_rows
+            return [str(number) for number in range(_align(low, chunked) + width, high + 1, width)]
+    steps = read_histogram(session, table.source.name, chunked.column)
+    return list(_refine(session, table, chunked, _merge_small_steps(steps, chunked.chunk_rows)))
 
 
 def _merge_small_steps(steps: Iterable[HistogramStep], chunk_rows: int) -> list[HistogramStep]:
-    """Steps that have ``chunk_rows`` rows together become one."""
+    """Make one of the steps that have ``chunk_rows`` rows together."""
     merged: list[HistogramStep] = []
     for step in steps:
         # The first step begins below all keys that the histogram knows: it stays alone, to be counted.
@@ -150,21 +152,23 @@ def _merge_small_steps(steps: Iterable[HistogramStep], chunk_rows: int) -> list[
 
 
 def _refine(
-    session: SourceSession, table: TablePlan, split: ChunkColumn, steps: list[HistogramStep]
+    session: SourceSession, table: TablePlan, chunked: ChunkColumn, steps: list[HistogramStep]
 ) -> Iterator[str]:
-    """The steps' keys, and between them those that counting finds where the histogram is too coarse.
+    """Yield the steps' keys, and between them those that counting finds where the histogram is too coarse.
 
     Neighbouring stretches that need counting are counted together: it is one scan either way.
     """
     ends: list[str | None] = [*(step.key for step in steps), None]
-    is_coarse = [step.rows_before > 2 * split.chunk_rows for step in steps] + [True]
+    is_coarse = [step.rows_before > 2 * chunked.chunk_rows for step in steps] + [True]
     is_coarse[0] = True
     first: str | None = None
     for coarse, group in groupby(zip(ends, is_coarse, strict=True), key=lambda item: item[1]):
         stretch = [end for end, _ in group]
         if coarse:
-            key_range = build_key_range(split.column, first, stretch[-1])
-            yield from read_row_bounds(session, table.source.name, split.column, key_range, split.chunk_rows)
+            key_range = build_key_range(chunked.column, first, stretch[-1])
+            yield from read_row_bounds(
+                session, table.source.name, chunked.column, key_range, chunked.chunk_rows
+            )
             kept = stretch[-1:]
         else:
             kept = stretch

@@ -5,68 +5,27 @@ One row per table, there from the transaction that empties it to the one that fi
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from blb_migration.model import TableName
 from blb_migration.postgres.failures import target_errors
-from blb_migration.postgres.indexes import IndexDefinition, KeyConstraint
 from blb_migration.postgres.ledger.ledger_sql import read, read_one, write
 from blb_migration.postgres.names import TargetConnection, qualified_text
-from blb_migration.postgres.triggers import DisabledTrigger
-
-
-@dataclass(frozen=True)
-class DroppedParts:
-    """What a chunked load has taken off its table, to be put back at its end.
-
-    ``foreign_keys`` are (schema, table, name) of those on record as dropped because of this load alone.
-    ``table_oid`` tells the table from a later one of the same name.
-    """
-
-    table_oid: int
-    indexes: tuple[IndexDefinition, ...] = ()
-    triggers: tuple[DisabledTrigger, ...] = ()
-    foreign_keys: tuple[tuple[str, str, str], ...] = ()
-
-    @classmethod
-    def from_json(cls, document: dict[str, Any]) -> DroppedParts:
-        """What ``asdict`` made of it."""
-        return cls(
-            document["table_oid"],
-            tuple(_build_index(item) for item in document["indexes"]),
-            tuple(
-                DisabledTrigger(TableName(**item["table"]), item["name"], item["fires_always"])
-                for item in document["triggers"]
-            ),
-            tuple((schema, table, name) for schema, table, name in document["foreign_keys"]),
-        )
-
-    def including(self, recorded: DroppedParts | None) -> DroppedParts:
-        """With what an earlier load of the same table had taken off and did not put back."""
-        if recorded is None or recorded.table_oid != self.table_oid:
-            return self
-        # What is on record is what was there at first: an index may have been built but not yet been made
-        # a key again.
-        index_names = {index.name for index in recorded.indexes}
-        trigger_names = {trigger.name for trigger in recorded.triggers}
-        return DroppedParts(
-            self.table_oid,
-            (*recorded.indexes, *(index for index in self.indexes if index.name not in index_names)),
-            (*recorded.triggers, *(each for each in self.triggers if each.name not in trigger_names)),
-            tuple(sorted({*self.foreign_keys, *recorded.foreign_keys})),
-        )
 
 
 @dataclass(frozen=True)
 class UnfinishedChunkedLoad:
-    """A chunked load that did not come to its end. ``basis`` is what it rests on, in JSON."""
+    """A chunked load that did not come to its end.
+
+    ``basis`` is what it rests on, ``dropped_parts`` what it has dropped and not restored, both in JSON.
+    """
 
     load_id: int
     basis: dict[str, Any]
-    parts: DroppedParts
+    dropped_parts: dict[str, Any]
     is_resumable: bool
     age_seconds: float
 
@@ -86,9 +45,7 @@ def read_unfinished_chunked_load(
     if row is None:
         return None
     load_id, basis, dropped_parts, is_resumable, age_seconds = row
-    return UnfinishedChunkedLoad(
-        load_id, basis, DroppedParts.from_json(dropped_parts), is_resumable, float(age_seconds)
-    )
+    return UnfinishedChunkedLoad(load_id, basis, dropped_parts, is_resumable, float(age_seconds))
 
 
 def read_unfinished_tables(connection: TargetConnection) -> frozenset[TableName]:
@@ -103,7 +60,7 @@ def record_chunked_load(
     table: TableName,
     *,
     basis: dict[str, Any],
-    parts: DroppedParts,
+    dropped_parts: dict[str, Any],
     chunk_count: int,
 ) -> None:
     """Record a chunked load, in the transaction that empties the table. Raises TargetError."""
@@ -115,7 +72,7 @@ def record_chunked_load(
         table.schema,
         table.name,
         Jsonb(basis),
-        Jsonb(asdict(parts)),
+        Jsonb(dropped_parts),
     )
     write(
         connection,
@@ -165,13 +122,3 @@ def read_table_oid(connection: TargetConnection, table: TableName) -> int:
         row = connection.execute("SELECT %s::regclass::oid::bigint", (qualified_text(table),)).fetchone()
     assert row is not None
     return int(row[0])
-
-
-def _build_index(item: dict[str, Any]) -> IndexDefinition:
-    constraint = item["constraint"]
-    built: dict[str, Any] = {
-        "table": TableName(**item["table"]),
-        "name": TableName(**item["name"]),
-        "constraint": None if constraint is None else KeyConstraint(**constraint),
-    }
-    return IndexDefinition(**{**item, **built})

@@ -1,4 +1,4 @@
-"""The ledger's record of foreign keys that were dropped and must be restored; ``key_restoration`` does both.
+"""The ledger's record of foreign keys that were dropped and must be restored, as ``foreign_key_drops`` does.
 
 Functions work in whatever transaction is open on the connection, and raise TargetError: a key is recorded in
 the one that drops it, and struck off in the one that adds it.

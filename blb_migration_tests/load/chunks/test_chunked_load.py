@@ -325,8 +325,37 @@ def test_a_table_loaded_alone_gets_its_foreign_keys_back(chain: Chain, emulator:
     assert run_check(migration, parts_of(migration), "row_count").passed
 
 
-def test_a_foreign_key_that_rows_violate_stays_set_aside(chain: Chain) -> None:
-    with pytest.raises(TableFailed, match="parts_maker_id_fkey"):
+def test_a_whole_load_restores_what_a_chunked_one_left_dropped(
+    chain: Chain, emulator: SqlServerEmulator
+) -> None:
+    chain.execute("INSERT INTO makers SELECT generate_series(0, 6)")
+    names = chain.project("project: shop\n").plan.target_tables
+    with chain.target.connect() as connection:
+        before = schema_fingerprint(connection, names)
+    break_off(chain, emulator, is_prepared=False)
+    migration = begin_run(chain, WHOLE, is_prepared=False)
+    assert load(chain, migration).rows_written == ROW_COUNT
+    with chain.target.connect() as connection:
+        assert schema_fingerprint(connection, names) == before
+    assert chain.execute("SELECT * FROM blb_migration.chunked_loads") == []
+    assert chain.execute("SELECT * FROM blb_migration.dropped_keys WHERE restored_at IS NULL") == []
+
+
+def test_a_whole_load_that_violates_a_foreign_key_leaves_everything_as_it_was(chain: Chain) -> None:
+    names = chain.project("project: shop\n").plan.target_tables
+    with chain.target.connect() as connection:
+        before = schema_fingerprint(connection, names)
+    with pytest.raises(TableFailed, match=rf"maker_id_fkey: {ROW_COUNT:,} rows refer to no parent") as caught:
+        load(chain, begin_run(chain, WHOLE, is_prepared=False))
+    assert "Nothing of this load stayed" in str(caught.value)
+    with chain.target.connect() as connection:
+        assert schema_fingerprint(connection, names) == before
+    assert chain.execute("SELECT count(*) FROM parts") == [(0,)]
+    assert chain.execute("SELECT * FROM blb_migration.dropped_keys") == []
+
+
+def test_a_foreign_key_that_rows_violate_stays_dropped(chain: Chain) -> None:
+    with pytest.raises(TableFailed, match=r"parts_maker_id_fkey.*The table is loaded"):
         load(chain, begin_run(chain, is_prepared=False))
     assert chain.execute("SELECT status FROM blb_migration.table_loads") == [("finished",)]
     (pending,) = chain.execute(

@@ -1,8 +1,7 @@
-"""User triggers of one table: off while it is loaded, then on again as they were.
+"""User triggers of one table: disabled while it is loaded, then enabled as they were.
 
-The rows already went through the application once; its triggers must not act on them again. For
-use within the transaction that loads the table. Triggers that enforce constraints are the server's
-own and are not touched.
+The rows already went through the application once; its triggers must not act on them again. Triggers that
+enforce constraints are the server's own and are not touched.
 """
 
 from __future__ import annotations

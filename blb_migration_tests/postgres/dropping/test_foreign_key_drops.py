@@ -6,9 +6,14 @@ import pytest
 
 from blb_migration.errors import TargetError
 from blb_migration.model import TableName
+from blb_migration.postgres.dropping.foreign_key_drops import (
+    drop_foreign_keys,
+    drop_recorded_foreign_keys,
+    require_restored,
+    restore_foreign_keys,
+)
 from blb_migration.postgres.fingerprint import read_definitions
-from blb_migration.postgres.foreign_keys import find_foreign_keys, foreign_keys_around
-from blb_migration.postgres.key_restoration import drop_recorded_foreign_keys, restore_foreign_keys
+from blb_migration.postgres.foreign_keys import find_foreign_keys
 from blb_migration.postgres.ledger.dropped_keys import read_dropped_keys
 from blb_migration.postgres.names import TargetConnection
 from blb_migration_tests.postgres.tables import column, execute, scalar
@@ -96,7 +101,7 @@ def test_keys_come_back_as_they_were(shop: TargetConnection) -> None:
     assert restore_foreign_keys(shop) == ()
 
 
-def test_a_second_run_sets_aside_again(shop: TargetConnection) -> None:
+def test_a_second_run_drops_again(shop: TargetConnection) -> None:
     for _ in range(2):
         assert len(drop_recorded_foreign_keys(shop, RUN_ID, ALL)) == 3
         restore_foreign_keys(shop)
@@ -153,7 +158,7 @@ def test_a_key_that_someone_added_again_counts_as_back_only_if_it_is_the_same(sh
     assert "another one of this name" in str(outcome["both"])
 
 
-def test_a_crash_while_setting_aside_loses_nothing(
+def test_a_crash_while_dropping_loses_nothing(
     shop: TargetConnection, other_session: TargetConnection
 ) -> None:
     with other_session.transaction():
@@ -175,9 +180,11 @@ def test_a_key_whose_table_is_gone_stays_on_record(shop: TargetConnection) -> No
 
 def test_one_tables_rerun_with_keys_in_place(shop: TargetConnection) -> None:
     before = read_definitions(shop, ALL)
-    with shop.transaction(), foreign_keys_around(shop, PRODUCTS) as keys:
+    with shop.transaction():
+        keys = drop_foreign_keys(shop, RUN_ID, [PRODUCTS])
         assert len(keys) == 3
         execute(shop, "TRUNCATE products", "INSERT INTO products VALUES (1, 1, 1)")
+        require_restored(restore_foreign_keys(shop), "all", next_act="")
     assert read_definitions(shop, ALL) == before
     assert column(shop, "SELECT id FROM products") == [1]
 
@@ -186,10 +193,12 @@ def test_one_tables_rerun_that_leaves_orphans_changes_nothing(shop: TargetConnec
     execute(shop, "INSERT INTO products VALUES (1, 1, NULL)", "INSERT INTO lines VALUES (10, 1, 1)")
     before = read_definitions(shop, ALL)
     with (
-        pytest.raises(TargetError, match="foreign key both of public"),
+        pytest.raises(TargetError, match=r"1 of 3 could not be restored: public\.lines\.both: 1 rows"),
         shop.transaction(),
-        foreign_keys_around(shop, PRODUCTS),
     ):
+        drop_foreign_keys(shop, RUN_ID, [PRODUCTS])
         execute(shop, "TRUNCATE products")
+        require_restored(restore_foreign_keys(shop), "all", next_act="")
+    assert read_dropped_keys(shop) == ()
     assert read_definitions(shop, ALL) == before
     assert column(shop, "SELECT id FROM products") == [1]

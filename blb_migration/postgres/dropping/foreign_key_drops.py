@@ -1,9 +1,9 @@
-"""Foreign keys dropped for a whole run, and restored after it.
+"""Foreign keys dropped for a load and restored after it: the only module that drops one.
 
-What is dropped is first recorded in the ledger, in the same transaction, so that a crash at any
-moment leaves each key either in place or on record. Dropping needs ACCESS EXCLUSIVE locks on
-parents and children alike: that is why it is one short step up front and not part of each table's
-long transaction. Keys, indexes and triggers of a single table are in ``indexes`` and ``triggers``.
+What is dropped is first recorded in the ledger, in the same transaction, so that a crash at any moment
+leaves each key either in place or on record. Dropping needs ACCESS EXCLUSIVE locks on parents and children
+alike: that is why a whole run does it in one short step up front, and not inside each table's long
+transaction. A table that is loaded alone drops its own at the beginning of its load.
 """
 
 from __future__ import annotations
@@ -12,28 +12,25 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import psycopg
+from psycopg import sql
 
 from blb_migration.errors import TargetError
 from blb_migration.model import TableName
 from blb_migration.postgres.bulk_settings import BulkSettings, apply_bulk_settings, read_bulk_settings
 from blb_migration.postgres.connect import set_lock_timeout
 from blb_migration.postgres.failures import target_errors
-from blb_migration.postgres.foreign_keys import (
-    ForeignKeyDefinition,
-    add_foreign_key,
-    drop_foreign_key,
-    find_foreign_keys,
-)
+from blb_migration.postgres.foreign_keys import ForeignKeyDefinition, find_foreign_keys
 from blb_migration.postgres.ledger.dropped_keys import (
     read_dropped_keys,
     record_dropped_key,
     record_restore_failure,
     record_restored_key,
 )
-from blb_migration.postgres.names import TargetConnection
+from blb_migration.postgres.names import TargetConnection, qualified_name, quote_identifier, server_text
 from blb_migration.postgres.orphans import find_orphans
 
 LOCK_TIMEOUT_SECONDS = 10.0  # an idle session on a parent would otherwise stop the run without a word
+_KEYS_IN_MESSAGE = 10
 
 
 @dataclass(frozen=True)
@@ -50,6 +47,14 @@ class RestoredKey:
     orphan_count: int = 0
     first_keys: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        if not self.orphan_count:
+            return f"{self.table}.{self.name}: {self.error or 'in place'}"
+        return (
+            f"{self.table}.{self.name}: {self.orphan_count:,} rows refer to no parent,"
+            f" first {', '.join(self.first_keys)}"
+        )
+
 
 def drop_recorded_foreign_keys(
     connection: TargetConnection,
@@ -58,17 +63,32 @@ def drop_recorded_foreign_keys(
     *,
     lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
 ) -> tuple[ForeignKeyDefinition, ...]:
-    """Record and drop every foreign key from or onto ``tables``; returns those dropped now.
+    """Drop every foreign key from or onto ``tables`` in a transaction of its own: all or none.
 
-    One transaction: all or none. The ledger must have been created. Repeating it is harmless: what is
-    dropped already stays so. Raises TargetError, transient when a lock was not to be had in time.
+    Returns those dropped now; repeating it is harmless. Raises TargetError, transient when a lock was not to
+    be had in time.
     """
     with target_errors("the target's foreign keys"), connection.transaction():
         set_lock_timeout(connection, lock_timeout_seconds, in_transaction=True)
-        keys = find_foreign_keys(connection, tables)
-        for key in keys:
-            record_dropped_key(connection, run_id, key)
-            drop_foreign_key(connection, key)
+        return drop_foreign_keys(connection, run_id, tables)
+
+
+def drop_foreign_keys(
+    connection: TargetConnection, run_id: str, tables: Sequence[TableName]
+) -> tuple[ForeignKeyDefinition, ...]:
+    """Record and drop every foreign key from or onto ``tables``, within the open transaction.
+
+    The ledger must have been created. Takes ACCESS EXCLUSIVE on both ends of each key. Raises TargetError.
+    """
+    keys = find_foreign_keys(connection, tables)
+    for key in keys:
+        record_dropped_key(connection, run_id, key)
+        with target_errors(key):
+            connection.execute(
+                sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(
+                    qualified_name(key.table), quote_identifier(key.name)
+                )
+            )
     return keys
 
 
@@ -80,22 +100,34 @@ def restore_foreign_keys(
 ) -> tuple[RestoredKey, ...]:
     """Add every foreign key on record back, or those of ``names`` (schema, table, name) alone.
 
-    Each in a transaction of its own, so one key that rows violate does not keep the others out: it stays on
-    record, with its orphans counted and the reason noted. A key that was NOT VALID comes back NOT VALID. A
-    key that someone has added again by hand, under the same name on the same table, counts as back if it is
-    the same. Call it outside any transaction.
+    Each in a transaction of its own (a savepoint within an open one), so one key that rows violate does not
+    keep the others out: it stays on record, with its orphans counted and the reason noted. A key that was
+    NOT VALID comes back NOT VALID. A key that someone has added again by hand, under the same name on the
+    same table, counts as back if it is the same.
     """
     pending = [
         (dropped_key_id, key)
         for dropped_key_id, key in read_dropped_keys(connection)
         if names is None or (key.table.schema, key.table.name, key.name) in names
     ]
-    # The server gives maintenance_work_mem to the query that proves a key.
+    # The server gives maintenance_work_mem to the query that validates a key.
     settings = read_bulk_settings(connection) if pending else BulkSettings()
     return tuple(
         _restore_one(connection, dropped_key_id, key, lock_timeout_seconds, settings)
         for dropped_key_id, key in pending
     )
+
+
+def require_restored(outcomes: Sequence[RestoredKey], subject: str, *, next_act: str) -> None:
+    """Raise a TargetError about ``subject`` that names the keys which could not be restored, if any."""
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    if failed:
+        shown = "; ".join(str(outcome) for outcome in failed[:_KEYS_IN_MESSAGE])
+        raise TargetError(
+            subject,
+            found=f"{len(failed)} of {len(outcomes)} could not be restored: {shown}",
+            next_act=next_act,
+        )
 
 
 def _restore_one(
@@ -111,7 +143,7 @@ def _restore_one(
             apply_bulk_settings(connection, settings)
             existing = _find_same_name(connection, key)
             if existing is None:
-                add_foreign_key(connection, key)
+                _add_foreign_key(connection, key)
             elif existing.definition != key.definition:
                 raise TargetError(
                     str(key),
@@ -123,6 +155,21 @@ def _restore_one(
     except TargetError as error:
         return _report_failure(connection, dropped_key_id, key, error)
     return RestoredKey(key.name, key.table)
+
+
+def _add_foreign_key(connection: TargetConnection, key: ForeignKeyDefinition) -> None:
+    """Add one foreign key as it was, comment included; the server validates it unless it was NOT VALID."""
+    connection.execute(
+        sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} {}").format(
+            qualified_name(key.table), quote_identifier(key.name), server_text(key.definition)
+        )
+    )
+    if key.comment is not None:
+        connection.execute(
+            sql.SQL("COMMENT ON CONSTRAINT {} ON {} IS {}").format(
+                quote_identifier(key.name), qualified_name(key.table), key.comment
+            )
+        )
 
 
 def _report_failure(

@@ -1,13 +1,12 @@
 """Indexes and keys of one table: dropped before its rows are written, rebuilt from what was there.
 
-For use within the transaction that loads the table, so that nothing needs to be recorded: a
-failure rolls the drops back. Whatever could not be rebuilt exactly as it was is left in place: the
-indexes of partitioned tables and of partitions, exclusion and temporal constraints, keys that
-foreign keys or views still depend on, invalid indexes, indexes bound to an extension, and those
-with statistics targets of their own. Foreign keys are ``foreign_keys``'s and ``constraints``'s.
+Whatever could not be rebuilt exactly as it was is left in place: the indexes of partitioned tables and of
+partitions, exclusion and temporal constraints, keys that foreign keys or views still depend on, invalid
+indexes, indexes bound to an extension, and those with statistics targets of their own.
 
-Where the rows are committed before (a table loaded in ranges), the building alone can be spread over
-several sessions: ``build_indexes`` first, ``finish_index`` for each afterwards.
+Rebuilding has two steps, building the index and making it what it was (``finish_index``). Within the
+transaction that writes the rows one follows the other; where the rows are committed before (a chunked load),
+several sessions build at once (``build_indexes``), each in a transaction of its own.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ WHERE i.indrelid = %s::regclass AND i.indisvalid
                     AND d.deptype IN ('x', 'e'))
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
                   WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0)
-ORDER BY c.contype IS NULL, c.contype, ic.relname
+ORDER BY c.contype IS NOT NULL, c.contype, ic.relname
 """
 _CANCEL_PAUSE_SECONDS = 0.1
 
@@ -92,33 +91,28 @@ class IndexDefinition:
     constraint: KeyConstraint | None
 
 
-def drop_secondary_indexes(connection: TargetConnection, table: TableName) -> tuple[IndexDefinition, ...]:
-    """Drop the table's indexes that are not constraints; returns what ``recreate_indexes`` needs."""
-    return _drop(connection, [index for index in _find(connection, table) if index.constraint is None])
+def drop_indexes(connection: TargetConnection, table: TableName) -> tuple[IndexDefinition, ...]:
+    """Drop the table's indexes, then its primary key and unique constraints; returns what was dropped.
 
-
-def drop_keys(connection: TargetConnection, table: TableName) -> tuple[IndexDefinition, ...]:
-    """Drop the table's primary key and unique constraints, unless something depends on them.
-
-    Foreign keys onto the table must be dropped first, else the keys they refer to stay. NOT NULL
-    stays on the columns. Returns what ``recreate_indexes`` needs.
+    What something depends on stays, so foreign keys onto the table must be dropped first. NOT NULL
+    stays on the columns of a primary key. Raises TargetError.
     """
-    return _drop(connection, [index for index in _find(connection, table) if index.constraint is not None])
-
-
-def recreate_indexes(connection: TargetConnection, indexes: Sequence[IndexDefinition]) -> None:
-    """Build indexes and keys as they were, with comments, CLUSTER mark and replica identity.
-
-    Raises TargetError, which names the first duplicate when rows violate a unique one.
-    """
+    indexes = _find(connection, table)
     for index in indexes:
         with target_errors(_describe(index)):
-            _build(connection, index)
-        finish_index(connection, index)
+            if index.constraint is None:
+                connection.execute(sql.SQL("DROP INDEX {}").format(qualified_name(index.name)))
+            else:
+                connection.execute(
+                    sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(
+                        qualified_name(index.table), quote_identifier(index.constraint.name)
+                    )
+                )
+    return tuple(indexes)
 
 
 def build_indexes(connections: Sequence[TargetConnection], indexes: Sequence[IndexDefinition]) -> None:
-    """Build the indexes alone, side by side on idle ``connections``, each in a transaction of its own.
+    """Build indexes side by side on idle ``connections``, each in a transaction of its own.
 
     One that is there already is left as it is, so this goes on where a killed process stopped. Builds on
     one table do not lock each other out; whoever writes to it waits. Keys go last: they are mostly short
@@ -140,7 +134,7 @@ def build_indexes(connections: Sequence[TargetConnection], indexes: Sequence[Ind
             with target_errors(_describe(index)), connection.transaction():
                 apply_bulk_settings(connection, settings)
                 if not _is_built(connection, index):
-                    _build(connection, index)
+                    build_index(connection, index)
 
     with ThreadPoolExecutor(len(connections), thread_name_prefix="indexes") as pool:
         works = [pool.submit(build_waiting, connection) for connection in connections]
@@ -158,6 +152,21 @@ def build_indexes(connections: Sequence[TargetConnection], indexes: Sequence[Ind
                         with suppress(psycopg.Error):  # the server is gone, and the work ends by itself
                             connection.cancel_safe()
             raise
+
+
+def build_index(connection: TargetConnection, index: IndexDefinition) -> None:
+    """Build one index within the open transaction; ``finish_index`` has to follow.
+
+    Raises TargetError, which names the first duplicate when rows violate a unique one.
+    """
+    with target_errors(_describe(index)):
+        # Put back at once: SET LOCAL would last to the end of the load's transaction.
+        row = connection.execute(
+            "SELECT current_setting('default_tablespace'), set_config('default_tablespace', %s, true)",
+            (index.tablespace,),
+        ).fetchone()
+        connection.execute(server_text(index.definition))
+        connection.execute("SELECT set_config('default_tablespace', %s, true)", (row[0] if row else "",))
 
 
 def finish_index(connection: TargetConnection, index: IndexDefinition) -> None:
@@ -215,30 +224,6 @@ def _find(connection: TargetConnection, table: TableName) -> list[IndexDefinitio
             constraint_comment,
         ) in rows
     ]
-
-
-def _drop(connection: TargetConnection, indexes: list[IndexDefinition]) -> tuple[IndexDefinition, ...]:
-    for index in indexes:
-        with target_errors(f"index {index.name.name} of {index.table}"):
-            if index.constraint is None:
-                connection.execute(sql.SQL("DROP INDEX {}").format(qualified_name(index.name)))
-            else:
-                connection.execute(
-                    sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(
-                        qualified_name(index.table), quote_identifier(index.constraint.name)
-                    )
-                )
-    return tuple(indexes)
-
-
-def _build(connection: TargetConnection, index: IndexDefinition) -> None:
-    # Put back at once: SET LOCAL would last to the end of the load's transaction.
-    row = connection.execute(
-        "SELECT current_setting('default_tablespace'), set_config('default_tablespace', %s, true)",
-        (index.tablespace,),
-    ).fetchone()
-    connection.execute(server_text(index.definition))
-    connection.execute("SELECT set_config('default_tablespace', %s, true)", (row[0] if row else "",))
 
 
 def _attach_constraint(

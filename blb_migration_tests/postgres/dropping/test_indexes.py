@@ -7,16 +7,11 @@ from psycopg.pq import TransactionStatus
 
 from blb_migration.errors import TargetError
 from blb_migration.model import TableName
+from blb_migration.postgres.dropping.indexes import build_indexes, drop_indexes
+from blb_migration.postgres.dropping.parts import DroppedParts, drop_parts, restore_parts
+from blb_migration.postgres.dropping.triggers import disable_triggers
 from blb_migration.postgres.fingerprint import read_definitions, schema_fingerprint
-from blb_migration.postgres.indexes import (
-    build_indexes,
-    drop_keys,
-    drop_secondary_indexes,
-    finish_index,
-    recreate_indexes,
-)
 from blb_migration.postgres.names import TargetConnection
-from blb_migration.postgres.triggers import disable_triggers, enable_triggers
 from blb_migration_tests.postgres.tables import column, execute, read_table, scalar
 
 ORDERS = TableName("public", "Orders")
@@ -46,33 +41,30 @@ def orders(target: TargetConnection) -> TargetConnection:
     return target
 
 
-def test_indexes_keys_and_triggers_come_back_as_they_were(orders: TargetConnection) -> None:
+def test_indexes_keys_and_triggers_are_restored_as_they_were(orders: TargetConnection) -> None:
     before = read_definitions(orders, [ORDERS])
     with orders.transaction():
-        triggers = disable_triggers(orders, ORDERS)
-        dropped = (*drop_secondary_indexes(orders, ORDERS), *drop_keys(orders, ORDERS))
+        parts = drop_parts(orders, ORDERS, "run-1")
         assert scalar(orders, "SELECT count(*) FROM pg_index WHERE indrelid = '\"Orders\"'::regclass") == 0
         assert schema_fingerprint(orders, [ORDERS]) != "" and read_definitions(orders, [ORDERS]) != before
         execute(orders, "INSERT INTO \"Orders\" (code, day) VALUES ('a', '2024-01-01'), ('b', NULL)")
-        recreate_indexes(orders, dropped)
-        enable_triggers(orders, triggers)
+        restore_parts(orders, DroppedParts.from_json(parts.to_json()))  # as a chunked load records it
     assert read_definitions(orders, [ORDERS]) == before
 
 
 def test_not_null_outlives_the_primary_key(orders: TargetConnection) -> None:
     before = read_table(orders, "Orders").columns
     with orders.transaction():
-        drop_keys(orders, ORDERS)
+        drop_indexes(orders, ORDERS)
         assert read_table(orders, "Orders").columns == before
 
 
 def test_a_failure_brings_everything_back(orders: TargetConnection) -> None:
     before = schema_fingerprint(orders, [ORDERS])
     with pytest.raises(TargetError, match="index by Day of public") as caught, orders.transaction():
-        disable_triggers(orders, ORDERS)
-        dropped = drop_secondary_indexes(orders, ORDERS)
+        parts = drop_parts(orders, ORDERS, "run-1")
         execute(orders, "INSERT INTO \"Orders\" (code, day) VALUES ('a', '2024-01-01'), ('A', '2024-01-01')")
-        recreate_indexes(orders, dropped)
+        restore_parts(orders, parts)
     assert "duplicated" in str(caught.value)
     assert schema_fingerprint(orders, [ORDERS]) == before
     assert scalar(orders, 'SELECT count(*) FROM "Orders"') == 0
@@ -83,15 +75,12 @@ def test_indexes_built_side_by_side_come_back_as_they_were(
 ) -> None:
     before = read_definitions(orders, [ORDERS])
     with orders.transaction():
-        triggers = disable_triggers(orders, ORDERS)
-        dropped = (*drop_secondary_indexes(orders, ORDERS), *drop_keys(orders, ORDERS))
+        parts = drop_parts(orders, ORDERS, "run-1")
         execute(orders, "INSERT INTO \"Orders\" (code, day) VALUES ('a', '2024-01-01'), ('b', NULL)")
-        enable_triggers(orders, triggers)
-    build_indexes([orders], dropped[:1])  # as far as a process came that was killed
-    build_indexes([other_session, orders], dropped)
+    build_indexes([orders], parts.indexes[:1])  # as far as a process came that was killed
+    build_indexes([other_session, orders], parts.indexes)
     with orders.transaction():
-        for index in dropped:
-            finish_index(orders, index)
+        restore_parts(orders, parts, are_indexes_built=True)
     assert read_definitions(orders, [ORDERS]) == before
     assert scalar(orders, "SELECT bool_and(indisvalid) FROM pg_index WHERE indrelid = '\"Orders\"'::regclass")
 
@@ -108,7 +97,7 @@ def test_an_index_that_cannot_be_built_is_named_and_ends_the_other_builds(
         "CREATE UNIQUE INDEX once ON t (v)",
     )
     with target.transaction():
-        dropped = drop_secondary_indexes(target, TableName("public", "t"))
+        dropped = drop_indexes(target, TableName("public", "t"))
         execute(target, "INSERT INTO t VALUES (7), (7)")
     with pytest.raises(TargetError, match=r"index once of public\.t.*duplicated"):
         build_indexes([target, other_session], dropped)
@@ -125,7 +114,7 @@ def test_keys_that_others_depend_on_stay(target: TargetConnection) -> None:
         "CREATE VIEW grouped AS SELECT id, name FROM p GROUP BY id",
     )
     with target.transaction():
-        assert drop_keys(target, TableName("public", "p")) == ()
+        assert drop_indexes(target, TableName("public", "p")) == ()
 
 
 def test_what_cannot_be_rebuilt_exactly_stays(target: TargetConnection) -> None:
@@ -139,8 +128,7 @@ def test_what_cannot_be_rebuilt_exactly_stays(target: TargetConnection) -> None:
     )
     with target.transaction():
         for name in ("parts", "special"):
-            table = TableName("public", name)
-            assert (*drop_secondary_indexes(target, table), *drop_keys(target, table)) == ()
+            assert drop_indexes(target, TableName("public", name)) == ()
 
 
 def test_disabled_triggers_do_not_fire(orders: TargetConnection) -> None:
