@@ -118,7 +118,9 @@ def clone(tmp_path: Path, index: PrivateIndex) -> SmallClone:
     for name in ("__init__.py", "__main__.py"):
         shutil.copy(TOP / "blb_migration" / name, package)
     shutil.copytree(TOP / "blb_migration" / "bootstrap", package / "bootstrap")
-    (package / "cli.py").write_text(
+    (package / "cli").mkdir()
+    (package / "cli" / "__init__.py").touch()
+    (package / "cli" / "main.py").write_text(
         "import sys, tiny\n\ndef main():\n    print(sys.prefix, sys.argv[1:])\n    return 7\n"
     )
     (folder / "backend.py").write_text(BACKEND)
