@@ -29,7 +29,7 @@ from blb_migration.errors import ConfigurationError
 
 PREFIX = "BLB_"
 RENAMED = {"BLB_SPLIT_FROM_ROWS": "BLB_CHUNKED_FROM_ROWS"}
-_NOT_OURS = ("BLB_TEST_", "BLB_MUTATION_")  # the tests' own
+NOT_OURS = ("BLB_TEST_", "BLB_MUTATION_", "BLB_FILL_", "BLB_READER_")  # the tests', the sandbox's, compose's
 _URL_OF_SOURCE = "mssql+pyodbc://user:password@host:1433/database"
 _URL_OF_TARGET = "postgresql://user:password@host:5432/database"
 
@@ -256,7 +256,7 @@ def find_unknown_variables(environment: Mapping[str, str] = os.environ) -> dict[
     known = [variable.name for variable in iterate_variables()]
     unknown: dict[str, str | None] = {}
     for name in sorted({name.upper() for name in environment if name.upper().startswith(PREFIX)}):
-        if name not in known and not name.startswith(_NOT_OURS):
+        if name not in known and not name.startswith(NOT_OURS):
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
             unknown[name] = RENAMED.get(name) or (near[0] if near else None)
     return unknown
