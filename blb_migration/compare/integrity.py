@@ -1,4 +1,4 @@
-"""The check ``integrity``: what the target promises about a table is there, proven, and true.
+"""The check ``integrity``: what the target promises about a table is there, validated, and true.
 
 Only the target is asked. It makes sense once the foreign keys are back, that is after the whole load.
 """
@@ -14,7 +14,7 @@ from blb_migration.postgres.constraint_state import (
     Violation,
     find_own_schemas,
     find_switched_off_constraints,
-    find_unproven_constraints,
+    find_unvalidated_constraints,
     prove_checks,
     prove_foreign_keys,
 )
@@ -75,10 +75,10 @@ def _shorten(facts: Sequence[str]) -> str:
 
 
 def _compare_validation(table: TablePlan, connection: TargetConnection) -> Comparison:
-    """Constraints made NOT VALID on purpose stay so; their rows are proven below like all others."""
+    """Constraints made NOT VALID on purpose stay so; their rows are checked below like all others."""
     keys = [key.name for key in table.target.foreign_keys if not key.trusted]
     before = sorted(keys + [check.name for check in table.target.checks if not check.trusted])
-    found = find_unproven_constraints(connection, table.target.name)
+    found = find_unvalidated_constraints(connection, table.target.name)
     return Comparison(
         "constraints not validated",
         ", ".join(before) or _NOTHING,

@@ -1,4 +1,4 @@
-"""Carrying numbering on: the target's sequences continue where the source's identity stands."""
+"""The target's sequences continue where the source's identities stand."""
 
 from __future__ import annotations
 

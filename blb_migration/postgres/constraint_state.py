@@ -22,7 +22,7 @@ from blb_migration.postgres.names import (
 )
 from blb_migration.postgres.orphans import find_orphans
 
-_UNPROVEN = """
+_UNVALIDATED = """
 SELECT conname FROM pg_catalog.pg_constraint
 WHERE conrelid = %s::regclass AND NOT convalidated ORDER BY conname
 """
@@ -51,9 +51,9 @@ class Violation:
     first_keys: tuple[str, ...] = ()
 
 
-def find_unproven_constraints(connection: TargetConnection, table: TableName) -> tuple[str, ...]:
+def find_unvalidated_constraints(connection: TargetConnection, table: TableName) -> tuple[str, ...]:
     """Constraints that the server has not validated (NOT VALID, NOT ENFORCED). Raises TargetError."""
-    return _read_names(connection, _UNPROVEN, table)
+    return _read_names(connection, _UNVALIDATED, table)
 
 
 def find_switched_off_constraints(connection: TargetConnection, table: TableName) -> tuple[str, ...]:

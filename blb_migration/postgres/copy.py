@@ -146,7 +146,7 @@ def empty_table(connection: TargetConnection, table: TableName) -> None:
     """TRUNCATE the table (with its partitions), never CASCADE; sequences stay where they are.
 
     Refused by the server while another table's foreign key points here, even an empty one's: see
-    ``constraints``. Whether its rows may go is for ``ownership`` to say first. Raises TargetError.
+    ``dropping``. Whether its rows may go is for ``ownership`` to say first. Raises TargetError.
     """
     with target_errors(f"table {table}"):
         connection.execute(sql.SQL("TRUNCATE TABLE {} CONTINUE IDENTITY").format(qualified_name(table)))

@@ -1,4 +1,4 @@
-"""Rows that refer to no parent: counted and named by key, when a foreign key cannot come back.
+"""Rows that refer to no parent: counted and named by key, when a foreign key cannot be restored.
 
 Only reads. Nothing is deleted here or anywhere else.
 """

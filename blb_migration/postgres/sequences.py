@@ -1,4 +1,4 @@
-"""Carrying numbering on: where a sequence stands, and setting it for the rows that were loaded.
+"""Where a sequence stands, and setting it for the rows that were loaded.
 
 Which of the metrics counts is decided by ``choose_next_value``; where the source's comes from is
 the source's business. A sequence that several tables share must be given the furthest of them.
@@ -26,7 +26,7 @@ def choose_next_value(
 
     ``source_last_value`` is what the source handed out last (IDENT_CURRENT; it runs ahead of the
     rows after deletions and rollbacks), ``column_extreme`` the column's MAX, or its MIN when
-    ``increment`` is negative. With neither, numbering starts at ``seed``.
+    ``increment`` is negative. With neither, the sequence starts at ``seed``.
     """
     known = [value for value in (source_last_value, column_extreme) if value is not None]
     if not known:

@@ -102,7 +102,7 @@ def restore_foreign_keys(
 
     Each in a transaction of its own (a savepoint within an open one), so one key that rows violate does not
     keep the others out: it stays on record, with its orphans counted and the reason noted. A key that was
-    NOT VALID comes back NOT VALID. A key that someone has added again by hand, under the same name on the
+    NOT VALID is restored NOT VALID. A key that someone has added again by hand, under the same name on the
     same table, counts as back if it is the same.
     """
     pending = [
