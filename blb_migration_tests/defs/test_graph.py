@@ -94,9 +94,9 @@ def test_a_name_that_dagster_forbids_keeps_its_key_whatever_else_is_there() -> N
 
 
 def test_an_owner_that_dagster_does_not_take_is_named() -> None:
-    project = build_project(table("users", "id int not null"), decisions="owners: {people: [anna]}\n")
-    with pytest.raises(ConfigurationError, match=r"owners\.people: the owner 'anna'"):
-        build_defs(project)
+    decisions = "groups: {people: [users]}\nowners: {people: [anna]}\n"
+    with pytest.raises(ConfigurationError, match=r"owners\.people.*the owner 'anna'"):
+        build_defs(build_project(table("users", "id int not null"), decisions=decisions))
 
 
 # Whatever SQL Server takes between brackets, in few letters, so that names collide.
