@@ -1,4 +1,4 @@
-"""What a migration left behind, as pandas data frames: for notebooks. Only reading.
+"""The ledger and the differing cells, as pandas data frames: for notebooks. Only reading.
 
 ::
 

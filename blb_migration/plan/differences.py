@@ -9,7 +9,7 @@ from blb_migration.plan.columns import ColumnPlan
 
 
 def find_column_differences(label: str, columns: Sequence[ColumnPlan]) -> Iterator[Finding]:
-    """Numbering that would not go on, and row versions that nothing counts up any more."""
+    """Find sequences that would not go on, and row versions that nothing counts up any more."""
     for column in columns:
         subject = f"{label}.{column.source.name}"
         numbers_itself = column.target.identity is not None or "nextval(" in (column.target.default or "")

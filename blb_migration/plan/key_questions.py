@@ -115,7 +115,7 @@ def _iterate_references(
                 Severity.WARNING,
                 f"{table.label}, {key.name}",
                 f"refers to {key.referred_table} ({', '.join(key.referred_columns)}), which is not loaded: "
-                "whether the target holds the rows is proven only when the key is restored",
+                "whether the target holds the rows is validated only when the key is restored",
                 "see that the rows are there before the load",
             )
             continue

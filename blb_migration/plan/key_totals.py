@@ -1,7 +1,7 @@
-"""Key totals: figures a person looks at, written once in decisions.yaml, run in both engines' SQL.
+"""Key totals: what a person looks at, written once in decisions.yaml, run in both engines' SQL.
 
 A total that either side could not compute, or not exactly, is a fault of the file: it is refused with its
-line before anything is loaded. The ``where`` is checked and spelled in ``conditions``.
+line before anything is loaded. The ``where`` is checked and spelled in ``where_clauses``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from blb_migration.value_decisions import ValueDecision
 
 @dataclass(frozen=True)
 class KeyTotal:
-    """One figure. ``column`` is None for a count. The two ``where`` are the engines' own SQL.
+    """One total. ``column`` is None for a count. The two ``where`` are the engines' own SQL.
 
     ``decisions`` are those about the summed column's values.
     """

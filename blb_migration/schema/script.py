@@ -9,7 +9,7 @@ from blb_migration.schema.design import SchemaDesign
 from blb_migration.sqlserver.other_objects import SourceModule
 
 SCHEMA_FILE = "schema.sql"
-NOT_MIGRATED_FILE = "left-behind.sql"
+NOT_MIGRATED_FILE = "not-migrated.sql"
 
 
 def render_script(design: SchemaDesign, modules: Sequence[SourceModule], notes: Sequence[str] = ()) -> str:

@@ -2,7 +2,7 @@
 
 A session is in autocommit, so that no transaction is opened by accident, and sets nothing but its isolation
 level, which ends with it. One thread at a time uses it; open one per thread. Within ``keeping_sessions`` a
-session outlives its block and serves the next one, unless something went wrong in it, a result is unread, or
+session outlives its block and serves the next one, unless something failed in it, a result is unread, or
 it holds a snapshot.
 
 Two statements of one session see one and the same moment only under ``isolation="snapshot"``, where the whole

@@ -1,4 +1,4 @@
-"""How far a table's numbering has come at the source, at this moment. Seed and step are the catalog's."""
+"""How far a table's identity has come at the source, at this moment. Seed and step are the catalog's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stages' stand-ins, and a Dagster instance that is gone after the test."""
+"""The stages' replacements, and a Dagster instance that is gone after the test."""
 
 from __future__ import annotations
 

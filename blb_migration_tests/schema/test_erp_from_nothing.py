@@ -32,7 +32,7 @@ def test_init_schema_and_migrate_need_no_hand_written_file(
         "decisions.yaml",
         "catalog.json",
         "schema.sql",
-        "left-behind.sql",
+        "not-migrated.sql",
     }
     assert main([*databases(chain), "schema", "--project", str(folder), "--apply"]) == 0
     assert "Created 49 tables" in capsys.readouterr().out

@@ -28,7 +28,7 @@ FILL_VARIABLE = "BLB_FILL_SOURCE_CONN"
 
 
 def main() -> int:
-    """Fill what is missing on either side; the exit code is the product's for what went wrong."""
+    """Fill what is missing on either side; the exit code is the product's for the error."""
     try:
         reader, target = read_source_settings(), read_target_settings()
         maker_url = os.environ.get(FILL_VARIABLE, "").strip()

@@ -1,4 +1,4 @@
-"""Keys of every kind: composite, text, GUID, date, decimal; none at all; cycles; and numbering.
+"""Keys of every kind: composite, text, GUID, date, decimal; none at all; cycles; and identities.
 
 The identity columns count down, count in fives, are decimals, or have reached the end of their type.
 """

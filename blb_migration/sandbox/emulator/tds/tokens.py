@@ -12,7 +12,7 @@ from pysqlbridge.tds.token import EnvChangeType, env_change, error, info
 
 from blb_migration.sandbox.emulator.results import Message, SqlServerError
 
-SERVER_NAME = "BLB-STAND-IN"
+SERVER_NAME = "BLB-EMULATOR"
 SELECT_COMMAND = 0x00C1
 _MAX_MESSAGE_CHARACTERS = 8000
 

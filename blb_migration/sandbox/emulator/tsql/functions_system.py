@@ -20,7 +20,7 @@ from blb_migration.sandbox.emulator.tsql.server_errors import unsupported
 from blb_migration.sandbox.emulator.tsql.typed import Typed, quote_text
 
 PRODUCT_VERSION = "15.0.4375.4"
-SERVER_NAME = "BLB-STAND-IN"
+SERVER_NAME = "BLB-EMULATOR"
 SERVER_COLLATION = "SQL_Latin1_General_CP1_CI_AS"
 VERSION_TEXT = (
     f"Microsoft SQL Server 2019 (RTM-CU27) - {PRODUCT_VERSION} (X64) \n\t"
