@@ -32,7 +32,7 @@ def run_guarded(act: Callable[[], ExitCode], is_debug: bool) -> int:
             traceback.print_exc()
         report_error(str(error))
         return int(error.exit_code)
-    except KeyboardInterrupt as error:  # a run says what it has left behind, as the ledger knows it
+    except KeyboardInterrupt as error:  # a run says what is not restored, as the ledger knows it
         report_error(str(error) or "interrupted.")
         return int(ExitCode.INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - the last stop: whatever arrives here is a bug
@@ -41,7 +41,7 @@ def run_guarded(act: Callable[[], ExitCode], is_debug: bool) -> int:
 
 
 def report_error(message: str) -> None:
-    """Say on stderr what went wrong."""
+    """Say on stderr what failed."""
     sys.stderr.write(f"blb-migrate: {mask_secrets(message)}\n")
 
 

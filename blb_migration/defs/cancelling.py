@@ -3,7 +3,7 @@
 Dagster interrupts a run by a signal, which raises an exception in the main thread wherever that is. So a
 step's work has a thread of its own, and the main thread only waits: there an exception can do no harm. It
 asks the work to end, has what the servers are busy with cancelled, and waits until everything is undone and
-noted down. A thread that a server holds beyond that is left behind, and ends with the process; so does its
+noted down. A thread that a server holds beyond that stays as it is, and ends with the process; so does its
 transaction.
 """
 

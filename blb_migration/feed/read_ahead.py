@@ -1,6 +1,6 @@
 """Reading ahead: one thread fetches batches while another converts and writes the ones before.
 
-Bounded: at most ``DEPTH`` batches wait, so memory is a few batches whatever the table's size.
+Bounded: only so many batches wait, so memory is a few batches whatever the table's size.
 """
 
 from __future__ import annotations
