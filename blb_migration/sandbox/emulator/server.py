@@ -86,6 +86,12 @@ class SqlServerEmulator:
     def link(self, link: Link) -> None:
         self._links.link = link
 
+    @property
+    def session_ids(self) -> frozenset[int]:
+        """The sessions that are open now."""
+        with self._lock:
+            return frozenset(connection.session_id for connection in self._connections)
+
     def start(self) -> Self:
         """Listen; returns itself. Its self-signed certificate is ``certificate_pem``."""
         certificate = _make_certificate()

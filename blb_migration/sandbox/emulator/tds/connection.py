@@ -92,7 +92,7 @@ class Connection:
     def __init__(self, client_socket: socket.socket, session_id: int, services: Services) -> None:
         self._line = PacedLine(services.links, services.stopping)
         self._transport = Transport(client_socket, self._line)
-        self._session_id = session_id
+        self.session_id = session_id
         self._services = services
         self._login: LoginRequest | None = None
         self._session: SqlSession | None = None
@@ -110,9 +110,9 @@ class Connection:
         except ConnectionDropped:
             self._transport.abort()
         except (TdsProtocolError, TlsError, ValueError) as failure:
-            logger.warning("session %d: %s", self._session_id, failure)
+            logger.warning("session %d: %s", self.session_id, failure)
         except (ClientGone, OSError):
-            logger.debug("session %d ended", self._session_id)
+            logger.debug("session %d ended", self.session_id)
         finally:
             if self._session is not None:
                 self._session.close()
@@ -124,7 +124,7 @@ class Connection:
 
     def _log_in(self) -> bool:
         self._login = login = negotiate(self._transport, self._services.tls_context)
-        self._transport.session_id = self._session_id
+        self._transport.session_id = self.session_id
         try:
             self._session = self._services.engine.login(login.user, login.password, login.database)
         except SqlServerError as refusal:
@@ -328,7 +328,7 @@ class Connection:
                 user=login.user if login else "",
                 application=login.application if login else "",
                 database=self._open_session.database,
-                session_id=self._session_id,
+                session_id=self.session_id,
                 received_at=datetime.now(UTC),
             )
         )
