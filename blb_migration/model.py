@@ -76,7 +76,6 @@ class Identity:
     increment: int
     last_value: int | None = None
     sequence: TableName | None = None
-    always: bool = False
 
 
 @dataclass(frozen=True)

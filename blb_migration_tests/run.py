@@ -14,6 +14,7 @@ CHECKS = (
     ("formatter", ["-m", "ruff", "format", "--check", "."]),
     ("linter", ["-m", "ruff", "check", "."]),
     ("imports", ["-c", _LINT_IMPORTS]),
+    ("dead code", ["-m", "vulture"]),
     ("type checker", ["-m", "mypy"]),
 )
 CACHES = {

@@ -53,11 +53,6 @@ class TablePlan:
     replace_rows: str | None
     key_questions: tuple[KeyQuestion, ...] = ()
 
-    @cached_property
-    def target_column_names(self) -> dict[str, str]:
-        """Target column name by source column name, for all loaded columns."""
-        return {column.source.name: column.target.name for column in self.columns}
-
     @property
     def questions(self) -> tuple[Question, ...]:
         """Every question preflight must ask about this table's values."""
@@ -66,7 +61,7 @@ class TablePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """``tables`` in load order; ``left_out_edges`` order nothing but are enforced all the same.
+    """``tables`` in load order, what is not migrated, and what was found.
 
     With ``faults`` in the decisions it must not be carried out: ``Project`` refuses it.
     """
@@ -74,7 +69,6 @@ class Plan:
     project: str
     tables: tuple[TablePlan, ...]
     not_migrated: tuple[NotMigrated, ...]
-    left_out_edges: tuple[Edge, ...]
     findings: tuple[Finding, ...]
     faults: tuple[DecisionFault, ...] = ()
 
@@ -159,7 +153,6 @@ def build_plan(
         decisions.project,
         tuple(tables),
         tuple(not_migrated),
-        order.left_out,
         sort_findings(findings),
         tuple(faults),
     )

@@ -67,7 +67,7 @@ WITH link AS (
 )
 SELECT DISTINCT ON (link.table_oid, link.column_number)
        link.table_oid::bigint, a.attname, sequence_schema.nspname, sequence.relname,
-       s.seqstart, s.seqincrement, a.attidentity = 'a',
+       s.seqstart, s.seqincrement,
        CASE WHEN has_sequence_privilege(s.seqrelid, 'USAGE, SELECT')
             THEN pg_sequence_last_value(s.seqrelid) END
 FROM link
@@ -126,7 +126,6 @@ def _read_identities(connection: TargetConnection, oids: Sequence[int]) -> dict[
             increment=increment,
             last_value=last_value,
             sequence=TableName(sequence_schema, sequence_name),
-            always=is_always,
         )
         for (
             table_oid,
@@ -135,7 +134,6 @@ def _read_identities(connection: TargetConnection, oids: Sequence[int]) -> dict[
             sequence_name,
             start,
             increment,
-            is_always,
             last_value,
         ) in connection.execute(_IDENTITIES, {"oids": list(oids)})
     }

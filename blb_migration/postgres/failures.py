@@ -15,7 +15,6 @@ import psycopg
 from blb_migration.errors import TargetError
 
 LOCK_NOT_AVAILABLE = "55P03"
-FOREIGN_KEY_VIOLATION = "23503"
 
 # Whole classes, then single codes, after which the same statement may succeed when sent again.
 _TRANSIENT_CLASSES = ("08", "53", "40")  # connection, resources (disk, memory, slots), rollback

@@ -15,16 +15,12 @@ from blb_migration.postgres.names import TargetConnection, qualified_text
 
 _TRAITS = """
 SELECT n.nspname, t.relname, t.relkind = 'p', t.relrowsecurity, t.relforcerowsecurity,
-       t.relpersistence = 'u',
        ARRAY(SELECT g.tgname::text FROM pg_catalog.pg_trigger g
              WHERE g.tgrelid = t.oid AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A') ORDER BY 1),
-       ARRAY(SELECT r.rulename::text FROM pg_catalog.pg_rewrite r WHERE r.ev_class = t.oid ORDER BY 1),
        ARRAY(SELECT cn.nspname || '.' || child.relname FROM pg_catalog.pg_inherits h
              JOIN pg_catalog.pg_class child ON child.oid = h.inhrelid
              JOIN pg_catalog.pg_namespace cn ON cn.oid = child.relnamespace
-             WHERE h.inhparent = t.oid ORDER BY 1),
-       ARRAY(SELECT c.conname::text FROM pg_catalog.pg_constraint c
-             WHERE c.conrelid = t.oid AND c.contype = 'x' ORDER BY 1)
+             WHERE h.inhparent = t.oid ORDER BY 1)
 FROM pg_catalog.pg_class t
 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
 WHERE t.oid = ANY (SELECT to_regclass(name) FROM unnest(%(tables)s::text[]) name)
@@ -35,19 +31,16 @@ WHERE t.oid = ANY (SELECT to_regclass(name) FROM unnest(%(tables)s::text[]) name
 class TableTraits:
     """One table's traits that help or hinder a load.
 
-    ``enabled_triggers`` fire on COPY unless disabled; ``rules`` never do. ``children`` are
-    partitions or inheriting tables, as ``schema.name``. Rights are in ``rights``.
+    ``enabled_triggers`` fire on COPY unless disabled. ``children`` are partitions or inheriting
+    tables, as ``schema.name``. Rights are in ``rights``.
     """
 
     name: TableName
     is_partitioned: bool
     has_row_security: bool
     forces_row_security: bool
-    is_unlogged: bool
     enabled_triggers: tuple[str, ...]
-    rules: tuple[str, ...]
     children: tuple[str, ...]
-    exclusion_constraints: tuple[str, ...]
 
 
 def read_table_traits(
@@ -62,11 +55,8 @@ def read_table_traits(
                 is_partitioned,
                 has_row_security,
                 forces_row_security,
-                is_unlogged,
                 tuple(triggers),
-                tuple(rules),
                 tuple(children),
-                tuple(exclusions),
             )
             for (
                 schema,
@@ -74,11 +64,8 @@ def read_table_traits(
                 is_partitioned,
                 has_row_security,
                 forces_row_security,
-                is_unlogged,
                 triggers,
-                rules,
                 children,
-                exclusions,
             ) in rows
         ]
     return {own.name: own for own in sorted(traits, key=lambda own: own.name)}

@@ -43,18 +43,18 @@ _TOOLS_TABLE = "microsoft_database_tools_support"
 
 def read_catalog(session: SourceSession) -> Catalog:
     """All user tables of the session's database. Raises SourceError when the server cannot tell."""
-    database, version, edition, babelfish, collation = _read(session, "SERVER")[0]
+    database, version, edition, babelfish, collation = _read(session, catalog_rows.SERVER, "server")[0]
     comments, tools_tables = _read_comments(session)
     names = {
         object_id: TableName(schema, name)
-        for object_id, schema, name in _read(session, "TABLES")
+        for object_id, schema, name in _read(session, catalog_rows.TABLES, "tables")
         if object_id not in tools_tables
     }
     columns = _read_columns(session, comments)
     keys, indexes = _read_indexes(session, names)
     foreign_keys = _read_foreign_keys(session, names)
-    checks = _group(_read(session, "CHECKS"))
-    estimates: dict[int, Any] = dict(_read_if_possible(session, "ROW_ESTIMATES", "row estimates"))
+    checks = _group(_read(session, catalog_rows.CHECKS, "checks"))
+    estimates: dict[int, Any] = dict(_read_if_possible(session, catalog_rows.ROW_ESTIMATES, "row estimates"))
 
     tables = [
         Table(
@@ -86,7 +86,9 @@ def read_catalog(session: SourceSession) -> Catalog:
 
 def read_unreadable_tables(session: SourceSession) -> tuple[TableName, ...]:
     """Tables the log-in sees but may not SELECT from. Tables without any right are not even seen."""
-    return tuple(sorted(TableName(*row) for row in _read(session, "UNREADABLE_TABLES")))
+    return tuple(
+        sorted(TableName(*row) for row in _read(session, catalog_rows.UNREADABLE_TABLES, "unreadable tables"))
+    )
 
 
 def may_read_everything(session: SourceSession) -> bool | None:
@@ -94,18 +96,17 @@ def may_read_everything(session: SourceSession) -> bool | None:
 
     None when the server does not tell.
     """
-    rows = _read_if_possible(session, "DATABASE_RIGHT", "log-in's rights")
+    rows = _read_if_possible(session, catalog_rows.DATABASE_RIGHT, "log-in's rights")
     return bool(rows[0][0]) if rows and rows[0][0] is not None else None
 
 
-def _read(session: SourceSession, kind: str) -> list[Row]:
-    statement: str = getattr(catalog_rows, kind)
-    return session.read_rows(statement, action=f"reading the catalog ({kind.lower().replace('_', ' ')})")
+def _read(session: SourceSession, statement: str, what: str) -> list[Row]:
+    return session.read_rows(statement, action=f"reading the catalog ({what})")
 
 
-def _read_if_possible(session: SourceSession, kind: str, what: str) -> list[Row]:
+def _read_if_possible(session: SourceSession, statement: str, what: str) -> list[Row]:
     try:
-        return _read(session, kind)
+        return _read(session, statement, what)
     except SourceError as error:
         if error.is_transient:
             raise
@@ -128,7 +129,7 @@ def _read_comments(session: SourceSession) -> tuple[dict[tuple[int, int], str], 
     """Comments by (object_id, column_id; 0 for the table), and the tables that belong to tools."""
     comments: dict[tuple[int, int], str] = {}
     tools_tables = set()
-    for object_id, column_id, name, text in _read_if_possible(session, "COMMENTS", "comments"):
+    for object_id, column_id, name, text in _read_if_possible(session, catalog_rows.COMMENTS, "comments"):
         if name == _TOOLS_TABLE:
             tools_tables.add(object_id)
         elif text:
@@ -141,11 +142,11 @@ def _read_columns(
 ) -> dict[int, tuple[Column, ...]]:
     identities = {
         (row[0], row[1]): Identity(int(row[2]), int(row[3]), None if row[4] is None else int(row[4]))
-        for row in _read(session, "IDENTITIES")
+        for row in _read(session, catalog_rows.IDENTITIES, "identities")
     }
     hidden_defaults = 0
     columns: dict[int, tuple[Column, ...]] = {}
-    for object_id, rows in _group(_read(session, "COLUMNS")).items():
+    for object_id, rows in _group(_read(session, catalog_rows.COLUMNS, "columns")).items():
         table_columns = []
         for row in sorted(rows, key=lambda row: int(row[1])):
             _, column_id, name, declared, base, max_length, precision, scale = row[:8]
@@ -197,11 +198,11 @@ def _read_indexes(
 ) -> tuple[defaultdict[int, list[tuple[bool, UniqueKey]]], defaultdict[int, list[Index]]]:
     """By table: (is it the primary key, key), and the indexes that are no constraints."""
     columns: defaultdict[tuple[int, int], list[Row]] = defaultdict(list)
-    for row in _read(session, "INDEX_COLUMNS"):
+    for row in _read(session, catalog_rows.INDEX_COLUMNS, "index columns"):
         columns[row[0], row[1]].append(row)
     keys: defaultdict[int, list[tuple[bool, UniqueKey]]] = defaultdict(list)
     indexes: defaultdict[int, list[Index]] = defaultdict(list)
-    for row in _read(session, "INDEXES"):
+    for row in _read(session, catalog_rows.INDEXES, "indexes"):
         object_id, index_id, name, kind, unique, is_primary, is_constraint, disabled, predicate = row
         members = columns[object_id, index_id]
         key_columns = sorted((member for member in members if member[3]), key=lambda member: int(member[3]))
@@ -228,9 +229,9 @@ def _read_indexes(
 def _read_foreign_keys(
     session: SourceSession, names: Mapping[int, TableName]
 ) -> defaultdict[int, list[ForeignKey]]:
-    pairs = _group(_read(session, "FOREIGN_KEY_COLUMNS"))
+    pairs = _group(_read(session, catalog_rows.FOREIGN_KEY_COLUMNS, "foreign key columns"))
     foreign_keys: defaultdict[int, list[ForeignKey]] = defaultdict(list)
-    for row in _read(session, "FOREIGN_KEYS"):
+    for row in _read(session, catalog_rows.FOREIGN_KEYS, "foreign keys"):
         key_id, table_id, name, referred_id, on_delete, on_update, not_trusted, disabled = row
         if table_id not in names or referred_id not in names:
             continue

@@ -10,7 +10,7 @@ from blb_migration.findings import Severity
 from blb_migration.model import Catalog, Computed
 from blb_migration.plan.build import Plan, build_plan
 from blb_migration.plan.decisions_file import parse_decisions
-from blb_migration_tests.plan.catalogs import catalog, table
+from blb_migration_tests.catalogs import catalog, table
 
 
 def plan(source: Catalog, target: Catalog, decisions: str = "") -> Plan:
@@ -28,10 +28,14 @@ def codes(result: Plan, severity: Severity) -> list[tuple[str, str]]:
     return [(f.code, f.subject) for f in result.findings if f.severity is severity]
 
 
+def target_columns(result: Plan) -> dict[str, str]:
+    return {column.source.name: column.target.name for column in result.tables[0].columns}
+
+
 def test_tables_and_columns_match_in_any_letter_case() -> None:
     shouted = table("USERS", "ID int not null", "NAME nvarchar(50)", "ACTIVE bit", key="ID")
     result = plan(catalog("sqlserver", shouted), catalog("postgres", USERS_TARGET))
-    assert result.tables[0].target_column_names == {"ID": "id", "NAME": "name", "ACTIVE": "active"}
+    assert target_columns(result) == {"ID": "id", "NAME": "name", "ACTIVE": "active"}
     assert codes(result, Severity.ERROR) == []
 
 
@@ -66,7 +70,7 @@ def test_a_column_may_go_into_another_by_decision() -> None:
         catalog("postgres", renamed),
         "tables: {users: {columns: {name: {to: full_name, reason: clearer}}}}\n",
     )
-    assert result.tables[0].target_column_names["name"] == "full_name"
+    assert target_columns(result)["name"] == "full_name"
     assert codes(result, Severity.ERROR) == []
 
 

@@ -123,7 +123,7 @@ def column_encoder(field: pa.Field[Any], target_type: ColumnType) -> Any:
     one it is made from, or when a decimal has more fractional digits than the target keeps (the
     server would round them without a word).
     """
-    if target_type.name not in _ENCODERS:
+    if not is_loadable_type(target_type):
         reason = _REFUSALS.get(target_type.name, "no exact binary form is known for it")
         raise PreflightRefused(
             f"column {field.name}",

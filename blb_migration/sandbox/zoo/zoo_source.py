@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from blb_migration.model import Table, TableName
+from blb_migration.model import Table
 from blb_migration.sandbox.erp.erp_source import Database_co, SourceEngine
 from blb_migration.sandbox.zoo.declare import Exhibit
 from blb_migration.sandbox.zoo.hazards import PLANTINGS, Hazard
@@ -45,11 +45,6 @@ def create_zoo(
         if exhibit.rows:
             database.load(exhibit.table.name, build_arrow(exhibit.table, exhibit.rows))
     return database
-
-
-def find_exhibit(name: TableName, hazards: Iterable[Hazard] = ()) -> Exhibit:
-    """One table of the zoo; raises KeyError."""
-    return {exhibit.table.name: exhibit for exhibit in build_exhibits(hazards)}[name]
 
 
 def _move_identity(table: Table, last_value: int) -> Table:

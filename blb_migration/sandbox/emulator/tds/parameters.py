@@ -25,7 +25,6 @@ from blb_migration.sandbox.emulator.tds.times import TICKS_PER_DAY
 _NAMED_BY_ID = 0xFFFF
 _BATCH_SEPARATOR = 0xFF
 _CHUNKED_NULL = 0xFFFF_FFFF_FFFF_FFFF
-_IS_OUTPUT = 0x01
 _FIRST_1900 = date(1900, 1, 1).toordinal()
 
 _PROCEDURE_NAMES = {
@@ -65,7 +64,6 @@ class Argument:
     """One parameter of a call as it came; ``name`` is empty for a positional one."""
 
     name: str
-    is_output: bool
     type: ColumnType
     value: object
 
@@ -138,9 +136,9 @@ def _read_call(reader: _Reader) -> RpcCall:
     arguments = []
     while not reader.is_at_end and reader.next_byte != _BATCH_SEPARATOR:
         name = reader.take(reader.take_integer(1) * 2).decode("utf-16-le")
-        status = reader.take_integer(1)
+        reader.take(1)  # status flags: an output parameter, a default value
         column_type, value = _read_typed(reader)
-        arguments.append(Argument(name, bool(status & _IS_OUTPUT), column_type, value))
+        arguments.append(Argument(name, column_type, value))
     return RpcCall(procedure, tuple(arguments))
 
 

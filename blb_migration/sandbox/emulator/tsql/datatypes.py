@@ -93,12 +93,9 @@ _BY_NAME = {base.name: base for base in BASE_TYPES} | {
     "rowversion": next(base for base in BASE_TYPES if base.name == "timestamp")
 }
 
-BIT = ColumnType("bit")
-SMALLINT = ColumnType("smallint")
 INT = ColumnType("int")
 BIGINT = ColumnType("bigint")
 FLOAT = ColumnType("float")
-REAL = ColumnType("real")
 MONEY = ColumnType("money")
 DATE = ColumnType("date")
 DATETIME = ColumnType("datetime")
