@@ -13,8 +13,8 @@ from blb_migration import frames
 from blb_migration.compare.cells import Difference
 from blb_migration.compare.difference_files import write_differences
 from blb_migration.errors import ConfigurationError, TargetError
+from blb_migration_tests.catalogs import table
 from blb_migration_tests.chain import Chain
-from blb_migration_tests.plan.catalogs import table
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from blb_migration.plan.risks import build_questions
 from blb_migration.plan.type_pairs import RULES, find_rule, render_type_table
 from blb_migration.postgres.binary.encoders import is_loadable_type
 from blb_migration.types import SOURCE_TYPES
-from blb_migration_tests.plan.catalogs import column
+from blb_migration_tests.catalogs import column
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from blb_migration.model import Column, ColumnType, Identity, Index, IndexColumn, Table, TableName, UniqueKey
+from blb_migration.model import ColumnType, Table
+from blb_migration_tests.catalogs import index, table
 
 BATCH_ROWS = 50_000
 _SEED = 20_240_115
 _FIRST_SECOND = 1_600_000_000  # 2020-09-13, in seconds since 1970
-_INT, _DECIMAL = ColumnType("int"), ColumnType("decimal", precision=18, scale=4)
 _WIDE_COLUMNS = 60
+_KEY = "id int identity(1,1)"
 
 
 @dataclass(frozen=True)
@@ -27,35 +28,23 @@ class Shape:
 
     name: str
     description: str
-    columns: tuple[Column, ...]
+    columns: tuple[str, ...]
     indexed: tuple[str, ...]
     batch_rows: int
     build_batch: Callable[[int, int], list[pa.Array]]
 
     def table(self, row_count: int) -> Table:
         """The source's table; its name says how many rows it has."""
-        name = TableName("dbo", f"{self.name}_{row_count}")
-        indexes = tuple(Index(f"ix_{name.name}_{column}", (IndexColumn(column),)) for column in self.indexed)
-        return Table(name, self.columns, UniqueKey(f"pk_{name.name}", ("id",)), indexes=indexes)
+        name = f"{self.name}_{row_count}"
+        indexes = tuple(index(f"ix_{name}_{column}", column) for column in self.indexed)
+        return table(name, *self.columns, indexes=indexes)
 
     def iterate_batches(self, row_count: int) -> Iterator[pa.RecordBatch]:
         """All rows, ids from 1 on."""
-        names = [column.name for column in self.columns]
+        names = [column.partition(" ")[0] for column in self.columns]
         for first in range(0, row_count, self.batch_rows):
             arrays = self.build_batch(first + 1, min(self.batch_rows, row_count - first))
             yield pa.RecordBatch.from_arrays(arrays, names=names)
-
-
-def _column(name: str, column_type: ColumnType, *, nullable: bool = False) -> Column:
-    return Column(name, column_type, nullable)
-
-
-def _key() -> Column:
-    return Column("id", _INT, nullable=False, identity=Identity(1, 1))
-
-
-def _text(length: int | None) -> ColumnType:
-    return ColumnType("nvarchar", length=length)
 
 
 def _ids(first: int, count: int) -> pa.Array:
@@ -114,7 +103,9 @@ def _build_wide(first: int, count: int) -> list[pa.Array]:
     return [_ids(first, count), *(makers[i % 5]() for i in range(_WIDE_COLUMNS - 1))]
 
 
-_WIDE_TYPES = (_INT, _DECIMAL, _text(60), ColumnType("datetime2", scale=7), ColumnType("bit"))
+_WIDE_TYPES = (
+    "int not null", "decimal(18,4) not null", "nvarchar(60)", "datetime2(7) not null", "bit not null"
+)  # fmt: skip
 
 
 def _build_large_values(first: int, count: int) -> list[pa.Array]:
@@ -141,16 +132,16 @@ TRANSACTIONS = Shape(
     "inventory_transactions",
     "10 columns, two secondary indexes",
     (
-        _key(),
-        _column("product_id", _INT),
-        _column("location_id", _INT),
-        _column("transaction_type", _text(50)),
-        _column("reference_type", _text(50), nullable=True),
-        _column("reference_id", _INT, nullable=True),
-        _column("quantity", _DECIMAL),
-        _column("cost_per_unit", _DECIMAL),
-        _column("notes", _text(200), nullable=True),
-        _column("created_at", ColumnType("datetime2", scale=7)),
+        _KEY,
+        "product_id int not null",
+        "location_id int not null",
+        "transaction_type nvarchar(50) not null",
+        "reference_type nvarchar(50)",
+        "reference_id int",
+        "quantity decimal(18,4) not null",
+        "cost_per_unit decimal(18,4) not null",
+        "notes nvarchar(200)",
+        "created_at datetime2(7) not null",
     ),
     ("product_id", "created_at"),
     BATCH_ROWS,
@@ -159,13 +150,7 @@ TRANSACTIONS = Shape(
 WIDE = Shape(
     "wide",
     "60 columns",
-    (
-        _key(),
-        *(
-            _column(f"c{i:02}", _WIDE_TYPES[i % 5], nullable=_WIDE_TYPES[i % 5].name == "nvarchar")
-            for i in range(_WIDE_COLUMNS - 1)
-        ),
-    ),
+    (_KEY, *(f"c{i:02} {_WIDE_TYPES[i % 5]}" for i in range(_WIDE_COLUMNS - 1))),
     (),
     BATCH_ROWS // 5,
     _build_wide,
@@ -173,7 +158,7 @@ WIDE = Shape(
 LARGE_VALUES = Shape(
     "large_values",
     "(max) texts of 10 kB and binaries of 100 kB",
-    (_key(), _column("page", _text(None)), _column("model", ColumnType("varbinary"))),
+    (_KEY, "page nvarchar(max) not null", "model varbinary(max) not null"),
     (),
     200,
     _build_large_values,
@@ -181,16 +166,12 @@ LARGE_VALUES = Shape(
 SHORT_MAX = Shape(
     "short_max",
     "a (max) column of short texts",
-    (
-        _key(),
-        _column("notes", _text(None), nullable=True),
-        _column("created_at", ColumnType("datetime2", scale=7)),
-    ),
+    (_KEY, "notes nvarchar(max)", "created_at datetime2(7) not null"),
     (),
     BATCH_ROWS,
     _build_short_max,
 )
-NARROW = Shape("narrow", "two integers", (_key(), _column("value", _INT)), (), BATCH_ROWS, _build_narrow)
+NARROW = Shape("narrow", "two integers", (_KEY, "value int not null"), (), BATCH_ROWS, _build_narrow)
 SHAPES = {shape.name: shape for shape in (TRANSACTIONS, WIDE, LARGE_VALUES, SHORT_MAX, NARROW)}
 
 _TARGET_TYPES = {

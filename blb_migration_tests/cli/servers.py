@@ -16,7 +16,7 @@ from blb_migration.cli.main import main
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
-from blb_migration_tests.plan.catalogs import table
+from blb_migration_tests.catalogs import table
 
 USER, PASSWORD = "shopkeeper", "hunter2 {;}@/"
 DECISIONS = """\

@@ -18,8 +18,8 @@ from blb_migration.errors import TableFailed
 from blb_migration.load.table import TableLoad
 from blb_migration.migration import PhaseBegun, TableProgress
 from blb_migration.plan.build import TablePlan
+from blb_migration_tests.catalogs import table
 from blb_migration_tests.defs.stages import build_project
-from blb_migration_tests.plan.catalogs import table
 
 LONG_NAME = "production_order_operation_material_requirements"
 

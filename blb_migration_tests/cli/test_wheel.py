@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 
 import blb_migration
+from blb_migration_tests.catalogs import table
 from blb_migration_tests.chain import Chain
 from blb_migration_tests.cli.servers import int32s
-from blb_migration_tests.plan.catalogs import table
 
 TOP = Path(blb_migration.__file__).parent.parent
 ODD_FOLDER = "-Größe 'n' \"$HOME\" \\"

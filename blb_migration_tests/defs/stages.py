@@ -29,8 +29,8 @@ from blb_migration.report.facts import ReportFacts, RunFacts
 from blb_migration.report.sentences import Ending
 from blb_migration.settings import parse_source_url, parse_target_url
 from blb_migration.sqlserver.connect import SourceConnector
-from blb_migration_tests.plan.catalogs import catalog
-from blb_migration_tests.plan.catalogs import table as build_table
+from blb_migration_tests.catalogs import catalog
+from blb_migration_tests.catalogs import table as build_table
 
 
 def connect_to_nothing(_role: ConnectionRole) -> Connectors:

@@ -13,8 +13,8 @@ from blb_migration.errors import ConfigurationError
 from blb_migration.findings import Concern
 from blb_migration.model import ForeignKey, Table, TableName
 from blb_migration.plan.project import Project
+from blb_migration_tests.catalogs import table
 from blb_migration_tests.defs.stages import build_project, build_shop
-from blb_migration_tests.plan.catalogs import table
 
 
 def upstream_of(definitions: Definitions, *path: str) -> set[str]:

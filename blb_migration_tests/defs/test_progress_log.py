@@ -20,9 +20,9 @@ from blb_migration.load.table import TableLoad
 from blb_migration.migration import Migration, PhaseBegun, ProgressListener, TableProgress
 from blb_migration.plan.build import TablePlan
 from blb_migration.progress.rates import LogPace
+from blb_migration_tests.catalogs import table as build_table
 from blb_migration_tests.chain import Chain
 from blb_migration_tests.defs.stages import Stages, build_shop, connect_to_nothing
-from blb_migration_tests.plan.catalogs import table as build_table
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 

@@ -21,8 +21,8 @@ from blb_migration.defs.assemble import build_defs
 from blb_migration.sandbox.emulator.results import SqlServerError
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
+from blb_migration_tests.catalogs import table
 from blb_migration_tests.chain import Chain
-from blb_migration_tests.plan.catalogs import table
 
 DECISIONS = "project: shop\ntables: {orders: {key_totals: [{sum: total}]}}\n"
 TARGET_TABLES = """

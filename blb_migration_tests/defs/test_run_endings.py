@@ -27,8 +27,8 @@ from blb_migration.load.table import TableLoad, load_table
 from blb_migration.migration import Migration
 from blb_migration.plan.project import load_project, save_project
 from blb_migration.postgres.names import TargetConnection
+from blb_migration_tests.catalogs import table
 from blb_migration_tests.chain import Chain
-from blb_migration_tests.plan.catalogs import table
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 DECISIONS = "project: shop\n"

@@ -24,8 +24,8 @@ from blb_migration.migration import Migration
 from blb_migration.plan.project import save_project
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
+from blb_migration_tests.catalogs import table
 from blb_migration_tests.chain import Chain
-from blb_migration_tests.plan.catalogs import table
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="sends the signal that a terminal sends for Ctrl-C")
 ROWS = 30_000  # enough for indexes to be built after the rows

@@ -22,9 +22,9 @@ from blb_migration.load.table import TableLoad
 from blb_migration.migration import Migration, ProgressListener, TableProgress
 from blb_migration.plan.build import TablePlan
 from blb_migration.plan.project import Project
+from blb_migration_tests.catalogs import table
 from blb_migration_tests.defs.stages import Stages, build_project, build_shop, connect_to_nothing
 from blb_migration_tests.defs.test_runs import QUIET, build_migration
-from blb_migration_tests.plan.catalogs import table
 
 AT_ONCE = 3
 TIMEOUT_SECONDS = 60

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from blb_migration.feed.convert import BatchConverter, uuid_text_to_bytes
 from blb_migration.plan.columns import ColumnPlan
 from blb_migration.plan.type_pairs import find_rule
-from blb_migration_tests.plan.catalogs import column
+from blb_migration_tests.catalogs import column
 
 
 def convert(source: str, target: str, array: pa.Array) -> pa.Array:

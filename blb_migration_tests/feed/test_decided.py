@@ -14,7 +14,7 @@ from blb_migration.feed.convert import BatchConverter
 from blb_migration.plan.columns import ColumnPlan
 from blb_migration.plan.type_pairs import find_rule
 from blb_migration.value_decisions import DecisionAction, ValueDecision
-from blb_migration_tests.plan.catalogs import column
+from blb_migration_tests.catalogs import column
 
 
 def convert(

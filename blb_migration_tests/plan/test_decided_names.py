@@ -9,7 +9,7 @@ import pytest
 from blb_migration.errors import ConfigurationError, ExitCode
 from blb_migration.plan.decisions_file import parse_decisions
 from blb_migration.plan.project import Project
-from blb_migration_tests.plan.catalogs import catalog, table
+from blb_migration_tests.catalogs import catalog, table
 
 SOURCE = catalog(
     "sqlserver",

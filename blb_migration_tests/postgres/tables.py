@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from blb_migration.model import Column, ColumnType, Table, TableName
+from blb_migration.model import Table, TableName
 from blb_migration.postgres.catalog import read_catalog
 from blb_migration.postgres.copy import BinaryCopyWriter, CopyEncoder, CopyResult
 from blb_migration.postgres.names import TargetConnection
@@ -59,7 +59,3 @@ def round_trip(
     result = write_batches(connection, read_table(connection, "golden"), [batch])
     assert result.row_count == len(values)
     return column(connection, f"SELECT value{as_text} FROM golden ORDER BY position")
-
-
-def plain_column(name: str, type_name: str, **facts: Any) -> Column:
-    return Column(name, ColumnType(type_name, **facts), nullable=True)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from blb_migration.errors import PreflightRefused, TargetError
-from blb_migration.model import TableName
+from blb_migration.model import ColumnType, TableName
 from blb_migration.postgres.binary.encoders import column_encoder, is_loadable_type
 from blb_migration.postgres.copy import (
     BinaryCopyWriter,
@@ -20,10 +20,10 @@ from blb_migration.postgres.copy import (
     lock_table,
 )
 from blb_migration.postgres.names import TargetConnection
+from blb_migration_tests import catalogs
 from blb_migration_tests.postgres.tables import (
     column,
     execute,
-    plain_column,
     read_table,
     scalar,
     write_batches,
@@ -144,15 +144,15 @@ def test_what_the_server_would_cut_silently_is_an_error(
 def test_decimals_with_more_digits_than_the_target_keeps_are_refused() -> None:
     field = pa.field("price", pa.decimal128(18, 4))
     with pytest.raises(PreflightRefused, match="4 fractional digits"):
-        column_encoder(field, plain_column("price", "numeric", precision=10, scale=2).type)
-    column_encoder(field, plain_column("price", "numeric").type)
+        column_encoder(field, catalogs.column("price numeric(10,2)").type)
+    column_encoder(field, catalogs.column("price numeric").type)
 
 
 @pytest.mark.parametrize(
     "type_name", ["money", "interval", "time with time zone", "inet", "integer[]", "point", "tsvector", "bit"]
 )
 def test_types_without_a_known_form_are_refused(type_name: str) -> None:
-    target_type = plain_column("value", type_name).type
+    target_type = ColumnType(type_name)
     assert not is_loadable_type(target_type)
     with pytest.raises(PreflightRefused, match="column value"):
         column_encoder(pa.field("value", pa.string()), target_type)
@@ -174,15 +174,15 @@ def test_types_without_a_known_form_are_refused(type_name: str) -> None:
 )
 def test_a_batch_in_another_form_is_refused(arrow_type: Any, type_name: str) -> None:
     with pytest.raises(PreflightRefused, match="batches hold"):
-        column_encoder(pa.field("value", arrow_type), plain_column("value", type_name).type)
+        column_encoder(pa.field("value", arrow_type), ColumnType(type_name))
 
 
 def test_batches_must_have_the_encoder_s_columns() -> None:
     table = TableName("public", "t")
     schema = pa.schema([pa.field("b", pa.int32())])
     with pytest.raises(ValueError, match="expected"):
-        CopyEncoder(table, [plain_column("a", "integer")], schema)
-    encoder = CopyEncoder(table, [plain_column("b", "integer")], schema)
+        CopyEncoder(table, [catalogs.column("a integer")], schema)
+    encoder = CopyEncoder(table, [catalogs.column("b integer")], schema)
     with pytest.raises(ValueError, match="schema"):
         encoder.encode(batch(b=pa.array([1], pa.int64())))
 

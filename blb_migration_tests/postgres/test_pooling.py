@@ -10,8 +10,8 @@ from blb_migration.errors import ExitCode, TargetError, TargetUnreachable
 from blb_migration.postgres import pooling
 from blb_migration.postgres.connect import TargetConnector
 from blb_migration.settings import parse_target_url
+from blb_migration_tests.catalogs import table
 from blb_migration_tests.chain import Chain
-from blb_migration_tests.plan.catalogs import table
 from blb_migration_tests.postgres.poolers import running_pgbouncer, scripted_pooler
 from blb_migration_tests.postgres.tables import execute, scalar
 

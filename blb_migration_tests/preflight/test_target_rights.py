@@ -16,8 +16,8 @@ from blb_migration.load.scratch import on_scratch
 from blb_migration.migration import RunInfo
 from blb_migration.preflight.stage import refuse_if_errors, run_preflight
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
+from blb_migration_tests.catalogs import table
 from blb_migration_tests.chain import Chain
-from blb_migration_tests.plan.catalogs import table
 
 DECISIONS = "project: test\nschemas: {dbo: app}\n"
 TABLES = """

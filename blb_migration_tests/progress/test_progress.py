@@ -16,8 +16,8 @@ from blb_migration.progress.row_widths import guess_row_bytes
 from blb_migration.progress.run_meter import RunMeter
 from blb_migration.progress.table_meter import TableReading
 from blb_migration.progress.wording import describe_run, describe_table
+from blb_migration_tests.catalogs import column, table
 from blb_migration_tests.defs.stages import build_project
-from blb_migration_tests.plan.catalogs import column, table
 
 
 @dataclass

@@ -30,9 +30,10 @@ from blb_migration.settings import parse_source_url
 from blb_migration.sqlserver.catalog import read_catalog
 from blb_migration.sqlserver.connect import SourceConnector
 from blb_migration.sqlserver.names import quote_columns, quote_table
+from blb_migration_tests.catalogs import COLLATION
 from blb_migration_tests.conftest import LOG_IN
 from blb_migration_tests.conftest import PASSWORD as LOG_IN_PASSWORD
-from blb_migration_tests.sqlserver.workshop import COLLATION, MATERIAL_ROWS, MATERIALS, TABLES
+from blb_migration_tests.sqlserver.workshop import MATERIAL_ROWS, MATERIALS, TABLES
 
 PASSWORD = "a;b}c d"
 TOP = Path(__file__).parents[2]

@@ -13,9 +13,8 @@ from blb_migration.postgres.create import create_tables
 from blb_migration.postgres.server_features import read_server_features
 from blb_migration.schema.ddl import build_statements
 from blb_migration.schema.design import SchemaDesign, build_design
+from blb_migration_tests.catalogs import COLLATION
 from blb_migration_tests.chain import Chain
-
-COLLATION = "SQL_Latin1_General_CP1_CI_AS"
 
 
 def decisions(text: str = "") -> Decisions:

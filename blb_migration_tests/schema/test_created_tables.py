@@ -6,6 +6,7 @@ import datetime
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import psycopg
 import pytest
@@ -20,19 +21,15 @@ from blb_migration.model import (
     Index,
     IndexColumn,
     Table,
-    TableName,
     UniqueKey,
 )
 from blb_migration.sandbox.erp.erp_schema import build_source_catalog
 from blb_migration.sandbox.zoo import build_exhibits
+from blb_migration_tests import catalogs
+from blb_migration_tests.catalogs import COLLATION, column
 from blb_migration_tests.chain import Chain
-from blb_migration_tests.schema.designs import COLLATION, codes, create, read_back, without_spelling
+from blb_migration_tests.schema.designs import codes, create, read_back, without_spelling
 from blb_migration_tests.sqlserver.workshop import TABLES as WORKSHOP_TABLES
-
-INT = ColumnType("int")
-BIT = ColumnType("bit")
-DATETIME = ColumnType("datetime")
-AMOUNT = ColumnType("decimal", precision=18, scale=4)
 
 
 @pytest.fixture
@@ -40,16 +37,8 @@ def chain(new_chain: Callable[..., Chain]) -> Chain:
     return new_chain()
 
 
-def text(name: str, length: int | None = 40, *, default: str | None = None) -> Column:
-    return Column(name, ColumnType("nvarchar", length), True, collation=COLLATION, default=default)
-
-
-def number(name: str, *, nullable: bool = True, default: str | None = None) -> Column:
-    return Column(name, INT, nullable, default=default)
-
-
-def table(name: str, *columns: Column, schema: str = "dbo", **parts: object) -> Table:
-    return Table(TableName(schema, name), columns, **parts)  # type: ignore[arg-type]
+def table(name: str, *columns: str | Column, **parts: Any) -> Table:
+    return catalogs.table(name, *columns, key=(), collation=COLLATION, **parts)
 
 
 @pytest.mark.parametrize(
@@ -67,22 +56,20 @@ def test_what_is_read_back_is_what_was_designed(chain: Chain, tables: list[Table
 
 class TestIdentity:
     def test_seed_and_step_are_kept(self, chain: Chain) -> None:
-        column = Column("id", INT, nullable=False, identity=Identity(-7, 5))
-        create(chain, [table("fives", column, number("n"))])
+        create(chain, [table("fives", "id int identity(-7,5)", "n int")])
         for n in (1, 2, 3):
             chain.execute("INSERT INTO fives (n) VALUES (%s)", n)
         assert chain.execute("SELECT id FROM fives ORDER BY n") == [(-7,), (-2,), (3,)]
 
     def test_it_may_count_down_and_take_given_values(self, chain: Chain) -> None:
         column = Column("id", ColumnType("bigint"), nullable=False, identity=Identity(2**40, -1))
-        create(chain, [table("downwards", column, number("n"))])
+        create(chain, [table("downwards", column, "n int")])
         chain.execute("INSERT INTO downwards (n) VALUES (1), (2)")
         chain.execute("INSERT INTO downwards VALUES (5, 3)")
         assert chain.execute("SELECT id FROM downwards ORDER BY n") == [(2**40,), (2**40 - 1,), (5,)]
 
     def test_a_decimal_one_draws_from_a_sequence(self, chain: Chain) -> None:
-        decimal = ColumnType("decimal", precision=20, scale=0)
-        create(chain, [table("wide", Column("id", decimal, False, identity=Identity(10, 10)), number("n"))])
+        create(chain, [table("wide", "id decimal(20,0) identity(10,10)", "n int")])
         chain.execute("INSERT INTO wide (n) VALUES (1), (2)")
         assert chain.execute("SELECT id FROM wide ORDER BY n") == [(Decimal(10),), (Decimal(20),)]
         chain.execute("DROP TABLE wide")
@@ -91,19 +78,19 @@ class TestIdentity:
 
 def test_defaults_give_what_they_gave(chain: Chain) -> None:
     columns = (
-        number("id", nullable=False),
-        Column("is_open", BIT, True, default="((1))"),
-        Column("is_paid", BIT, True, default="(CONVERT([bit],(0)))"),
-        Column("rate", AMOUNT, True, default="((-1.50))"),
-        text("note", default="(N'it''s \\ new')"),
-        text("zero", default="((0))"),
-        Column("made_at", DATETIME, True, default="(getdate())"),
-        Column("made_at_utc", ColumnType("datetime2", scale=7), True, default="(sysutcdatetime())"),
-        Column("made_on", ColumnType("date"), True, default="(CONVERT([date],getdate()))"),
-        Column("seen_at", ColumnType("datetimeoffset", scale=7), True, default="(sysdatetimeoffset())"),
-        Column("token", ColumnType("uniqueidentifier"), True, default="(newid())"),
-        Column("mark", ColumnType("varbinary", length=4), True, default="(0x00FF)"),
-        Column("nothing", INT, True, default="(NULL)"),
+        "id int not null",
+        column("is_open bit", default="((1))"),
+        column("is_paid bit", default="(CONVERT([bit],(0)))"),
+        column("rate decimal(18,4)", default="((-1.50))"),
+        column("note nvarchar(40)", default="(N'it''s \\ new')"),
+        column("zero nvarchar(40)", default="((0))"),
+        column("made_at datetime", default="(getdate())"),
+        column("made_at_utc datetime2(7)", default="(sysutcdatetime())"),
+        column("made_on date", default="(CONVERT([date],getdate()))"),
+        column("seen_at datetimeoffset(7)", default="(sysdatetimeoffset())"),
+        column("token uniqueidentifier", default="(newid())"),
+        column("mark varbinary(4)", default="(0x00FF)"),
+        column("nothing int", default="(NULL)"),
     )
     assert codes(create(chain, [table("defaults", *columns)])) == []
     chain.execute("INSERT INTO defaults (id) VALUES (1)")
@@ -116,24 +103,22 @@ def test_defaults_give_what_they_gave(chain: Chain) -> None:
 
 
 def test_computed_columns_compute_as_they_did(chain: Chain) -> None:
-    def computed(name: str, column_type: ColumnType, expression: str) -> Column:
-        return Column(name, column_type, True, computed=Computed(expression, persisted=False))
+    def computed(spec: str, expression: str) -> Column:
+        return column(spec, computed=Computed(expression, persisted=False))
 
     columns = (
-        Column("quantity", AMOUNT, True),
-        Column("price", AMOUNT, True),
-        text("first_name"),
-        text("last_name"),
-        Column("is_active", BIT, True),
-        Column("day", ColumnType("date"), True),
-        computed("total", ColumnType("decimal", precision=37, scale=8), "([quantity]*[price])"),
-        computed("known", AMOUNT, "(isnull([quantity],(0))-[price])"),
-        computed("full_name", ColumnType("nvarchar", 81), "([first_name]+N' '+[last_name])"),
-        computed(
-            "state", ColumnType("varchar", 8), "(case when [is_active]=(1) then 'active' else 'off' end)"
-        ),
-        computed("year", INT, "(datepart(year,[day]))"),
-        computed("month", INT, "(month([day]))"),
+        "quantity decimal(18,4)",
+        "price decimal(18,4)",
+        "first_name nvarchar(40)",
+        "last_name nvarchar(40)",
+        "is_active bit",
+        "day date",
+        computed("total decimal(37,8)", "([quantity]*[price])"),
+        computed("known decimal(18,4)", "(isnull([quantity],(0))-[price])"),
+        computed("full_name nvarchar(81)", "([first_name]+N' '+[last_name])"),
+        computed("state varchar(8)", "(case when [is_active]=(1) then 'active' else 'off' end)"),
+        computed("year int", "(datepart(year,[day]))"),
+        computed("month int", "(month([day]))"),
     )
     design = create(chain, [table("computed", *columns)])
     assert codes(design) == []
@@ -160,7 +145,10 @@ class TestTexts:
             CheckConstraint("CK_code", "([code] like 'PO-%')"),
             CheckConstraint("CK_filled", "(len([code])>(3) AND [code]<>'')"),
         )
-        assert codes(create(chain, [table("orders", text("status"), text("code"), checks=checks)])) == []
+        assert (
+            codes(create(chain, [table("orders", "status nvarchar(40)", "code nvarchar(40)", checks=checks)]))
+            == []
+        )
         return chain
 
     def test_what_the_source_took_is_taken(self, orders: Chain) -> None:
@@ -174,7 +162,7 @@ class TestTexts:
 
 class TestUniqueness:
     def test_null_stands_once_as_at_the_source(self, chain: Chain) -> None:
-        columns = (number("a"), number("b"))
+        columns = ("a int", "b int")
         keys = (UniqueKey("UQ_a", ("a",)),)
         indexes = (Index("UX_b", (IndexColumn("b"),), unique=True),)
         create(chain, [table("nulls", *columns, unique_keys=keys, indexes=indexes)])
@@ -185,14 +173,14 @@ class TestUniqueness:
 
     def test_a_filtered_index_counts_only_its_rows(self, chain: Chain) -> None:
         index = Index("UX_live", (IndexColumn("a"),), unique=True, filter="([live]=(1))")
-        create(chain, [table("filtered", number("a"), Column("live", BIT, True), indexes=(index,))])
+        create(chain, [table("filtered", "a int", "live bit", indexes=(index,))])
         chain.execute("INSERT INTO filtered VALUES (1, true), (1, false), (1, false), (1, NULL)")
         with pytest.raises(psycopg.errors.UniqueViolation):
             chain.execute("INSERT INTO filtered VALUES (1, true)")
 
     def test_order_and_included_columns_are_kept(self, chain: Chain) -> None:
         index = Index("IX", (IndexColumn("a", descending=True), IndexColumn("b")), included=("c",))
-        create(chain, [table("indexed", number("a"), number("b"), number("c"), indexes=(index,))])
+        create(chain, [table("indexed", "a int", "b int", "c int", indexes=(index,))])
         [(definition,)] = chain.execute("SELECT indexdef FROM pg_indexes WHERE tablename = 'indexed'")
         assert definition.endswith("USING btree (a DESC, b) INCLUDE (c)")
 
@@ -200,14 +188,14 @@ class TestUniqueness:
 class TestForeignKeys:
     @pytest.fixture
     def family(self, chain: Chain) -> Chain:
-        parent = table("parents", number("id", nullable=False), primary_key=UniqueKey("PK", ("id",)))
+        parent = table("parents", "id int not null", primary_key=UniqueKey("PK", ("id",)))
         keys = (
             ForeignKey("FK_mother", ("mother",), parent.name, ("id",), on_delete="CASCADE"),
             ForeignKey("FK_father", ("father",), parent.name, ("id",), "SET NULL", "CASCADE"),
             ForeignKey("FK_old", ("old",), parent.name, ("id",), trusted=False),
             ForeignKey("FK_off", ("old",), parent.name, ("id",), trusted=False, enabled=False),
         )
-        child = table("children", number("mother"), number("father"), number("old"), foreign_keys=keys)
+        child = table("children", "mother int", "father int", "old int", foreign_keys=keys)
         design = create(chain, [parent, child])
         assert codes(design) == ["foreign_key_disabled", "foreign_key_not_valid"]
         return chain
@@ -229,8 +217,8 @@ class TestForeignKeys:
 
 
 def test_comments_are_kept(chain: Chain) -> None:
-    column = Column("a", INT, True, comment="first line\nit's \\ second")
-    create(chain, [table("commented", column, comment="Ünïcode \U0001f600")])
+    commented = column("a int", comment="first line\nit's \\ second")
+    create(chain, [table("commented", commented, comment="Ünïcode \U0001f600")])
     [created] = read_back(chain)
     assert (created.comment, created.columns[0].comment) == (
         "Ünïcode \U0001f600",
@@ -240,13 +228,16 @@ def test_comments_are_kept(chain: Chain) -> None:
 
 def test_two_tables_may_have_an_index_of_the_same_name(chain: Chain) -> None:
     index = Index("IX_name", (IndexColumn("a"),))
-    create(chain, [table(name, number("a"), indexes=(index,)) for name in ("first", "second")])
+    create(chain, [table(name, "a int", indexes=(index,)) for name in ("first", "second")])
     assert [table.indexes[0].name for table in read_back(chain)] == ["IX_name", "IX_name_second"]
 
 
 def test_odd_names_survive_as_they_are(chain: Chain) -> None:
     names = ['a"b', "it's", "x]y[", "select", "Groß", " led by a blank", "dot.ted", "%s {0}", "a\\b"]
-    tables = [table(name, *(number(column) for column in names), schema="odd schema") for name in names]
+    tables = [
+        table(name, *(Column(each, ColumnType("int"), True) for each in names), schema="odd schema")
+        for name in names
+    ]
     design = create(chain, tables)
     created = read_back(chain)
     assert sorted(table.name.name for table in created) == sorted(names)
@@ -256,13 +247,13 @@ def test_odd_names_survive_as_they_are(chain: Chain) -> None:
 
 
 def test_schemas_are_kept_or_mapped(chain: Chain) -> None:
-    tables = [table("items", number("a"), schema=schema) for schema in ("dbo", "sales", "Old")]
+    tables = [table("items", "a int", schema=schema) for schema in ("dbo", "sales", "Old")]
     create(chain, tables, "schemas: {dbo: public, Old: archive}\n")
     assert [str(table.name) for table in read_back(chain)] == ["archive.items", "public.items", "sales.items"]
 
 
 def test_decided_names_and_skips_are_followed(chain: Chain) -> None:
-    tables = [table("items", number("a"), number("b"), number("c")), table("gone", number("a"))]
+    tables = [table("items", "a int", "b int", "c int"), table("gone", "a int")]
     create(
         chain,
         tables,

@@ -26,7 +26,8 @@ from blb_migration.schema.design import SchemaDesign, build_design
 from blb_migration.schema.script import render_not_migrated, render_script
 from blb_migration.schema.type_design import render_created_types
 from blb_migration.sqlserver.other_objects import SourceModule
-from blb_migration_tests.schema.designs import COLLATION, codes, decisions, source_catalog
+from blb_migration_tests.catalogs import COLLATION
+from blb_migration_tests.schema.designs import codes, decisions, source_catalog
 
 INT = ColumnType("int")
 MONEY = ColumnType("money")

@@ -21,9 +21,10 @@ from blb_migration.sqlserver.catalog import (
 from blb_migration.sqlserver.connect import SourceConnector, SourceSession
 from blb_migration.sqlserver.other_objects import SourceModule, read_not_migrated
 from blb_migration.sqlserver.table_metrics import count_rows
+from blb_migration_tests.catalogs import COLLATION
 from blb_migration_tests.sqlserver.conftest import CLERK
 from blb_migration_tests.sqlserver.scripted import BIT, INT, NAME, PASSWORD, Script
-from blb_migration_tests.sqlserver.workshop import COLLATION, MATERIALS, TABLES
+from blb_migration_tests.sqlserver.workshop import MATERIALS, TABLES
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))

@@ -7,61 +7,33 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from blb_migration.model import (
-    CheckConstraint,
-    Column,
-    ColumnType,
-    Computed,
-    ForeignKey,
-    Identity,
-    Index,
-    IndexColumn,
-    Table,
-    TableName,
-    UniqueKey,
-)
+from blb_migration.model import CheckConstraint, Computed, ForeignKey, TableName, UniqueKey
+from blb_migration_tests.catalogs import COLLATION, column, index, table
 
-COLLATION = "SQL_Latin1_General_CP1_CI_AS"
-INT = ColumnType("int")
-
-
-def text(name: str, length: int | None, *, nullable: bool = True, type_name: str = "nvarchar") -> Column:
-    return Column(name, ColumnType(type_name, length=length), nullable, collation=COLLATION)
-
-
-MATERIALS = Table(
-    name=TableName("dbo", "materials"),
-    columns=(
-        Column("id", INT, nullable=False, identity=Identity(seed=1, increment=1, last_value=12)),
-        text("code", 20, nullable=False),
-        text("name", 100),
-        text("notes", None),
-        text("spec", 400, type_name="varchar"),
-        Column("price", ColumnType("decimal", precision=18, scale=4), nullable=True, default="((0))"),
-        Column("cost", ColumnType("money"), nullable=True),
-        Column("stock", ColumnType("bigint"), nullable=True),
-        Column("active", ColumnType("bit"), nullable=True, default="((1))"),
-        Column("weight", ColumnType("float"), nullable=True),
-        Column("bought_at", ColumnType("datetime2", scale=7), nullable=True),
-        Column("seen_at", ColumnType("datetimeoffset", scale=7), nullable=True),
-        Column("opens", ColumnType("time", scale=7), nullable=True),
-        Column("made_on", ColumnType("date"), nullable=True),
-        Column("picture", ColumnType("varbinary"), nullable=True),
-        Column(
-            "total",
-            ColumnType("decimal", precision=38, scale=4),
-            nullable=True,
-            computed=Computed("([price]*[stock])", persisted=False),
-        ),
-    ),
+MATERIALS = table(
+    "materials",
+    "id int identity(1,1,12)",
+    "code nvarchar(20) not null",
+    "name nvarchar(100)",
+    "notes nvarchar(max)",
+    "spec varchar(400)",
+    column("price decimal(18,4)", default="((0))"),
+    "cost money",
+    "stock bigint",
+    column("active bit", default="((1))"),
+    "weight float",
+    "bought_at datetime2(7)",
+    "seen_at datetimeoffset(7)",
+    "opens time(7)",
+    "made_on date",
+    "picture varbinary(max)",
+    column("total decimal(38,4)", computed=Computed("([price]*[stock])", persisted=False)),
+    collation=COLLATION,
     primary_key=UniqueKey("PK_materials", ("id",)),
     unique_keys=(UniqueKey("UQ_materials_code", ("code",)),),
     indexes=(
-        Index(
-            "IX_materials_name",
-            (IndexColumn("name"), IndexColumn("bought_at", descending=True)),
-            included=("price", "cost"),
-            filter="([active]=(1))",
+        index(
+            "IX_materials_name", "name", "bought_at desc", included=("price", "cost"), filter="([active]=(1))"
         ),
     ),
     checks=(
@@ -71,16 +43,15 @@ MATERIALS = Table(
     row_estimate=4,
 )
 
-LOTS = Table(
-    name=TableName("stock room", "lots"),
-    columns=(
-        Column("site", INT, nullable=False),
-        Column("number", INT, nullable=False),
-        Column("material_id", INT, nullable=True),
-        Column("parent_site", INT, nullable=True),
-        Column("parent_number", INT, nullable=True),
-        Column("version", ColumnType("rowversion"), nullable=False),
-    ),
+LOTS = table(
+    "lots",
+    "site int not null",
+    "number int not null",
+    "material_id int",
+    "parent_site int",
+    "parent_number int",
+    "version rowversion not null",
+    schema="stock room",
     primary_key=UniqueKey("PK_lots", ("site", "number")),
     foreign_keys=(
         ForeignKey("FK_lots_material", ("material_id",), MATERIALS.name, ("id",), on_delete="SET NULL"),
@@ -96,19 +67,14 @@ LOTS = Table(
     row_estimate=4,
 )
 
-LOOSE = Table(
-    name=TableName("dbo", "loose [ends]"),
-    columns=(text("na]me", 10), text("fixed", 5, type_name="char")),
-    row_estimate=0,
-)
+LOOSE = table("loose [ends]", "na]me nvarchar(10)", "fixed char(5)", collation=COLLATION, row_estimate=0)
 
-VARIANTS = Table(
-    name=TableName("dbo", "variants"),
-    columns=(
-        Column("id", INT, nullable=False),
-        Column("value", ColumnType("sql_variant"), nullable=True),
-        text("halves", 50),
-    ),
+VARIANTS = table(
+    "variants",
+    "id int not null",
+    "value sql_variant",
+    "halves nvarchar(50)",
+    collation=COLLATION,
     primary_key=UniqueKey("PK_variants", ("id",)),
     row_estimate=5,
 )

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from blb_migration.load.prepare import prepare_target
 from blb_migration.migration import Loading, Migration
-from blb_migration.model import Column, ColumnType, Identity, Index, IndexColumn, Table, TableName, UniqueKey
 from blb_migration.plan.build import TablePlan
+from blb_migration_tests.catalogs import index, table
 from blb_migration_tests.chain import Chain
 
 DECISIONS = "project: shop\n"
@@ -20,21 +20,15 @@ ROW_COUNT = 1600
 RANGE_ROWS = 128
 MAKER_COUNT = 7
 
-INT = ColumnType("int")
-PARTS = Table(
-    TableName("dbo", LABEL),
-    (
-        Column("id", INT, nullable=False, identity=Identity(1, 1)),
-        Column("maker_id", INT, nullable=False),
-        Column("price", ColumnType("decimal", precision=18, scale=4), nullable=True),
-        Column("name", ColumnType("nvarchar", length=40), nullable=False),
-    ),
-    UniqueKey("pk_parts", ("id",)),
-    indexes=(Index("ix_parts_maker", (IndexColumn("maker_id"),)),),
+PARTS = table(
+    LABEL,
+    "id int identity(1,1)",
+    "maker_id int not null",
+    "price decimal(18,4)",
+    "name nvarchar(40) not null",
+    indexes=(index("ix_parts_maker", "maker_id"),),
 )
-MAKERS_TABLE = Table(
-    TableName("dbo", MAKERS), (Column("id", INT, nullable=False),), UniqueKey("pk_makers", ("id",))
-)
+MAKERS_TABLE = table(MAKERS, "id int not null")
 TARGET = """
 CREATE TABLE makers (id integer PRIMARY KEY);
 CREATE TABLE parts (

@@ -9,55 +9,34 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from blb_migration.model import (
-    CheckConstraint,
-    Column,
-    ColumnType,
-    Computed,
-    ForeignKey,
-    Identity,
-    Index,
-    IndexColumn,
-    Table,
-    TableName,
-    UniqueKey,
-)
+from blb_migration.model import CheckConstraint, Computed, ForeignKey, TableName, UniqueKey
 from blb_migration.sandbox.emulator.results import Parameter, ResultColumn, ResultSet, SqlServerError
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.emulator.tsql.databases import Database
 from blb_migration.sandbox.emulator.tsql.session import TsqlSession
+from blb_migration_tests.catalogs import column, index, table
 
-INT = ColumnType("int")
 PASSWORD = "secret"
 
-CATEGORIES = Table(
-    TableName("dbo", "Categories"),
-    (
-        Column("id", INT, False, identity=Identity(10, 5, 30)),
-        Column("Name", ColumnType("nvarchar", 50), True),
-        Column("region", ColumnType("char", 3), True),
-    ),
+CATEGORIES = table(
+    "Categories",
+    "id int identity(10,5,30)",
+    "Name nvarchar(50)",
+    "region char(3)",
     primary_key=UniqueKey("PK_Categories", ("id",)),
     unique_keys=(UniqueKey("UQ_Categories", ("Name", "region")),),
     comment="Groups of items",
 )
-ITEMS = Table(
-    TableName("dbo", "Items"),
-    (
-        Column("id", INT, False, identity=Identity(1, 1, 9)),
-        Column("category", ColumnType("nvarchar", 50), True),
-        Column("region", ColumnType("char", 3), True),
-        Column("price", ColumnType("decimal", precision=18, scale=4), True, default="((0))"),
-        Column("quantity", INT, False),
-        Column(
-            "total",
-            ColumnType("decimal", precision=29, scale=4),
-            True,
-            computed=Computed("[price]*[quantity]", False),
-        ),
-        Column("label", ColumnType("nvarchar", 60), True, computed=Computed("(upper([category]))", True)),
-        Column("active", ColumnType("bit"), False, default="((1))"),
-    ),
+ITEMS = table(
+    "Items",
+    "id int identity(1,1,9)",
+    "category nvarchar(50)",
+    "region char(3)",
+    column("price decimal(18,4)", default="((0))"),
+    "quantity int not null",
+    column("total decimal(29,4)", computed=Computed("[price]*[quantity]", False)),
+    column("label nvarchar(60)", computed=Computed("(upper([category]))", True)),
+    column("active bit not null", default="((1))"),
     primary_key=UniqueKey("PK_Items", ("id",)),
     foreign_keys=(
         ForeignKey(
@@ -69,17 +48,10 @@ ITEMS = Table(
             trusted=False,
         ),
     ),
-    indexes=(
-        Index(
-            "IX_Items",
-            (IndexColumn("category"), IndexColumn("price", descending=True)),
-            included=("quantity",),
-            filter="([active]=(1))",
-        ),
-    ),
+    indexes=(index("IX_Items", "category", "price desc", included=("quantity",), filter="([active]=(1))"),),
     checks=(CheckConstraint("CK_Items_price", "([price]>=(0))"),),
 )
-NOTES = Table(TableName("archive", "Notes"), (Column("text", ColumnType("nvarchar"), True),))
+NOTES = table("Notes", "text nvarchar(max)", schema="archive")
 
 
 class Shop:
@@ -89,8 +61,8 @@ class Shop:
         self.engine = TsqlEngine()
         self.engine.add_login("sa", PASSWORD)
         self.database: Database = self.engine.create_database("SHOP")
-        for table in (CATEGORIES, ITEMS, NOTES):
-            self.database.create_table(table)
+        for each in (CATEGORIES, ITEMS, NOTES):
+            self.database.create_table(each)
         self.database.load(
             "dbo.Categories",
             pa.table(
