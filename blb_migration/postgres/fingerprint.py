@@ -1,13 +1,12 @@
-"""A fingerprint of everything that defines a set of tables, to prove that a load changed none of it.
+"""Everything that defines a set of tables, as facts to compare, to prove that a load changed none of it.
 
-Definitions as the server prints them; no rows, no sequence positions, no statistics. Taken before a
-load and after it, equal fingerprints mean that every column, key, index, trigger, comment and
+Definitions as the server prints them; no rows, no sequence positions, no statistics. Read before a
+load and after it, equal facts mean that every column, key, index, trigger, comment and
 mark dropped on the way is back as it was.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 
@@ -76,13 +75,3 @@ def read_definitions(connection: TargetConnection, tables: Sequence[TableName]) 
     with target_errors("the target's catalog"), qualified_definitions(connection):
         rows = connection.execute(_DEFINITIONS, {"tables": [qualified_text(table) for table in tables]})
         return tuple(sorted(json.dumps(fact, ensure_ascii=False) for (fact,) in rows))
-
-
-def schema_fingerprint(connection: TargetConnection, tables: Sequence[TableName]) -> str:
-    """SHA-256, in hexadecimal, over ``read_definitions``; each line framed by its length in bytes."""
-    digest = hashlib.sha256()
-    for line in read_definitions(connection, tables):
-        encoded = line.encode()
-        digest.update(len(encoded).to_bytes(8, "big"))
-        digest.update(encoded)
-    return digest.hexdigest()

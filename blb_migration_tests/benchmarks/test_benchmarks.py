@@ -44,4 +44,4 @@ def test_a_shape_makes_the_same_rows_every_time(name: str) -> None:
     first, second = (list(shape.iterate_batches(250)) for _ in range(2))
     assert sum(batch.num_rows for batch in first) == 250
     assert first == second
-    assert first[0].schema.names == [column.name for column in shape.columns]
+    assert first[0].schema.names == [column.name for column in shape.table(250).columns]

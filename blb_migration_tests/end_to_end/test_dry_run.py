@@ -10,7 +10,7 @@ from blb_migration.load.finish import restore_constraints
 from blb_migration.load.prepare import prepare_target
 from blb_migration.load.scratch import on_scratch
 from blb_migration.load.table import load_table
-from blb_migration.postgres.fingerprint import schema_fingerprint
+from blb_migration.postgres.fingerprint import read_definitions
 from blb_migration_tests.chain import Chain
 
 # Closed under the target's foreign keys, so that all keys can come back.
@@ -24,7 +24,7 @@ def take_stock(chain: Chain) -> tuple[object, ...]:
     """All that a dry run might have changed."""
     names = chain.project().plan.target_tables
     with chain.target.connect() as connection:
-        fingerprint = schema_fingerprint(connection, names)
+        fingerprint = read_definitions(connection, names)
     return (
         fingerprint,
         chain.execute("SELECT nspname FROM pg_namespace ORDER BY 1"),

@@ -13,9 +13,9 @@ from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.settings import SourceSettings, parse_source_url
 from blb_migration.sqlserver.connect import SourceConnector, SourceSession
 from blb_migration_tests import real_server
+from blb_migration_tests.catalogs import COLLATION
 from blb_migration_tests.sqlserver.scripted import DATABASE, INT, PASSWORD, USER, Script, ScriptedEngine
 from blb_migration_tests.sqlserver.workshop import (
-    COLLATION,
     LOT_ROWS,
     LOTS,
     MATERIAL_ROWS,

@@ -20,7 +20,7 @@ from blb_migration.load.prepare import prepare_target
 from blb_migration.load.scratch import on_scratch
 from blb_migration.load.table import TableLoad, load_table
 from blb_migration.migration import Loading, Migration, PhaseBegun, ProgressEvent, TableProgress
-from blb_migration.postgres.fingerprint import schema_fingerprint
+from blb_migration.postgres.fingerprint import read_definitions
 from blb_migration.postgres.ledger.loads import lock_table_load, unlock_table_load
 from blb_migration.postgres.ledger.reasons import ReasonCode
 from blb_migration.sandbox.emulator.results import SqlServerError
@@ -114,7 +114,7 @@ def count_ranges(chain: Chain, status: str | None = None) -> int:
 def test_a_split_table_ends_like_a_whole_one(chain: Chain) -> None:
     names = chain.project("project: shop\n").plan.target_tables
     with chain.target.connect() as connection:
-        before = schema_fingerprint(connection, names)
+        before = read_definitions(connection, names)
     load_all(chain, begin_run(chain, WHOLE))
     for connections in (1, 2, 4):
         load_all(chain, begin_run(chain, loading(connections)))
@@ -125,7 +125,7 @@ def test_a_split_table_ends_like_a_whole_one(chain: Chain) -> None:
     assert whole[0] is None and count_ranges(chain) > 10
     assert split == [(count_ranges(chain), *whole[1:])] * 3
     with chain.target.connect() as connection:
-        assert schema_fingerprint(connection, names) == before
+        assert read_definitions(connection, names) == before
     load_all(chain, begin_run(chain, WHOLE))  # the chunks' rows are ours
     assert count_ranges(chain) == 0
 
@@ -331,12 +331,12 @@ def test_a_whole_load_restores_what_a_chunked_one_left_dropped(
     chain.execute("INSERT INTO makers SELECT generate_series(0, 6)")
     names = chain.project("project: shop\n").plan.target_tables
     with chain.target.connect() as connection:
-        before = schema_fingerprint(connection, names)
+        before = read_definitions(connection, names)
     break_off(chain, emulator, is_prepared=False)
     migration = begin_run(chain, WHOLE, is_prepared=False)
     assert load(chain, migration).rows_written == ROW_COUNT
     with chain.target.connect() as connection:
-        assert schema_fingerprint(connection, names) == before
+        assert read_definitions(connection, names) == before
     assert chain.execute("SELECT * FROM blb_migration.chunked_loads") == []
     assert chain.execute("SELECT * FROM blb_migration.dropped_keys WHERE restored_at IS NULL") == []
 
@@ -344,12 +344,12 @@ def test_a_whole_load_restores_what_a_chunked_one_left_dropped(
 def test_a_whole_load_that_violates_a_foreign_key_leaves_everything_as_it_was(chain: Chain) -> None:
     names = chain.project("project: shop\n").plan.target_tables
     with chain.target.connect() as connection:
-        before = schema_fingerprint(connection, names)
+        before = read_definitions(connection, names)
     with pytest.raises(TableFailed, match=rf"maker_id_fkey: {ROW_COUNT:,} rows refer to no parent") as caught:
         load(chain, begin_run(chain, WHOLE, is_prepared=False))
     assert "Nothing of this load stayed" in str(caught.value)
     with chain.target.connect() as connection:
-        assert schema_fingerprint(connection, names) == before
+        assert read_definitions(connection, names) == before
     assert chain.execute("SELECT count(*) FROM parts") == [(0,)]
     assert chain.execute("SELECT * FROM blb_migration.dropped_keys") == []
 
