@@ -9,6 +9,7 @@ from typing import Any
 
 import mssql_python
 import pyarrow as pa
+import pytest
 
 from blb_migration.model import ColumnType
 from blb_migration.sandbox.emulator.results import (
@@ -20,11 +21,23 @@ from blb_migration.sandbox.emulator.results import (
     SqlServerError,
 )
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
+from blb_migration.settings.odbc import MICROSOFT_DRIVER
+from blb_migration.sqlserver.drivers import load_driver
 
 USER, PASSWORD, DATABASE = "sa", "p}w;ä {1", "erp"
 
+# What only Microsoft's driver asks of a server: with the other there is nothing to test.
+NEEDS_CANCELLING = "mssql-odbc cannot cancel; sqlserver/test_leaving_early.py has what is done instead"
+NEEDS_CALLS_BY_NAME = "mssql-odbc sends a procedure's call as a statement"
+
 Outcome = ResultSet | RowCount | Message
 Answer = Callable[["PreparedSession", Sequence[Parameter]], Iterator[Outcome]]
+
+
+def skip_unless_microsofts_driver(reason: str) -> None:
+    """Skip the test where this run's driver is the other one."""
+    if load_driver(None).name != MICROSOFT_DRIVER:
+        pytest.skip(reason)
 
 
 @dataclass

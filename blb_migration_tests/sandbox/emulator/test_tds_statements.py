@@ -22,6 +22,7 @@ from blb_migration.sandbox.emulator.results import (
 from blb_migration.sandbox.emulator.tds.rpc import parse_declarations
 from blb_migration_tests.sandbox.emulator.prepared_engine import (
     DATABASE,
+    NEEDS_CALLS_BY_NAME,
     USER,
     Outcome,
     PreparedEngine,
@@ -29,6 +30,7 @@ from blb_migration_tests.sandbox.emulator.prepared_engine import (
     ask,
     connect,
     serving,
+    skip_unless_microsofts_driver,
 )
 
 NUMBER = (ResultColumn("n", ColumnType("int")),)
@@ -134,6 +136,7 @@ def test_an_engines_defect_reads_as_an_error(engine: PreparedEngine) -> None:
 
 
 def test_a_procedure_that_does_not_exist_is_error_2812(engine: PreparedEngine) -> None:
+    skip_unless_microsofts_driver(NEEDS_CALLS_BY_NAME)
     with serving(engine) as server, connect(server) as connection:
         with pytest.raises(mssql_python.Error, match="Could not find stored procedure"):
             connection.cursor().execute("{CALL no_such_procedure(?)}", 1)

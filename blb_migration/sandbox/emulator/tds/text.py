@@ -5,6 +5,8 @@ Whole columns are converted at once; only columns that need padding of odd value
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pyarrow as pa
 
@@ -32,6 +34,8 @@ from blb_migration.sandbox.emulator.tds.metadata import (
 
 _SIZED_NULL = 0xFFFF
 _CHUNKED_NULL = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+# SQL Server sends a long value in many chunks. Drivers rely on it: mssql-odbc refuses one of over 16 MiB.
+_LARGEST_CHUNK = 4 << 20
 
 
 def encode_texts(array: pa.Array, column: ResultColumn) -> list[Fragment]:
@@ -104,15 +108,31 @@ def _sized(offsets: Offsets, data: Bytes, valid: Flags | None) -> list[Fragment]
 
 
 def _chunked(offsets: Offsets, data: Bytes, valid: Flags | None) -> list[Fragment]:
-    """PLP ([MS-TDS] 2.2.5.2.3): total length, one chunk unless empty, an empty chunk; all ones is NULL."""
+    """PLP ([MS-TDS] 2.2.5.2.3): total length, chunks unless empty, an empty chunk; all ones is NULL."""
     lengths = np.diff(offsets).astype(np.uint64)
     is_valid = np.ones(len(lengths), dtype=np.bool_) if valid is None else valid
-    return [
-        Fixed(as_matrix(np.where(is_valid, lengths, _CHUNKED_NULL))),
+    chunks: list[Fragment] = [
         masked(as_matrix(lengths.astype(np.uint32)), lengths > 0),
         Variable(offsets, data),
+    ]
+    if len(lengths) and int(lengths.max()) > _LARGEST_CHUNK:
+        chunks = [_in_many_chunks(offsets, data)]
+    return [
+        Fixed(as_matrix(np.where(is_valid, lengths, _CHUNKED_NULL))),
+        *chunks,
         masked(np.zeros((len(lengths), 4), dtype=np.uint8), is_valid),
     ]
+
+
+def _in_many_chunks(offsets: Offsets, data: Bytes) -> Variable:
+    """Each value as chunks behind their lengths; row by row, since values of this size are few."""
+    values = []
+    for start, end in itertools.pairwise(offsets.tolist()):
+        cuts = [*range(start, end, _LARGEST_CHUNK), end]
+        pieces = [data[first:before].tobytes() for first, before in itertools.pairwise(cuts)]
+        values.append(b"".join(len(piece).to_bytes(4, "little") + piece for piece in pieces))
+    lengths = np.array([len(value) for value in values], dtype=np.int64)
+    return Variable(build_offsets(lengths), np.frombuffer(b"".join(values), dtype=np.uint8))
 
 
 def _coerce(array: pa.Array, column: ResultColumn) -> pa.Array:
