@@ -45,7 +45,7 @@ class Difference:
 def compare_rows(
     source_rows: Sequence[bytes], target_rows: Sequence[bytes], texts: FieldTexts, key: Sequence[int]
 ) -> Iterator[Difference]:
-    """What differs between the rows; those of the same key are two versions of one row.
+    """Yield what differs between the rows; those of the same key are two versions of one row.
 
     So are rows that are the same but for their key and, in a table without one, rows that have the most
     cells in common and at least half of them.

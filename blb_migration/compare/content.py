@@ -88,7 +88,7 @@ def _compare_counts(name: str, source: TableDigest, target: TableDigest) -> Comp
 
 
 def _compare_rows(differences: DifferencesKept) -> Comparison:
-    """What the digests' difference comes from. Nothing, if source and target are equal by now."""
+    """Return what the digests' difference comes from. Nothing, if source and target are equal by now."""
     if not differences.source_rows and not differences.target_rows:
         return Comparison(
             "rows that differ now",

@@ -39,7 +39,7 @@ def compare_metrics(
 def _read_source(
     session: SourceSession, table: TablePlan, metrics: Sequence[ComparedMetric]
 ) -> list[tuple[ComparedMetric, MetricValue]]:
-    """The metrics with their values, from one scan; one by one only where that scan fails."""
+    """Read the metrics with their values, from one scan; one by one only where that scan fails."""
     try:
         values = source_metrics.read_totals(session, table.source, [metric.source for metric in metrics])
         return list(zip(metrics, values, strict=True))

@@ -55,7 +55,7 @@ def write_differences(folder: Path, label: str, differences: Sequence[Difference
 
 
 def _build_file_name(label: str) -> str:
-    """The label, with a digest of it where a file system might not take it as it is."""
+    """Return the label, with a digest of it where a file system might not take it as it is."""
     safe = _UNSAFE.sub("_", label)
     if safe == label and len(label) <= 100:
         return label

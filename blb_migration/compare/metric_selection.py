@@ -80,7 +80,7 @@ def _iterate_column_metrics(
 
 
 def _comparable_kinds(source: Column, target: Column) -> Iterator[MetricKind]:
-    """The kinds that mean the same on both sides of this pair of columns."""
+    """Yield the kinds that mean the same on both sides of this pair of columns."""
     yield "count_non_null"
     rule = find_rule(source.type, target.type)
     conversion = rule.conversion if rule is not None else None

@@ -50,7 +50,7 @@ class _Noted:
 def narrow_to_rows(
     read_source: ReadSide, read_target: ReadSide, buckets: Sequence[int], key: ContentKey
 ) -> DifferingRows:
-    """The rows in ``buckets`` that the other side has not, or not as often.
+    """Return the rows in ``buckets`` that the other side has not, or not as often.
 
     Passes on what reading raises.
     """
@@ -83,7 +83,7 @@ def _note_rows(blocks: Iterable[RowBlock], buckets: Sequence[int], key: ContentK
 
 
 def _subtract(own: _Noted, other: _Noted) -> _Noted:
-    """The rows of ``own`` that remain when each row of ``other`` takes one equal row away."""
+    """Return the rows of ``own`` that remain when each row of ``other`` takes one equal row away."""
     order = np.argsort(own.digests, kind="stable")
     digests = own.digests[order]
     first_of_run = np.searchsorted(digests, digests, side="left")

@@ -29,7 +29,7 @@ def build_defs(
     reconciled_checks: Collection[str] | None = None,
     executor: ExecutorChoice | None = None,
 ) -> Definitions:
-    """The asset graph of ``project`` with its checks, jobs, schedule, sensor and resource.
+    """Build the asset graph of ``project`` with its checks, jobs, schedule, sensor and resource.
 
     ``resource`` replaces the one that reads the environment, ``executor`` the one chosen by size and
     environment; ``reconciled_labels`` and ``reconciled_checks`` narrow the job ``reconcile`` to these

@@ -30,7 +30,7 @@ TABLE_CHECKS = tuple(name for name in CHECK_NAMES if name != INTEGRITY)
 
 
 def build_checks(project: Project, keys: Mapping[str, AssetKey]) -> list[AssetChecksDefinition]:
-    """The checks of all planned tables in load order, and those of their integrity at the end."""
+    """Build the checks of all planned tables in load order, and those of their integrity at the end."""
     ranks = rank_tables(project.plan)
     tables = [
         _build_table_checks(table, keys[table.label], ranks[table.label]) for table in project.plan.tables
@@ -39,7 +39,7 @@ def build_checks(project: Project, keys: Mapping[str, AssetKey]) -> list[AssetCh
 
 
 def select_checks(key: AssetKey, checks: Collection[str] | None = None) -> Iterator[AssetCheckKey]:
-    """The checks of one table at ``checks``, or at all of them."""
+    """Yield the checks of one table at ``checks``, or at all of them."""
     for name in TABLE_CHECKS:
         if checks is None or name in checks:
             yield AssetCheckKey(key, name)

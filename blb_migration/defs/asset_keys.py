@@ -26,7 +26,7 @@ _DIGEST_LENGTH = 6
 
 
 def build_asset_keys(plan: Plan) -> Mapping[str, AssetKey]:
-    """The asset key of every planned table, by label.
+    """Build the asset key of every planned table, by label.
 
     ``users`` for a table of the default schema, ``sales/orders`` for others. A name that Dagster does
     not allow, or that another table or a stage already has, ends in a digest of its label, so that a
@@ -48,17 +48,18 @@ def build_asset_keys(plan: Plan) -> Mapping[str, AssetKey]:
 
 
 def build_checks_name(key: AssetKey) -> str:
-    """The name of the operation that runs a table's checks."""
+    """Build the name of the operation that runs a table's checks."""
     return f"{_operation_name(key)}__{CHECKS_SUFFIX}"
 
 
 def build_integrity_name(key: AssetKey) -> str:
-    """The name of a table's check among those of ``constraints_restored``."""
+    """Build the name of a table's check among those of ``constraints_restored``."""
     return f"integrity_{_operation_name(key)}"
 
 
 def build_group_name(group: str) -> str:
-    """A group name that Dagster allows; schemas, which are groups by default, may be called anything."""
+    """Build a group name that Dagster allows; schemas, which are groups by default, may be called
+    anything."""
     return _FORBIDDEN.sub("_", group) or "_"
 
 

@@ -55,7 +55,7 @@ _FINDING_SCHEMA = TableSchema(
 
 
 def describe_table(table: TablePlan) -> str:
-    """What the table is, where it comes from and goes to, in Markdown."""
+    """Return what the table is, where it comes from and goes to, in Markdown."""
     lines = [table.source.comment] if table.source.comment else []
     lines.append(f"`{table.source.name}` in SQL Server → `{table.target.name}` in PostgreSQL")
     facts = [f"{len(table.columns)} columns loaded"]
@@ -70,7 +70,7 @@ def describe_table(table: TablePlan) -> str:
 
 
 def build_table_definition_metadata(table: TablePlan) -> Metadata:
-    """What is known before any run: the target's columns and names."""
+    """Return what is known before any run: the target's columns and names."""
     return {
         COLUMN_SCHEMA: build_column_schema(table.target),
         TABLE_NAME: str(table.target.name),
@@ -81,7 +81,7 @@ def build_table_definition_metadata(table: TablePlan) -> Metadata:
 
 
 def build_column_schema(table: Table) -> TableSchema:
-    """The columns with types and constraints, and the constraints that span columns."""
+    """Build the columns with types and constraints, and the constraints that span columns."""
     unique_alone = {key.columns[0] for key in table.unique_keys if len(key.columns) == 1}
     if table.primary_key and len(table.primary_key.columns) == 1:
         unique_alone.add(table.primary_key.columns[0])
@@ -133,7 +133,7 @@ def build_load_metadata(load: TableLoad) -> Metadata:
 
 
 def build_check_metadata(result: CheckResult) -> Metadata:
-    """Expected against actual: a line of what differs, else of the key totals, and a table of everything."""
+    """Show expected against actual: a line of what differs, else of the key totals; a table of everything."""
     records = [
         TableRecord(
             {
@@ -189,7 +189,7 @@ def build_finding_table(findings: Iterable[Finding]) -> MetadataValue:
 
 
 def build_report_metadata(report: Mapping[str, Any]) -> Metadata:
-    """The report at a glance, its metrics for the plots over time, and the whole document."""
+    """Build the report at a glance, its metrics for the plots over time, and the whole document."""
     from blb_migration.report.markdown import draw_text_timeline, summarise
 
     metrics = {name: metric for name, metric in report["stats"].items() if metric is not None}

@@ -31,7 +31,7 @@ _of_runs: dict[str, Cancellation] = {}
 
 @contextmanager
 def cancellation_of_run(run_id: str) -> Iterator[Cancellation]:
-    """The run's request to end, which ``find_cancellation`` finds within the block."""
+    """Yield the run's request to end, which ``find_cancellation`` finds within the block."""
     cancellation = _of_runs.setdefault(run_id, Cancellation())
     try:
         yield cancellation
@@ -40,12 +40,13 @@ def cancellation_of_run(run_id: str) -> Iterator[Cancellation]:
 
 
 def find_cancellation(run_id: str) -> Cancellation:
-    """The request to end of a run that has steps in this process; of another, one that nobody looks at."""
+    """Find the request to end of a run that has steps in this process; of another, one that nobody looks
+    at."""
     return _of_runs.get(run_id) or Cancellation()
 
 
 def run_cancellable(work: Callable[[], Result], cancellation: Cancellation) -> Result:
-    """The result of ``work``; on the main thread, an interrupt asks it to end.
+    """Return the result of ``work``; on the main thread, an interrupt asks it to end.
 
     Raises what ``work`` raises, and Interrupted if it does not end in time.
     """

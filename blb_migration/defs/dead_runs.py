@@ -33,7 +33,7 @@ _RUNNING = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatu
 
 
 def build_process_tags(*, is_one_process: bool = True) -> Mapping[str, str]:
-    """The tags of a run of this process, or of the process that has started this one for one step."""
+    """Build the tags of a run of this process, or of the process that has started this one for one step."""
     parent = None if is_one_process else multiprocessing.parent_process()
     pid = parent.pid if parent is not None and parent.pid is not None else os.getpid()
     return {PROCESS_TAG: f"{platform.node()} {pid} {psutil.Process(pid).create_time():.2f}"}
@@ -63,7 +63,7 @@ def end_dead_runs(instance: DagsterInstance) -> list[str]:
 
 
 def build_dead_runs_sensor() -> SensorDefinition:
-    """Looks for dead runs as long as Dagster's daemon runs, so that its queue goes on."""
+    """Build the sensor that looks for dead runs while Dagster's daemon runs, so that its queue goes on."""
 
     def look(context: SensorEvaluationContext) -> SkipReason:
         ended = end_dead_runs(context.instance)

@@ -22,7 +22,7 @@ _FOLDER = "history/runs"  # dagster's own: what was recorded before the setting 
 
 
 def _find_dagsters_own() -> Any:
-    """The class that Dagster itself would use."""
+    """Find the class that Dagster itself would use."""
     with tempfile.TemporaryDirectory() as folder, DagsterInstance.local_temp(folder) as instance:
         return type(instance.event_log_storage)
 
@@ -46,7 +46,7 @@ class EventStorage(_Storage):  # type: ignore[misc]
 
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Mapping[str, Any]) -> EventStorage:
-        """The storage that the configuration asks for."""
+        """Return the storage that the configuration asks for."""
         return cls(config_value.get("base_dir"), inst_data)
 
     def register_instance(self, instance: DagsterInstance) -> None:

@@ -39,7 +39,7 @@ class ExecutorChoice:
 
 
 def choose_executor(labels: Collection[str], processor_count: int) -> ExecutorChoice:
-    """The executor for these tables on so many processors."""
+    """Return the executor for these tables on so many processors."""
     at_once = min(len(labels), processor_count, MOST_AT_ONCE)
     if at_once <= 1:
         few = "table" if processor_count > 1 else "processor"
@@ -48,7 +48,8 @@ def choose_executor(labels: Collection[str], processor_count: int) -> ExecutorCh
 
 
 def read_choice(labels: Collection[str]) -> ExecutorChoice:
-    """What the environment asks for, and the rule for what it leaves open. Raises ConfigurationError."""
+    """Return what the environment asks for, and the rule for what it leaves open. Raises
+    ConfigurationError."""
     chosen = choose_executor(labels, count_processors())
     variables = ExecutorVariables.read()
     name, at_once = variables.executor, variables.max_concurrent

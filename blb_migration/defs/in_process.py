@@ -51,7 +51,7 @@ class RunOutcome:
 
 
 def build_run_id() -> str:
-    """A run id as Dagster forms them."""
+    """Build a run id as Dagster forms them."""
     return str(uuid.uuid4())
 
 
@@ -133,7 +133,7 @@ def _open_instance() -> Iterator[DagsterInstance]:
     reraise=True,
 )
 def _get_instance(home: Path) -> DagsterInstance:
-    """The instance of DAGSTER_HOME, whose files the first of several commands makes.
+    """Return the instance of DAGSTER_HOME, whose files the first of several commands makes.
 
     Dagster's own processes, which make them too, know no lock: their half-made files are tried again.
     """

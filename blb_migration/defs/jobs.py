@@ -34,7 +34,7 @@ def build_reconcile_job(
     labels: Collection[str] | None = None,
     checks: Collection[str] | None = None,
 ) -> JobDefinition:
-    """The checks of the tables ``labels`` at ``checks``, each None for all, and no load."""
+    """Build the job of the checks ``checks`` of the tables ``labels``, each None for all, without a load."""
     chosen = [
         check
         for label in (keys if labels is None else labels)

@@ -26,22 +26,22 @@ class RunObserver:
         """Preflight has asked all it has to ask, whatever it found."""
 
     def table_started(self, label: str) -> None:
-        """A table's load begins."""
+        """Hear that a table's load begins."""
 
     def table_progressed(self, event: ProgressEvent) -> None:
         """Another batch has arrived or a phase begins; called from the data path, many times a second."""
 
     def table_loaded(self, load: TableLoad) -> None:
-        """A table is loaded and committed."""
+        """Hear that a table is loaded and committed."""
 
     def check_finished(self, result: CheckResult) -> None:
-        """A table's check has compared what it compares, equal or not."""
+        """Hear that a table's check has compared what it compares, equal or not."""
 
     def constraints_restored(self, result: RestoredConstraints) -> None:
         """Every foreign key and index that was dropped is back."""
 
     def step_failed(self, step: str, error: BaseException) -> None:
-        """A step ended in an error; ``step`` is a table's label or a stage's name."""
+        """Hear that a step ended in an error; ``step`` is a table's label or a stage's name."""
 
     def step_interrupted(self, step: str) -> None:
-        """A step was broken off from outside."""
+        """Hear that a step was broken off from outside."""

@@ -35,7 +35,7 @@ def measure_ways(sizes: Mapping[str, float], parents: Mapping[str, tuple[str, ..
 
 
 def rank_tables(plan: Plan) -> dict[str, int]:
-    """The priority of each table by label: the number of tables with a shorter way."""
+    """Return the priority of each table by label: the number of tables with a shorter way."""
     parents = {table.label: table.upstream for table in plan.tables}
     ways = measure_ways(estimate_bytes(plan), parents)
     ordered = sorted(ways.values())

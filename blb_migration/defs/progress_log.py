@@ -32,7 +32,7 @@ def build_progress_listener(
     log: Callable[[str], None],
     cancellation: Cancellation = NEVER,
 ) -> ProgressListener:
-    """Passes every event on to ``notes``, and now and then a line about table ``label`` to ``log``.
+    """Pass every event on to ``notes``, and now and then a line about table ``label`` to ``log``.
 
     It raises Interrupted when ``cancellation`` is asked for: once a batch, where that does no harm.
     """

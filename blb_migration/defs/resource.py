@@ -68,7 +68,7 @@ class Connectors:
 
 
 def connect_from_environment(role: ConnectionRole) -> Connectors:
-    """The databases that the environment names right now; nothing is contacted.
+    """Return the databases that the environment names right now; nothing is contacted.
 
     Raises ConfigurationError for a variable that is not set or holds no usable URL.
     """
@@ -121,13 +121,13 @@ class MigrationResource:
         return self.handed_out
 
     def carry_out(self, context: StepContext, step: str, work: Callable[[Migration], Result]) -> Result:
-        """The result of a step's ``work``, its errors turned into Dagster's; ``step`` names it."""
+        """Return the result of a step's ``work``, its errors turned into Dagster's; ``step`` names it."""
         return carry_out(
             step, lambda: work(self.open(context)), self.cancellation, self.observer, context.retry_number
         )
 
     def open(self, context: StepContext) -> Migration:
-        """The migration of the run that ``context`` belongs to; connects to nothing yet.
+        """Return the migration of the run that ``context`` belongs to; connects to nothing yet.
 
         Raises ConfigurationError when the run's databases are not configured.
         """
@@ -148,7 +148,7 @@ class MigrationResource:
         return migration
 
     def as_definition(self) -> ResourceDefinition:
-        """This object as a Dagster resource: within one run in one process, its sessions are kept.
+        """Return this object as a Dagster resource: within one run in one process, its sessions are kept.
 
         When Dagster lets go of it, the run's end is recorded as far as that process has seen it.
         """

@@ -50,7 +50,8 @@ class RunNotes(RunObserver):
         listener.run_opened(self.meter)
 
     def step_opened(self, migration: Migration, sees_whole_run: bool) -> None:
-        """A step works on ``migration``; ``sees_whole_run``: in the process of all steps of the run."""
+        """Note that a step works on ``migration``; ``sees_whole_run``: in the process of all the run's
+        steps."""
         self._migration, self.sees_whole_run = migration, sees_whole_run
 
     def preflight_finished(self, result: PreflightResult) -> None:
@@ -75,7 +76,7 @@ class RunNotes(RunObserver):
         self._listener.table_loaded(load)
 
     def check_finished(self, result: CheckResult) -> None:
-        """A difference ends the run for the tables below."""
+        """End the run for the tables below where the check found a difference."""
         if not result.passed:
             self._has_differences = True
             self.meter.give_up(result.label)

@@ -47,7 +47,7 @@ _CONCERNS = {
 
 
 def build_stage_assets(table_keys: Iterable[AssetKey]) -> list[AssetsDefinition]:
-    """The four assets; ``constraints_restored`` waits for all tables."""
+    """Build the four assets; ``constraints_restored`` waits for all tables."""
     return [
         _build_preflight(),
         _build_target_prepared(),

@@ -30,7 +30,8 @@ def carry_out(
     observer: RunObserver,
     retry_number: int,
 ) -> Result:
-    """The result of a step's ``work``; what that raises becomes a ``Failure`` with cause, kind and exit code.
+    """Return the result of a step's ``work``; what that raises becomes a ``Failure`` with cause, kind and
+    exit code.
 
     ``retry_number`` counts this step's tries before this one; the observer hears of a failure only
     when there is no further try. Raises ``Failure``, ``RetryRequested`` with the failure as cause, or

@@ -29,7 +29,7 @@ TAG_LENGTH = 63  # of a tag's value, see dagster's documentation of tags
 
 
 def build_table_assets(project: Project, keys: Mapping[str, AssetKey]) -> list[AssetsDefinition]:
-    """The assets of all planned tables, in load order."""
+    """Build the assets of all planned tables, in load order."""
     ranks = rank_tables(project.plan)
     return [_build_table_asset(project, table, keys, ranks[table.label]) for table in project.plan.tables]
 

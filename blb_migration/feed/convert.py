@@ -86,7 +86,7 @@ def _replaced_by_driver(column: ColumnPlan) -> ValueDecision | None:
 
 
 def build_arrow_type(column: ColumnPlan) -> pa.DataType:
-    """The Arrow type in which a column's values reach the COPY encoder."""
+    """Build the Arrow type in which a column's values reach the COPY encoder."""
     if column.conversion in _FIXED_TYPES:
         return _FIXED_TYPES[column.conversion]
     target = column.target.type

@@ -26,7 +26,8 @@ _MICROSECOND_DIGITS = 6
 
 
 def decide_before(column: ColumnPlan, array: pa.Array, changes: Changes) -> pa.Array:
-    """The array as the source delivered it, after all decisions but filling; counts the rows changed."""
+    """Return the array as the source delivered it, after all decisions but filling; counts the rows
+    changed."""
     for decision in column.decisions:
         apply = _APPLY.get(decision.covers)
         if apply is not None:
@@ -36,7 +37,7 @@ def decide_before(column: ColumnPlan, array: pa.Array, changes: Changes) -> pa.A
 
 
 def decide_after(column: ColumnPlan, array: pa.Array, changes: Changes, convert: ArrayConverter) -> pa.Array:
-    """The array in the target's type with its NULLs filled, if that was decided."""
+    """Return the array in the target's type with its NULLs filled, if that was decided."""
     for decision in column.decisions:
         if decision.covers == "is_null":
             changes[column, decision] += array.null_count

@@ -34,12 +34,12 @@ class ReadDigester:
             self._digester.add(self._canonical.encode(batch))
 
     def finish(self) -> TableDigest:
-        """The digest of all batches."""
+        """Return the digest of all batches."""
         return self._digester.finish()
 
 
 def find_content_key(table: TablePlan) -> ContentKey:
-    """The target's primary key, else the source's, else the target's first unique key without NULLs.
+    """Find the target's primary key, else the source's, else the target's first unique key without NULLs.
 
     A key counts only if all its columns are loaded. It is ordered if it is one integer, carried as it is,
     and the source's primary key too: then reading by it costs the source no sort.
@@ -61,7 +61,7 @@ def find_content_key(table: TablePlan) -> ContentKey:
 
 
 def find_order(table: TablePlan) -> tuple[str, ...]:
-    """The source column by which rows must be read for the digest; none: in any order."""
+    """Find the source column by which rows must be read for the digest; none: in any order."""
     key = find_content_key(table)
     return (table.columns[key.positions[0]].source.name,) if key.is_ordered else ()
 

@@ -23,7 +23,8 @@ from blb_migration.postgres.scratch_copies import SCRATCH_PREFIX, create_scratch
 
 @contextmanager
 def on_scratch(migration: Migration) -> Iterator[Migration]:
-    """The same migration onto scratch tables, which ``prepare_target`` makes and this block's end drops.
+    """Yield the same migration onto scratch tables, which ``prepare_target`` makes and this block's end
+    drops.
 
     Read what is to be read from the ledger inside the block. Raises PreflightRefused when an unfinished
     run has left the target without some of its foreign keys, and TargetError when the target cannot be

@@ -38,7 +38,7 @@ class ForeignRows:
 
 
 def read_load_xid(connection: TargetConnection, table: TableName) -> int | None:
-    """The ``xmin`` that the table's rows carry, to be recorded by the load that has just written them.
+    """Read the ``xmin`` that the table's rows carry, to be recorded by the load that has just written them.
 
     Read from a row and not from the server's transaction id, since inside a savepoint rows carry
     the subtransaction's. None for an empty table.
@@ -85,7 +85,7 @@ def find_foreign_rows(connection: TargetConnection, table: Table) -> ForeignRows
 
 
 def count_written_rows(connection: TargetConnection, table: TableName, load_id: int) -> tuple[int, int]:
-    """The table's rows, and how many of them are as the load's finished chunks wrote them.
+    """Return the table's rows, and how many of them are as the load's finished chunks wrote them.
 
     Raises TargetError.
     """
@@ -99,7 +99,7 @@ def count_written_rows(connection: TargetConnection, table: TableName, load_id: 
 
 
 def _read_written(connection: TargetConnection, load: TableLoad | None) -> tuple[list[int], int]:
-    """The transactions that wrote the load's rows, and how many rows they wrote."""
+    """Read the transactions that wrote the load's rows, and how many rows they wrote."""
     if load is None:
         return [], 0
     if load.chunk_count is not None:

@@ -39,7 +39,7 @@ def build_report(
     errors: Sequence[str] = (),
     ending: Ending = Ending.COMPLETED,
 ) -> Document:
-    """The report of this migration's project as the target stands now.
+    """Build the report of this migration's project as the target stands now.
 
     ``findings`` are preflight's, of a run that recorded none because they refused it; ``errors`` are
     sentences about what failed in this run. Raises TargetError when the ledger cannot be read.
@@ -49,7 +49,7 @@ def build_report(
 
 
 def rebuild_report(target: TargetConnector) -> Document:
-    """The report from the ledger alone: no source, no project. Raises TargetError."""
+    """Return the report from the ledger alone: no source, no project. Raises TargetError."""
     facts = read_ledger_facts(target)
     is_interrupted = facts.run.outcome == Ending.INTERRUPTED
     return compose(facts, Ending.INTERRUPTED if is_interrupted else Ending.COMPLETED)
@@ -61,13 +61,13 @@ def assemble_report(
     errors: Sequence[str],
     ending: Ending = Ending.COMPLETED,
 ) -> Document:
-    """The report of a run that never got as far as the target, or whose target no longer answers."""
+    """Return the report of a run that never got as far as the target, or whose target no longer answers."""
     facts = ReportFacts(_describe_unrecorded_run(migration, errors))
     return compose(_with_findings(facts, migration, findings), ending)
 
 
 def compose(facts: ReportFacts, ending: Ending) -> Document:
-    """The whole document, sealed."""
+    """Return the whole document, sealed."""
     tables, run = facts.tables, facts.run
     loaded = [table.load.loaded for table in tables if table.load is not None and table.load.loaded]
     unequal = [table for table in tables if table.reasons]
@@ -181,7 +181,8 @@ def _describe_unrecorded_run(migration: Migration, errors: Sequence[str]) -> Run
 
 
 def _with_findings(facts: ReportFacts, migration: Migration, findings: Sequence[Finding]) -> ReportFacts:
-    """This run's findings before those that an earlier one recorded; the plan names what is not migrated."""
+    """Return this run's findings before those that an earlier one recorded; the plan names what is not
+    migrated."""
     not_migrated = facts.not_migrated or tuple(
         NotMigratedRecord(
             "table" if left.column is None else "column", left.subject, left.reason, left.row_estimate

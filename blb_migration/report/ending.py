@@ -44,7 +44,7 @@ def record_failures(migration: Migration, ending: Ending, errors: Sequence[str])
 
 @contextmanager
 def _open_entry(migration: Migration) -> Iterator[tuple[TargetConnection, Run | None]]:
-    """A connection, and the run's entry in the ledger if it has one."""
+    """Yield a connection, and the run's entry in the ledger if it has one."""
     with migration.target.connect(outlives_cancel=True) as connection:
         yield connection, read_run(connection, migration.run.run_id) if has_ledger(connection) else None
 

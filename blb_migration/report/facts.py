@@ -105,7 +105,8 @@ class ReportFacts:
 
 
 def read_run_facts(migration: Migration, run: RunFacts) -> ReportFacts:
-    """The target judged by ``migration``'s own plan; ``run`` is completed by what the ledger knows of it.
+    """Read the target judged by ``migration``'s own plan; ``run`` is completed by what the ledger knows of
+    it.
 
     Raises TargetError when the target does not answer.
     """
@@ -118,7 +119,7 @@ def read_run_facts(migration: Migration, run: RunFacts) -> ReportFacts:
 
 
 def read_ledger_facts(target: TargetConnector) -> ReportFacts:
-    """The target judged by its ledger alone; SELECT on the ledger's schema is enough.
+    """Read the target judged by its ledger alone; SELECT on the ledger's schema is enough.
 
     Raises TargetError when the target does not answer, or holds no ledger, an older or an empty one.
     """

@@ -20,7 +20,7 @@ Document = Mapping[str, Any]
 
 
 def summarise(document: Document) -> str:
-    """The verdict, a row for each table that is not equal, and a row for each group of equal ones."""
+    """Return the verdict, a row for each table that is not equal, and a row for each group of equal ones."""
     results = document["table_results"]
     lines = [f"**{escape(document['verdict'])}**", "", escape(document["next_act"]), ""]
     lines += [
@@ -63,7 +63,7 @@ def draw_text_timeline(document: Document) -> str:
 
 
 def escape(text: str) -> str:
-    """The text with what Markdown or HTML would take for markup made harmless, on one line."""
+    """Return the text with what Markdown or HTML would take for markup made harmless, on one line."""
     shown = " ".join(text.split())
     for character in "\\`*_[]|~#":
         shown = shown.replace(character, f"\\{character}")

@@ -83,7 +83,7 @@ class FindingGroup:
 
 
 def render_page(document: Document) -> str:
-    """The page as HTML text."""
+    """Return the page as HTML text."""
     results = document["table_results"]
     history = document["history"][-HISTORY_SHOWN:]
     symbol, headline = _HEADLINES[document["verdict_status"]]
@@ -146,7 +146,8 @@ def _environment() -> Environment:
 
 
 def make_visible(text: str) -> str:
-    """The text with every character that is invisible, or moves others, as ``[U+202E]``; markup as it is."""
+    """Return the text with every character that is invisible, or moves others, as ``[U+202E]``; markup as it
+    is."""
     if hasattr(text, "__html__") or text.isprintable():
         return text
     return "".join(
@@ -184,7 +185,8 @@ def _has_metrics(reason: Document) -> bool:
 
 
 def _choose_metrics(comparisons: Sequence[Document]) -> list[Document]:
-    """The metrics that say most about a difference: rows, key totals, sums; digests only to the auditor."""
+    """Return the metrics that say most about a difference: rows, key totals, sums; digests only to the
+    auditor."""
     return sorted(comparisons, key=_rank_metric)[:METRICS_SHOWN]
 
 
@@ -199,7 +201,7 @@ def _rank_metric(comparison: Document) -> int:
 
 
 def _group_tables(document: Document) -> list[Group]:
-    """Groups with problems first, then by name; inside, problems first, then by load order."""
+    """Put groups with problems first, then by name; inside, problems first, then by load order."""
     results = document["table_results"]
     by_group: dict[str, list[str]] = {}
     for label, result in results.items():
@@ -230,7 +232,7 @@ def _group_not_migrated(not_migrated: Sequence[Document]) -> dict[str, list[Docu
 
 
 def _group_findings(findings: Sequence[Document], severity: str) -> list[FindingGroup]:
-    """Findings of one severity that say the same of several objects stand together, in order of the first."""
+    """Put findings of one severity that say the same of several objects together, in order of the first."""
     grouped: dict[tuple[str, str | None], list[Document]] = {}
     for finding in findings:
         if finding["severity"] == severity:
@@ -246,7 +248,8 @@ def _if_known(write: Callable[[Any], str]) -> Callable[[Any], str]:
 
 
 def _format_metric(value: str | None) -> str:
-    """A metric as recorded, thousands set apart, without the zeros that only the column's scale adds."""
+    """Return a metric as recorded, thousands set apart, without the zeros that only the column's scale
+    adds."""
     if value is None:
         return "NULL"
     matched = _DECIMAL.fullmatch(value)

@@ -115,7 +115,7 @@ def draw_timeline(loads: Sequence[Document]) -> Picture | None:
 
 
 def draw_sizes(tables: Sequence[tuple[str, int]], unit: str) -> Picture | None:
-    """The largest tables by a metric, largest first, and what the others come to; None without any."""
+    """Return the largest tables by a metric, largest first, and what the others come to; None without any."""
     largest = sorted((item for item in tables if item[1]), key=lambda item: (-item[1], item[0]))
     if not largest:
         return None

@@ -24,5 +24,5 @@ def compute_seal(document: Mapping[str, Any]) -> str:
 
 
 def seal(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document with its hash; one that it had before is replaced."""
+    """Return the document with its hash; one that it had before is replaced."""
     return {**document, SEAL_KEY: compute_seal(document)}

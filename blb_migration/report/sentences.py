@@ -64,7 +64,7 @@ class SpokenVerdict:
 
 
 def speak(facts: VerdictFacts) -> SpokenVerdict:
-    """The verdict over a run and over what stands in the target after it."""
+    """Return the verdict over a run and over what stands in the target after it."""
     if facts.ending is Ending.REFUSED:
         return _speak_refusal(facts)
     if facts.ending is Ending.INTERRUPTED:
@@ -121,7 +121,7 @@ def _speak_interruption(facts: VerdictFacts) -> SpokenVerdict:
 
 
 def _describe_unfinished(facts: VerdictFacts) -> str:
-    """What of an interrupted run is neither as before nor complete, by the ledger."""
+    """Return what of an interrupted run is neither as before nor complete, by the ledger."""
     if facts.is_equal is None:
         return "What the target holds could not be read."
     unfinished = []

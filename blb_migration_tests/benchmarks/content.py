@@ -19,7 +19,7 @@ def load_without_digest(source_url: str, target_url: str, table: str) -> Outcome
 
 
 def compare(source_url: str, target_url: str, table: str) -> Outcome:
-    """The check ``content``: the target is read back and compared with the load's digest."""
+    """Return the check ``content``: the target is read back and compared with the load's digest."""
     pair = open_pair(source_url, target_url, table)
     started = time.perf_counter()
     with pair.migration.target.connect() as connection:
@@ -32,7 +32,7 @@ def compare(source_url: str, target_url: str, table: str) -> Outcome:
 
 
 def digest_source(source_url: str, target_url: str, table: str) -> Outcome:
-    """What ``--reread`` adds to it: the source is read and digested again."""
+    """Return what ``--reread`` adds to it: the source is read and digested again."""
     pair = open_pair(source_url, target_url, table)
     compared = ComparedTable.with_computed(pair.table)
     started = time.perf_counter()

@@ -28,7 +28,7 @@ _PIECE_BYTES = 1 << 20
 
 
 def drain(source_url: str, target_url: str, table: str) -> Outcome:
-    """Reading every batch of the table as the load does, and keeping none."""
+    """Read every batch of the table as the load does, and keep none."""
     pair = open_pair(source_url, target_url, table)
     started = time.perf_counter()
     rows = _drain(pair)
@@ -56,7 +56,7 @@ def drain_beside_copy(source_url: str, target_url: str, table: str, path: str) -
 
 
 def write_copy_file(source_url: str, target_url: str, table: str, path: str) -> Outcome:
-    """The loaded table's bytes as COPY wants them, into a file for ``copy``."""
+    """Return the loaded table's bytes as COPY wants them, into a file for ``copy``."""
     pair = open_pair(source_url, target_url, table)
     started = time.perf_counter()
     statement = sql.SQL("COPY {} ({}) TO STDOUT (FORMAT BINARY)").format(

@@ -132,7 +132,7 @@ def _wait_for(watch: Watch, base: int, moment: float, process: subprocess.Popen[
 
 
 def _read_chunks(watch: Watch, base: int) -> tuple[list[tuple[Any, ...]], int]:
-    """The finished chunks of loads after ``base``, and how many there are in all."""
+    """Read the finished chunks of loads after ``base``, and how many there are in all."""
     if not _read_one(watch, _HAS_LEDGER):
         return [], 0
     rows = watch.execute(_RANGES.encode(), (base,)).fetchall()

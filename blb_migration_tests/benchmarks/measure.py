@@ -58,7 +58,7 @@ class Measurement:
         return {**medians, "source": statistics.median(sources)} if sources else medians
 
     def median_detail(self, name: str) -> float:
-        """The median of one of the work's own metrics."""
+        """Return the median of one of the work's own metrics."""
         return statistics.median(float(each.cost.details[name]) for each in self.rounds)
 
 

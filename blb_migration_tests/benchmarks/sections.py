@@ -106,7 +106,7 @@ def measure_drivers(size: Size) -> Iterator[Sequence[Measurement]]:
 
 
 def name_driver(url: str, driver: str) -> str:
-    """The emulator's URL with this driver in the place of the one that it names."""
+    """Return the emulator's URL with this driver in the place of the one that it names."""
     named = url.replace("driver=ODBC+Driver+18+for+SQL+Server", f"driver={driver}")
     assert named != url
     return named
@@ -141,7 +141,7 @@ def measure_growth(size: Size) -> Iterator[Sequence[Measurement]]:
 
 
 def measure_chunked(size: Size) -> Iterator[Sequence[Measurement]]:
-    """A large table whole, and in chunks by one, two and four connections; then from a slow source."""
+    """Measure a large table whole, in chunks by one, two and four connections, and from a slow source."""
     shape, row_count = SHAPES["inventory_transactions"], size.growth_rows[-1]
     with running_source([(shape.name, row_count)]) as source, running_target() as target:
         table = shape.table(row_count)
@@ -167,7 +167,7 @@ def measure_chunked(size: Size) -> Iterator[Sequence[Measurement]]:
 
 
 def measure_killed(size: Size) -> Iterator[Sequence[Measurement]]:
-    """A large table whose load is killed ten times at random moments, and run again each time."""
+    """Measure a large table whose load is killed ten times at random moments, and run again each time."""
     shape, row_count = SHAPES["inventory_transactions"], size.growth_rows[-1]
     with running_source([(shape.name, row_count)]) as source, running_target() as target:
         table = shape.table(row_count)
@@ -181,7 +181,8 @@ def measure_killed(size: Size) -> Iterator[Sequence[Measurement]]:
 
 
 def measure_content(size: Size) -> Iterator[Sequence[Measurement]]:
-    """What proving every cell costs beside the load: digesting on the way in, reading back afterwards."""
+    """Measure what comparing every cell costs beside the load: digesting on the way in, reading back after
+    it."""
     shape, row_count = SHAPES["inventory_transactions"], size.table_rows["inventory_transactions"]
     with running_source([(shape.name, row_count)]) as source, running_target() as target:
         table = shape.table(row_count)
@@ -196,7 +197,7 @@ def measure_content(size: Size) -> Iterator[Sequence[Measurement]]:
 
 
 def measure_erp(size: Size) -> Iterator[Sequence[Measurement]]:
-    """The whole ERP, with no Dagster and in each way that Dagster can run it."""
+    """Measure the whole ERP, with no Dagster and in each way that Dagster can run it."""
     numbers = count()
     for scale in size.scales:
         with (

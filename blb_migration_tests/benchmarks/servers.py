@@ -43,7 +43,8 @@ class Source:
 def running_source(
     tables: Sequence[tuple[str, int]] = (), erp_scale: int | None = None, link: Link | None = None
 ) -> Iterator[Source]:
-    """The emulator with these tables (shape, rows) and the ERP, in a process of its own, behind ``link``."""
+    """Yield the emulator with these tables (shape, rows) and the ERP, in a process of its own, behind
+    ``link``."""
     process = subprocess.Popen(
         [sys.executable, "-m", "blb_migration_tests.benchmarks.source_process"],
         stdin=subprocess.PIPE,
@@ -94,7 +95,7 @@ class Target:
 
 @contextmanager
 def running_target() -> Iterator[Target]:
-    """An embedded PostgreSQL."""
+    """Yield an embedded PostgreSQL."""
     with EmbeddedPostgres() as server:
         yield Target(server)
 

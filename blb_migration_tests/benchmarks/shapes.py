@@ -34,7 +34,7 @@ class Shape:
     build_batch: Callable[[int, int], list[pa.Array]]
 
     def table(self, row_count: int) -> Table:
-        """The source's table; its name says how many rows it has."""
+        """Return the source's table; its name says how many rows it has."""
         name = f"{self.name}_{row_count}"
         indexes = tuple(index(f"ix_{name}_{column}", column) for column in self.indexed)
         return table(name, *self.columns, indexes=indexes)
@@ -186,7 +186,7 @@ _TARGET_TYPES = {
 
 
 def target_type(column_type: ColumnType) -> str:
-    """The PostgreSQL type of a measured column. Raises ValueError for a type that is not measured."""
+    """Return the PostgreSQL type of a measured column. Raises ValueError for a type that is not measured."""
     if column_type.name in ("decimal", "numeric"):
         return f"numeric({column_type.precision},{column_type.scale})"
     name = _TARGET_TYPES.get(column_type.name)
@@ -198,5 +198,5 @@ def target_type(column_type: ColumnType) -> str:
 
 
 def without_computed(table: Table) -> Table:
-    """The table as it is loaded."""
+    """Return the table as it is loaded."""
     return replace(table, columns=tuple(column for column in table.columns if column.computed is None))

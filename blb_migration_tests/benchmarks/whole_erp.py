@@ -69,7 +69,8 @@ def _run_stages(migration: Migration, parts: dict[str, Any]) -> bool:
 
 
 def job_in_process(source_url: str, target_url: str, home: str | None = None) -> Outcome:
-    """The job as the command runs it; ``home`` is a DAGSTER_HOME that keeps its events, None keeps none."""
+    """Return the job as the command runs it; ``home`` is a DAGSTER_HOME that keeps its events, None keeps
+    none."""
     from blb_migration.defs.in_process import run_in_process
     from blb_migration.defs.observer import RunObserver
 
@@ -84,7 +85,7 @@ def job_in_process(source_url: str, target_url: str, home: str | None = None) ->
 
 
 def job_as_launched(source_url: str, target_url: str, home: str, executor: str) -> Outcome:
-    """The job as the UI's run worker executes it, with ``BLB_EXECUTOR`` naming the executor, if any.
+    """Return the job as the UI's run worker executes it, with ``BLB_EXECUTOR`` naming the executor, if any.
 
     The run worker's own start is in it: the UI's user waits for that as well.
     """

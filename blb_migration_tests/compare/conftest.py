@@ -13,7 +13,7 @@ from blb_migration.sandbox.zoo import create_zoo
 
 @pytest.fixture(scope="session")
 def mutated_erp_source(engine: TsqlEngine, request: pytest.FixtureRequest) -> str:
-    """The ERP at BLB_MUTATION_SCALE, or the session's own at scale 1."""
+    """Return the ERP at BLB_MUTATION_SCALE, or the session's own at scale 1."""
     scale = int(os.environ.get("BLB_MUTATION_SCALE", "1"))
     if scale == 1:
         name: str = request.getfixturevalue("erp_source")
@@ -24,5 +24,5 @@ def mutated_erp_source(engine: TsqlEngine, request: pytest.FixtureRequest) -> st
 
 @pytest.fixture(scope="session")
 def mutated_zoo_source(engine: TsqlEngine) -> str:
-    """A zoo of its own."""
+    """Return a zoo of its own."""
     return create_zoo(engine, "ZOO_MUTATED").name

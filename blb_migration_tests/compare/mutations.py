@@ -284,7 +284,7 @@ def _key_of(table: TablePlan) -> tuple[str, ...]:
 
 
 def _next_value(column: ColumnPlan, value: str) -> str | None:
-    """The value's neighbour: the smallest step that its type knows. None: it knows none."""
+    """Return the value's neighbour: the smallest step that its type knows. None: it knows none."""
     column_type = column.target.type
     if column_type.name.startswith(("time", "date")):
         return _next_moment(value, column_type.name, column_type.scale)
@@ -304,7 +304,7 @@ def _next_decimal(value: str) -> str:
 
 
 def _next_hexadecimal(value: str) -> str | None:
-    """The last bit of a uuid or a bytea, which is empty when it is ``\\x``."""
+    """Return the last bit of a uuid or a bytea, which is empty when it is ``\\x``."""
     return value[:-1] + f"{int(value[-1], 16) ^ 1:x}" if len(value) > 2 else None
 
 

@@ -29,7 +29,8 @@ def chain(new_chain: Callable[..., Chain], erp_source: str) -> Chain:
 
 
 def load_one(chain: Chain, folder: Path, label: str = TABLE) -> Migration:
-    """A migration of which one table is loaded; its foreign keys are off, so that rows can be changed."""
+    """Return a migration of which one table is loaded; its foreign keys are off, so that rows can be
+    changed."""
     migration = replace(chain.migration(), comparing=Comparing(differences_folder=folder))
     chain.execute("SET session_replication_role = replica")
     for name in chain.execute(

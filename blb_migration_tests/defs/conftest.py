@@ -25,7 +25,7 @@ def instance() -> Iterator[DagsterInstance]:
 
 @pytest.fixture(autouse=True)
 def no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests say themselves what is in the environment."""
+    """Clear the environment: tests say themselves what is in it."""
     for name in (
         "BLB_SOURCE_CONN",
         "BLB_TARGET_CONN",

@@ -42,7 +42,7 @@ def connect_to_nothing(_role: ConnectionRole) -> Connectors:
 
 
 def build_project(*source: Table, decisions: str = "") -> Project:
-    """A project whose target looks like its source, in schema public where the source has dbo."""
+    """Build a project whose target looks like its source, in schema public where the source has dbo."""
     target = [
         build_table(
             item.name.name,
@@ -62,7 +62,7 @@ def build_project(*source: Table, decisions: str = "") -> Project:
 
 
 def build_shop() -> Project:
-    """customers <- orders <- lines, and articles on its own."""
+    """Build customers <- orders <- lines, and articles on its own."""
     return build_project(
         build_table("articles", "id int not null"),
         build_table("customers", "id int not null"),

@@ -40,7 +40,7 @@ def stored() -> Iterator[DagsterInstance]:
 
 
 def start(instance: DagsterInstance, tags: Mapping[str, str]) -> str:
-    """A run on record as started by the process that ``tags`` name."""
+    """Return a run on record as started by the process that ``tags`` name."""
     run = instance.create_run_for_job(build_rehearsal(), tags=tags, status=DagsterRunStatus.STARTED)
     return run.run_id
 

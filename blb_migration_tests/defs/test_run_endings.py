@@ -58,7 +58,7 @@ def chain(new_chain: Callable[..., Chain], monkeypatch: pytest.MonkeyPatch) -> C
 
 
 def run(chain: Chain, instance: DagsterInstance, *selected: str, job: str = "rehearsal") -> bool:
-    """A job of the graph, or the assets ``selected`` alone; whether it succeeded."""
+    """Run a job of the graph, or the assets ``selected`` alone; return whether it succeeded."""
     definitions = build_defs(chain.project(DECISIONS))
     if selected:
         job = "alone"

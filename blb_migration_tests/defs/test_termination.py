@@ -121,7 +121,7 @@ class Seen(RunObserver):
 def run_interrupted(
     migration: Migration, has_come: Callable[[], bool], seen: Seen
 ) -> tuple[RunOutcome, float]:
-    """The command's run, interrupted where it is held; how it ended, and after how many seconds."""
+    """Return the command's run, interrupted where it is held; how it ended, and after how many seconds."""
     asked_at: list[float] = []
 
     def interrupt() -> None:

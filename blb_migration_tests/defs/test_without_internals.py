@@ -30,7 +30,7 @@ SUCCESS = "SELECT outcome FROM blb_migration.runs"
 
 @pytest.fixture
 def hidden(tmp_path: Path) -> Mapping[str, str]:
-    """The environment of a process in which every module of ``internals`` fails to be imported."""
+    """Return the environment of a process in which every module of ``internals`` fails to be imported."""
     folder = tmp_path / "hiding"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(HIDING, encoding="utf-8")
@@ -38,7 +38,7 @@ def hidden(tmp_path: Path) -> Mapping[str, str]:
 
 
 def run(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> str:
-    """What it says on stderr; it must succeed."""
+    """Return what it says on stderr; it must succeed."""
     done = subprocess.run(
         [sys.executable, *command], env=environment, cwd=folder, capture_output=True, text=True, check=False
     )

@@ -20,7 +20,7 @@ from blb_migration_tests.catalogs import column
 def convert(
     source: str, target: str, array: pa.Array, *decisions: ValueDecision
 ) -> tuple[list[object], list[int]]:
-    """The converted values, and how many rows each decision changed."""
+    """Return the converted values, and how many rows each decision changed."""
     own, other = column(source), column(target)
     rule = find_rule(own.type, other.type)
     assert rule is not None

@@ -43,7 +43,7 @@ RUN = RunFacts(
 
 
 def metric(name: str, source: str | None, target: str | None, **more: Any) -> dict[str, Any]:
-    """A comparison as a check records it."""
+    """Return a comparison as a check records it."""
     match = source == target
     return {
         "name": name,
@@ -56,7 +56,8 @@ def metric(name: str, source: str | None, target: str | None, **more: Any) -> di
 
 
 def loaded_table(label: str, number: int = 1, group: str = "sales", **metrics: Any) -> TableFacts:
-    """A table that was loaded and found equal in every check; ``metrics`` by check name replace its own."""
+    """Return a table that was loaded and found equal in every check; ``metrics`` by check name replace its
+    own."""
     target = TableName("public", label)
     started_at = NOON + datetime.timedelta(milliseconds=10 * number)
     load = TableLoad(
@@ -90,25 +91,25 @@ def loaded_table(label: str, number: int = 1, group: str = "sales", **metrics: A
 
 
 def facts_of(*tables: TableFacts, **changes: Any) -> ReportFacts:
-    """A run over these tables."""
+    """Return a run over these tables."""
     loads = tuple(table.load for table in tables if table.load is not None)
     is_equal = bool(tables) and not any(table.reasons for table in tables)
     return replace(ReportFacts(RUN, is_equal, tables, loads=loads), **changes)
 
 
 def document_of(*tables: TableFacts, ending: Ending = Ending.COMPLETED, **changes: Any) -> dict[str, Any]:
-    """The document over these tables."""
+    """Return the document over these tables."""
     return compose(facts_of(*tables, **changes), ending)
 
 
 def finding(severity: str, subject: str = "orders", message: str = "something") -> FindingRecord:
-    """A finding as the ledger has it."""
+    """Return a finding as the ledger has it."""
     details: dict[str, object] = {"decision": "settle it", "row_count": 3, "first_keys": ["id=1"]}
     return FindingRecord("some_code", severity, subject, message, details)
 
 
 def summary(number: int, mismatch_count: int = 0) -> RunSummary:
-    """An earlier run."""
+    """Return an earlier run."""
     started_at = NOON - datetime.timedelta(days=30 - number)
     ended_at = started_at + datetime.timedelta(seconds=60 + number)
     return RunSummary(

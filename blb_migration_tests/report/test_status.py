@@ -54,7 +54,7 @@ events = st.lists(st.one_of(loads, loads, checks, checks, keys, runs), max_size=
 
 
 def shop_migration(target_url: str, kind: RunKind = "migration") -> Migration:
-    """A new run of the shop's plan; its source is never asked."""
+    """Return a new run of the shop's plan; its source is never asked."""
     source = SourceConnector(parse_source_url("mssql+pyodbc://u:p@erp/shop"))
     target = TargetConnector(parse_target_url(target_url))
     return Migration(PROJECT, source, target, RunInfo(str(uuid.uuid4()), kind))
@@ -132,7 +132,8 @@ def play(ledger: TargetConnection, history: list[tuple[object, ...]], run_id: st
 
 
 def expect_reasons(history: list[tuple[object, ...]], table: TableName) -> list[Reason]:
-    """What should speak against a table, told from the events themselves in the words of docs/ledger.md."""
+    """Return what should speak against a table, told from the events themselves in the words of
+    docs/ledger.md."""
     last_attempt = loaded = None
     results: dict[str, tuple[bool, int | None, bool]] = {}
     for number, event in enumerate(history):

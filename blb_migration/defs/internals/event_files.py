@@ -62,7 +62,8 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
-        """A connection to the file of ``shard``, a run's id or the index, in a transaction of its own."""
+        """Yield a connection to the file of ``shard``, a run's id or the index, in a transaction of its
+        own."""
         with self._keep_lock:
             if not self._keepers:
                 with super()._connect(shard) as connection:
@@ -93,7 +94,7 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
 
 
 def keep_open(instance: DagsterInstance) -> AbstractContextManager[None]:
-    """Keeps the event files of ``instance`` open, if its storage is the one above."""
+    """Keep the event files of ``instance`` open, if its storage is the one above."""
     storage = instance.event_log_storage
     return storage.keeping_open() if isinstance(storage, KeptSqliteEventLogStorage) else nullcontext()
 

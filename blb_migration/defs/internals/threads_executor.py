@@ -159,7 +159,7 @@ class _RunningSteps:
             self._threads[key].start()
 
     def take_events(self) -> Iterator[DagsterEvent]:
-        """What steps say until one has ended, for a short while at most."""
+        """Yield what steps say until one has ended, for a short while at most."""
         is_waiting = bool(self._threads) or self._is_retry_due_later()
         has_ended = False
         try:

@@ -33,7 +33,7 @@ class UnfinishedChunkedLoad:
 def read_unfinished_chunked_load(
     connection: TargetConnection, table: TableName
 ) -> UnfinishedChunkedLoad | None:
-    """The table's unfinished chunked load, or None. Raises TargetError."""
+    """Read the table's unfinished chunked load, or None. Raises TargetError."""
     row = read_one(
         connection,
         "SELECT load_id, basis, dropped_parts, is_resumable,"
@@ -49,7 +49,7 @@ def read_unfinished_chunked_load(
 
 
 def read_unfinished_tables(connection: TargetConnection) -> frozenset[TableName]:
-    """The tables with an unfinished chunked load. Raises TargetError."""
+    """Read the tables with an unfinished chunked load. Raises TargetError."""
     rows = read(connection, "SELECT table_schema, table_name FROM blb_migration.chunked_loads")
     return frozenset(TableName(schema, name) for schema, name in rows)
 
@@ -117,7 +117,7 @@ def end_chunked_load(connection: TargetConnection, load_id: int) -> None:
 
 
 def read_table_oid(connection: TargetConnection, table: TableName) -> int:
-    """The server's own number of the table. Raises TargetError."""
+    """Read the server's own number of the table. Raises TargetError."""
     with target_errors(f"table {table}"):
         row = connection.execute("SELECT %s::regclass::oid::bigint", (qualified_text(table),)).fetchone()
     assert row is not None

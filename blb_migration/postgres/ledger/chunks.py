@@ -60,7 +60,7 @@ def record_chunks(
 
 
 def read_chunks(connection: TargetConnection, load_id: int, *, locks: bool = False) -> tuple[TableChunk, ...]:
-    """A load's chunks in their order; with ``locks``, after waiting for whoever is still loading one.
+    """Read a load's chunks in their order; with ``locks``, after waiting for whoever is still loading one.
 
     Raises TargetError, transient when that takes longer than the session's lock_timeout.
     """
@@ -124,7 +124,7 @@ def finish_chunk(connection: TargetConnection, load_id: int, chunk_no: int, load
 
 
 def read_merged_digest(connection: TargetConnection, load_id: int) -> TableDigest:
-    """The digest of all finished chunks together. Raises TargetError."""
+    """Read the digest of all finished chunks together. Raises TargetError."""
     merged = TableDigest()
     with target_errors(LEDGER), connection.cursor(name="blb_chunk_digests") as cursor:
         cursor.execute(
@@ -154,7 +154,7 @@ def forget_chunks_before(connection: TargetConnection, load_id: int) -> None:
 
 
 def read_chunk_xids(connection: TargetConnection, load_id: int) -> tuple[list[int], int]:
-    """The transaction ids (32 bits) of a load's finished chunks, and how many rows they wrote.
+    """Read the transaction ids (32 bits) of a load's finished chunks, and how many rows they wrote.
 
     Raises TargetError.
     """

@@ -51,7 +51,7 @@ def record_dropped_key(connection: TargetConnection, run_id: str, key: ForeignKe
 
 
 def read_dropped_keys(connection: TargetConnection) -> tuple[tuple[int, ForeignKeyDefinition], ...]:
-    """The foreign keys that are still dropped, with their ids, sorted by table and name."""
+    """Read the foreign keys that are still dropped, with their ids, sorted by table and name."""
     return tuple((row[0], build_foreign_key(row[1:])) for row in read(connection, _PENDING))
 
 

@@ -65,7 +65,7 @@ class RunSummary:
 
 
 def read_findings(connection: TargetConnection, run_id: str) -> tuple[FindingRecord, ...]:
-    """What preflight found in a run, in its order."""
+    """Return what preflight found in a run, in its order."""
     rows = read(
         connection,
         "SELECT kind, severity, subject, message, details FROM blb_migration.findings"
@@ -76,7 +76,7 @@ def read_findings(connection: TargetConnection, run_id: str) -> tuple[FindingRec
 
 
 def read_decisions(connection: TargetConnection, run_id: str) -> tuple[DecisionRecord, ...]:
-    """The decisions a run followed, in their order."""
+    """Read the decisions a run followed, in their order."""
     rows = read(
         connection,
         "SELECT subject, decision, reason, row_count FROM blb_migration.decisions"
@@ -87,7 +87,7 @@ def read_decisions(connection: TargetConnection, run_id: str) -> tuple[DecisionR
 
 
 def read_not_migrated(connection: TargetConnection, run_id: str) -> tuple[NotMigratedRecord, ...]:
-    """What a run did not migrate, sorted by kind and subject."""
+    """Return what a run did not migrate, sorted by kind and subject."""
     rows = read(
         connection,
         "SELECT kind, subject, reason, row_count FROM blb_migration.not_migrated WHERE run_id = %s"
@@ -98,7 +98,7 @@ def read_not_migrated(connection: TargetConnection, run_id: str) -> tuple[NotMig
 
 
 def read_history(connection: TargetConnection, limit: int) -> tuple[RunSummary, ...]:
-    """The last ``limit`` runs, oldest first."""
+    """Read the last ``limit`` runs, oldest first."""
     rows = read(connection, _HISTORY, limit)
     return tuple(
         RunSummary(run_id, kind, started_at, ended_at, outcome, *map(int, counts))

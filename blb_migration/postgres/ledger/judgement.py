@@ -85,7 +85,7 @@ def judge(connection: TargetConnection, plan_hash: str, tables: Sequence[Planned
 
 
 def read_cutover_answer(connection: TargetConnection) -> CutoverAnswer:
-    """The view ``may_we_cut_over``."""
+    """Read the view ``may_we_cut_over``."""
     rows = read(connection, "SELECT answer, is_equal, reasons FROM blb_migration.may_we_cut_over")
     answer, is_equal, reasons = rows[0]
     return CutoverAnswer(answer, is_equal, tuple(reasons))

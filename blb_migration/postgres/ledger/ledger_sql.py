@@ -33,12 +33,12 @@ def copy_rows(connection: TargetConnection, statement: str, rows: Iterable[Seque
 
 
 def read(connection: TargetConnection, statement: str, *values: object) -> list[Row]:
-    """The rows of one statement. Raises TargetError."""
+    """Read the rows of one statement. Raises TargetError."""
     with target_errors(LEDGER):
         return connection.execute(statement.encode(), values or None).fetchall()
 
 
 def read_one(connection: TargetConnection, statement: str, *values: object) -> Row | None:
-    """The first row of one statement, or None. Raises TargetError."""
+    """Read the first row of one statement, or None. Raises TargetError."""
     rows = read(connection, statement, *values)
     return rows[0] if rows else None

@@ -108,7 +108,7 @@ def fail_load(connection: TargetConnection, load_id: int, error: str) -> None:
 
 
 def read_effective_load(connection: TargetConnection, table: TableName) -> TableLoad | None:
-    """The latest load that has changed the table: a finished one, or a chunked one wherever it is.
+    """Read the latest load that has changed the table: a finished one, or a chunked one wherever it is.
 
     None without a ledger, too.
     """
@@ -124,7 +124,7 @@ def read_effective_load(connection: TargetConnection, table: TableName) -> Table
 
 
 def read_finished_load(connection: TargetConnection, table: TableName) -> TableLoad | None:
-    """The load whose rows the table should hold, or None, also once a chunked load has emptied it."""
+    """Read the load whose rows the table should hold, or None, also once a chunked load has emptied it."""
     load = read_effective_load(connection, table)
     return load if load is not None and load.status == "finished" else None
 
@@ -159,7 +159,7 @@ def record_digest(connection: TargetConnection, load_id: int, digest: TableDiges
 
 
 def read_digest(connection: TargetConnection, load_id: int) -> TableDigest:
-    """What the load recorded; empty if it read no rows."""
+    """Return what the load recorded; empty if it read no rows."""
     return TableDigest.from_filled_buckets(
         read(
             connection,

@@ -77,6 +77,6 @@ class Reason:
 
 
 def name_status(reasons: Iterable[Reason]) -> TableStatus:
-    """The status of a table with these reasons: the most urgent one's."""
+    """Return the status of a table with these reasons: the most urgent one's."""
     statuses: Collection[TableStatus] = [reason.code.status for reason in reasons if reason.code.status]
     return min(statuses, key=lambda status: status.urgency, default=TableStatus.EQUAL)

@@ -182,13 +182,13 @@ def read_run(connection: TargetConnection, run_id: str) -> Run | None:
 
 
 def read_run_in_force(connection: TargetConnection) -> Run | None:
-    """The run by whose plan the views judge the target, or None when nothing was carried out yet."""
+    """Read the run by whose plan the views judge the target, or None when nothing was carried out yet."""
     row = read_one(connection, f"{_RUNS} WHERE run_id = (SELECT run_id FROM blb_migration.plan_in_force)")
     return _build_run(row) if row else None
 
 
 def read_preparing_run(connection: TargetConnection, run: Run) -> Run | None:
-    """The latest run up to ``run`` that prepared the target under the same plan, or None."""
+    """Read the latest run up to ``run`` that prepared the target under the same plan, or None."""
     row = read_one(
         connection,
         f"{_RUNS} WHERE plan_hash = %s AND prepared_at IS NOT NULL AND started_at <= %s"
@@ -200,7 +200,7 @@ def read_preparing_run(connection: TargetConnection, run: Run) -> Run | None:
 
 
 def read_planned_tables(connection: TargetConnection, run_id: str) -> tuple[PlannedTable, ...]:
-    """A run's tables in load order."""
+    """Read a run's tables in load order."""
     rows = read(
         connection,
         "SELECT label, table_schema, table_name, source_schema, source_table, table_group, column_count,"

@@ -42,7 +42,7 @@ def record_definitions(connection: TargetConnection, run_id: str, tables: Sequen
 
 
 def _recall_constraints(connection: TargetConnection, table: TableName, names: set[str]) -> list[str]:
-    """The recorded facts of these constraints of a table."""
+    """Return the recorded facts of these constraints of a table."""
     recorded = (read_recorded_definitions(connection, table) or ()) if names else ()
     return [fact for fact in recorded if _names_constraint(json.loads(fact), names)]
 
@@ -52,7 +52,7 @@ def _names_constraint(fact: Sequence[object], names: set[str]) -> bool:
 
 
 def read_recorded_definitions(connection: TargetConnection, table: TableName) -> tuple[str, ...] | None:
-    """What was recorded of the table, or None. Raises TargetError."""
+    """Return what was recorded of the table, or None. Raises TargetError."""
     row = read_one(
         connection,
         "SELECT definitions FROM blb_migration.table_definitions WHERE table_schema = %s AND table_name = %s",
@@ -80,7 +80,7 @@ def read_table_definitions(
 
 
 def _print_names(connection: TargetConnection, tables: Sequence[TableName]) -> dict[TableName, str]:
-    """The tables' names as the server prints a regclass with no search path."""
+    """Return the tables' names as the server prints a regclass with no search path."""
     names = [(table.schema, table.name) for table in tables]
     rows = read(
         connection,

@@ -70,12 +70,12 @@ def create_ledger(connection: TargetConnection) -> None:
 
 @cache
 def read_current_version() -> int:
-    """The version that this tool writes: the number of its latest upgrade."""
+    """Read the version that this tool writes: the number of its latest upgrade."""
     return max(_list_upgrades())
 
 
 def read_ledger_version(connection: TargetConnection) -> int | None:
-    """The version of the target's ledger, or None when there is none. Needs only SELECT.
+    """Read the version of the target's ledger, or None when there is none. Needs only SELECT.
 
     Raises TargetError when a newer version of this tool wrote it.
     """
@@ -121,7 +121,8 @@ def _folder() -> Traversable:
 
 
 def _list_upgrades() -> dict[int, Traversable]:
-    """The scripts that lead from the version before to the one they are named after, in their order."""
+    """Return the scripts that lead from the version before to the one they are named after, in their
+    order."""
     scripts = [each for each in (_folder() / "upgrades").iterdir() if each.name.endswith(".sql")]
     by_number = {int(each.name.removesuffix(".sql")): each for each in scripts}
     return dict(sorted(by_number.items()))

@@ -83,7 +83,7 @@ def loading(connections: int = 2, *, resumes: bool = True, chunk_rows: int = RAN
 
 
 def begin_run(chain: Chain, how: Loading | None = None, *, is_prepared: bool = True) -> Migration:
-    """A new run, prepared unless a single table is to be loaded by itself."""
+    """Return a new run, prepared unless a single table is to be loaded by itself."""
     migration = replace(chain.migration(DECISIONS), loading=how or loading())
     if is_prepared:
         prepare_target(migration, ())
@@ -91,5 +91,5 @@ def begin_run(chain: Chain, how: Loading | None = None, *, is_prepared: bool = T
 
 
 def parts_of(migration: Migration) -> TablePlan:
-    """The plan of the table that is split."""
+    """Return the plan of the table that is split."""
     return migration.project.plan.tables_by_label[LABEL]

@@ -56,7 +56,7 @@ def load(chain: Chain, migration: Migration, label: str = LABEL, **options: Any)
 
 
 def load_all(chain: Chain, migration: Migration) -> None:
-    """A whole run; everything it promises holds at its end."""
+    """Do a whole run; everything it promises holds at its end."""
     load(chain, migration, MAKERS)
     load(chain, migration)
     restore_constraints(migration)
@@ -76,14 +76,14 @@ def assert_equal(chain: Chain, migration: Migration) -> None:
 
 
 def read_reasons(migration: Migration) -> dict[str, tuple[ReasonCode, ...]]:
-    """What speaks against each table."""
+    """Return what speaks against each table."""
     with migration.target.connect() as connection:
         verdict = read_verdict(connection, migration.project.plan)
     return {label: tuple(reason.code for reason in reasons) for label, reasons in verdict.by_label.items()}
 
 
 def break_off(chain: Chain, emulator: SqlServerEmulator, after_ranges: int = 3, **run: Any) -> Migration:
-    """A load that fails once so many chunks are finished; the error is the source's."""
+    """Return a load that fails once so many chunks are finished; the error is the source's."""
     migration = begin_run(chain, **run)
     seen = set[int]()
 

@@ -47,7 +47,7 @@ class Source:
     database: Database
 
     def create(self, column: Column, keys: pa.Array, *, is_unique: bool) -> TablePlan:
-        """A table with these keys and a number per row; its clustered index begins with the key."""
+        """Create a table with these keys and a number per row; its clustered index begins with the key."""
         name = TableName("dbo", f"t_{uuid.uuid4().hex[:12]}")
         key = (column.name,) if is_unique else (column.name, NUMBER.name)
         table = Table(name, (column, NUMBER), UniqueKey(f"pk_{name.name}", key))
@@ -57,14 +57,14 @@ class Source:
         return build_plan(table)
 
     def read_numbers(self, table: TablePlan, ends: tuple[str | None, str | None]) -> list[int]:
-        """The rows of one chunk, by their numbers."""
+        """Read the rows of one chunk, by their numbers."""
         key_range = build_key_range(table.source.columns[0], *ends)
         batches = read_batches(self.session, table.source.name, [NUMBER], key_range=key_range)
         return [number for batch in batches for number in batch.column(0).to_pylist()]
 
 
 def build_plan(table: Table, target_key: tuple[str, ...] | None = None) -> TablePlan:
-    """A plan of the table as it stands; only what chunks depend on."""
+    """Build a plan of the table as it stands; only what chunks depend on."""
     key = table.primary_key.columns if table.primary_key is not None else ()
     target = replace(table, primary_key=UniqueKey("pk", key if target_key is None else target_key))
     columns = tuple(
