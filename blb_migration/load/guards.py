@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +12,7 @@ from blb_migration.postgres.ledger.loads import lock_table_load, unlock_table_lo
 from blb_migration.postgres.ledger.runs import read_cutover_moment
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.ownership import find_foreign_rows
+from blb_migration.retries import becomes_true
 
 LOCK_TIMEOUT_SECONDS = 30.0
 # The server takes a moment to notice that a killed process is gone.
@@ -23,15 +23,16 @@ _PAUSE_SECONDS = 0.1
 @contextmanager
 def holding_right(connection: TargetConnection, table: TablePlan) -> Iterator[None]:
     """Keep this tool's other processes from loading the table; raises TableFailed when one does already."""
-    patient_until = time.monotonic() + _PATIENCE_SECONDS
-    while not lock_table_load(connection, table.target.name):
-        if time.monotonic() > patient_until:
-            raise TableFailed(
-                table.label,
-                found="another process is loading it",
-                next_act="Wait for the other run to end, then run this table again",
-            )
-        time.sleep(_PAUSE_SECONDS)
+    if not becomes_true(
+        lambda: lock_table_load(connection, table.target.name),
+        within_seconds=_PATIENCE_SECONDS,
+        pause_seconds=_PAUSE_SECONDS,
+    ):
+        raise TableFailed(
+            table.label,
+            found="another process is loading it",
+            next_act="Wait for the other run to end, then run this table again",
+        )
     try:
         yield
     finally:

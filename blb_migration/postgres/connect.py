@@ -7,7 +7,6 @@ may stand in between in ``pooling``. Does not parse URLs (``settings`` does) and
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 
@@ -16,12 +15,13 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from blb_migration.cancellation import NEVER, Cancellation
-from blb_migration.errors import TargetError, TargetForbids
+from blb_migration.errors import MigrationError, TargetError, TargetForbids
 from blb_migration.kept_sessions import SessionKeeper
 from blb_migration.postgres.cancellable import CancellableConnection
 from blb_migration.postgres.connect_failures import explain_failure
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.pooling import refuse_lent_sessions
+from blb_migration.retries import retry
 from blb_migration.settings import TargetSettings
 
 OLDEST_SERVER_VERSION = 130000  # 12 and older get no more fixes, and are untested here
@@ -144,18 +144,17 @@ class TargetConnector:
         return connection
 
     def _open(self) -> CancellableConnection:
-        for pause_seconds in (*RETRY_PAUSES_SECONDS, None):
-            try:
-                return CancellableConnection.connect(
-                    self.settings.conninfo,
-                    autocommit=True,
-                    prepare_threshold=None,  # prepared statements do not survive a pooler
-                )
-            except psycopg.Error as error:
-                failure = explain_failure(str(error), self.settings.masked_url, self._list_secrets())
-            if pause_seconds is None or not failure.is_transient:
-                break
-            time.sleep(pause_seconds)
+        return retry(self._open_once, _is_transient, RETRY_PAUSES_SECONDS)
+
+    def _open_once(self) -> CancellableConnection:
+        try:
+            return CancellableConnection.connect(
+                self.settings.conninfo,
+                autocommit=True,
+                prepare_threshold=None,  # prepared statements do not survive a pooler
+            )
+        except psycopg.Error as error:
+            failure = explain_failure(str(error), self.settings.masked_url, self._list_secrets())
         # Not chained: libpq's own texts may repeat parts of the connection string.
         raise failure
 
@@ -243,3 +242,7 @@ def server_version(connection: TargetConnection) -> int:
 
 def _format_version(version: int) -> str:
     return f"{version // 10000}.{version % 10000}"
+
+
+def _is_transient(error: Exception) -> bool:
+    return isinstance(error, MigrationError) and error.is_transient

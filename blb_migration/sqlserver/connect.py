@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import platform
 import socket
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -24,6 +23,7 @@ from typing import Any, Literal
 from blb_migration.cancellation import NEVER, Cancellation
 from blb_migration.errors import SourceError, SourceUnreachable
 from blb_migration.kept_sessions import SessionKeeper
+from blb_migration.retries import retry
 from blb_migration.settings import SourceSettings
 from blb_migration.settings.odbc import RUST_DRIVER
 from blb_migration.sqlserver.drivers import LoadedDriver, load_driver
@@ -39,8 +39,7 @@ from blb_migration.sqlserver.sockets import ConnectionSocket, connect_and_find_s
 WantedIsolation = Literal["read committed", "snapshot"]
 Isolation = Literal["read committed", "read committed snapshot", "snapshot"]
 
-MAX_ATTEMPTS = 3
-RETRY_DELAY_SECONDS = 0.5
+RETRY_PAUSES_SECONDS = (0.5, 1.0)  # between three attempts
 # A driver that cannot cancel reads a result that is left early to its end, but no longer than this.
 MAX_DRAIN_SECONDS = 2.0
 
@@ -284,18 +283,13 @@ class SourceConnector:
         with connecting if driver.name == RUST_DRIVER else nullcontext():
             self._refuse_closed_port()
         settings = self.settings
-        for attempt in range(1, MAX_ATTEMPTS + 1):
-            try:
-                return _connect(settings, driver)
-            except Exception as error:
-                if attempt < MAX_ATTEMPTS and is_worth_a_retry(error):
-                    time.sleep(RETRY_DELAY_SECONDS * attempt)
-                    continue
-                self._refuse_missing_database(error, driver)
-                raise build_connection_failure(
-                    error, settings.masked_url, settings.username, settings.login_timeout_seconds
-                ) from error
-        raise AssertionError("every attempt returns or raises")
+        try:
+            return retry(lambda: _connect(settings, driver), is_worth_a_retry, RETRY_PAUSES_SECONDS)
+        except Exception as error:
+            self._refuse_missing_database(error, driver)
+            raise build_connection_failure(
+                error, settings.masked_url, settings.username, settings.login_timeout_seconds
+            ) from error
 
     def _refuse_missing_database(self, error: Exception, driver: LoadedDriver) -> None:
         """Tell a wrong database from a wrong password: the same log-in can then open master."""
