@@ -13,7 +13,7 @@ from psycopg.pq import TransactionStatus
 from blb_migration import __version__
 from blb_migration.checks import CHECK_NAMES
 from blb_migration.migration import Migration
-from blb_migration.plan.build import Plan
+from blb_migration.plan.table_plans import Plan
 from blb_migration.postgres.ledger.records import PlannedTable, RunStart
 from blb_migration.postgres.ledger.runs import record_planned_tables, start_run
 from blb_migration.postgres.ledger.versions import create_ledger

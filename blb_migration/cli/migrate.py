@@ -36,8 +36,8 @@ from blb_migration.cli.terminal import build_console
 from blb_migration.errors import ConfigurationError, ExitCode, MigrationError
 from blb_migration.load.scratch import on_scratch
 from blb_migration.migration import Comparing, Migration, RunInfo
-from blb_migration.plan.build import Plan
 from blb_migration.plan.project import Project
+from blb_migration.plan.table_plans import Plan
 from blb_migration.postgres.ledger.records import RunKind
 from blb_migration.report.files import write_report
 from blb_migration.settings.variables import ComparingVariables

@@ -15,7 +15,6 @@ from blb_migration.cli.options import Debug, ProjectFolder, SourceConn, TargetCo
 from blb_migration.cli.terminal import build_console
 from blb_migration.errors import ConfigurationError, ExitCode
 from blb_migration.findings import Severity, has_errors
-from blb_migration.plan.build import Plan
 from blb_migration.plan.decisions_file import read_decisions
 from blb_migration.plan.project import (
     CATALOG_FILE,
@@ -25,6 +24,7 @@ from blb_migration.plan.project import (
     load_project,
     save_project,
 )
+from blb_migration.plan.table_plans import Plan
 from blb_migration.settings import read_project_folder
 
 _STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}

@@ -24,7 +24,7 @@ from blb_migration.progress.wording import describe_run, describe_table
 if TYPE_CHECKING:
     from blb_migration.compare.run_checks import CheckResult
     from blb_migration.load.table import TableLoad
-    from blb_migration.plan.build import TablePlan
+    from blb_migration.plan.table_plans import TablePlan
     from blb_migration.preflight.stage import PreflightResult
 
 REFRESHES_PER_SECOND = 2  # each costs the load's process some milliseconds

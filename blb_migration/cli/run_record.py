@@ -19,7 +19,7 @@ from blb_migration.progress.run_meter import RunMeter
 if TYPE_CHECKING:
     from blb_migration.compare.run_checks import CheckResult
     from blb_migration.load.table import TableLoad
-    from blb_migration.plan.build import TablePlan
+    from blb_migration.plan.table_plans import TablePlan
     from blb_migration.preflight.stage import PreflightResult
 
 TableState = Literal[LoadPhase, "waiting", "checking", "equal", "not equal", "failed"]

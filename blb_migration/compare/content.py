@@ -19,7 +19,7 @@ from blb_migration.compare.difference_files import KEPT_DIFFERENCES, write_diffe
 from blb_migration.compare.narrow import narrow_to_rows
 from blb_migration.compare.sides import ComparedTable
 from blb_migration.migration import Migration
-from blb_migration.plan.build import TablePlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.postgres.binary.digest import TableDigest
 from blb_migration.postgres.binary.field_texts import FieldTexts
 from blb_migration.postgres.ledger.loads import read_digest

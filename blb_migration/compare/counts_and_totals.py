@@ -10,7 +10,7 @@ from blb_migration.compare.metric_selection import ComparedMetric
 from blb_migration.errors import SourceError, SourceUnreachable
 from blb_migration.metrics import MetricValue
 from blb_migration.migration import Migration
-from blb_migration.plan.build import TablePlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.postgres import table_metrics as target_metrics
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.sqlserver import table_metrics as source_metrics

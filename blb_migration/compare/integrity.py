@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from blb_migration.checks import Comparison
-from blb_migration.plan.build import TablePlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.postgres.constraint_state import (
     Violation,
     find_own_schemas,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from blb_migration.metrics import Metric, MetricKind
 from blb_migration.model import Column
-from blb_migration.plan.build import TablePlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.plan.type_pairs import Conversion, find_rule
 from blb_migration.postgres import table_metrics as target_metrics
 from blb_migration.sqlserver import table_metrics as source_metrics

@@ -15,7 +15,7 @@ from blb_migration.compare.integrity import compare_integrity
 from blb_migration.compare.metric_selection import build_metrics
 from blb_migration.errors import TableFailed
 from blb_migration.migration import Migration
-from blb_migration.plan.build import TablePlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.postgres.ledger import records as ledger_records
 from blb_migration.postgres.ledger.check_results import record_check
 from blb_migration.postgres.ledger.loads import read_finished_load

@@ -13,8 +13,8 @@ from typing import Self
 from blb_migration.feed.digesting import find_content_key
 from blb_migration.feed.source_rows import SourceRows
 from blb_migration.migration import Migration
-from blb_migration.plan.build import TablePlan
 from blb_migration.plan.columns import ColumnPlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.plan.type_pairs import find_rule
 from blb_migration.postgres.binary.blocks import RowBlock
 from blb_migration.postgres.binary.digest import ContentKey, Digester, TableDigest

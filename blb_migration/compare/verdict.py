@@ -6,7 +6,7 @@ very load under this very plan.
 
 from __future__ import annotations
 
-from blb_migration.plan.build import Plan
+from blb_migration.plan.table_plans import Plan
 from blb_migration.postgres.ledger.judgement import Judgement, judge
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.run_entry import list_planned_tables

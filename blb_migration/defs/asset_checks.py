@@ -22,8 +22,8 @@ from blb_migration.defs.asset_keys import CONSTRAINTS_RESTORED, build_checks_nam
 from blb_migration.defs.asset_metadata import build_check_metadata
 from blb_migration.defs.priorities import PRIORITY_TAG, rank_tables
 from blb_migration.defs.resource import RESOURCE_KEY, MigrationResource
-from blb_migration.plan.build import TablePlan
 from blb_migration.plan.project import Project
+from blb_migration.plan.table_plans import TablePlan
 
 INTEGRITY = "integrity"
 TABLE_CHECKS = tuple(name for name in CHECK_NAMES if name != INTEGRITY)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from dagster import AssetKey
 
-from blb_migration.plan.build import Plan, TablePlan
+from blb_migration.plan.table_plans import Plan, TablePlan
 
 PREFLIGHT = AssetKey("preflight")
 TARGET_PREPARED = AssetKey("target_prepared")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from blb_migration.compare.run_checks import CheckResult
     from blb_migration.findings import Finding
     from blb_migration.load.table import TableLoad
-    from blb_migration.plan.build import TablePlan
+    from blb_migration.plan.table_plans import TablePlan
 
 Metadata = Mapping[str, Any]
 """What Dagster takes as metadata; its own name for that, RawMetadataValue, is not exported."""

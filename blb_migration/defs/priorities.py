@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from graphlib import TopologicalSorter
 
-from blb_migration.plan.build import Plan, TablePlan
+from blb_migration.plan.table_plans import Plan, TablePlan
 from blb_migration.progress.row_widths import guess_row_bytes
 
 PRIORITY_TAG = "dagster/priority"  # steps of a higher one are started first

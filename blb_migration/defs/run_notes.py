@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from blb_migration.load.finish import RestoredConstraints
     from blb_migration.load.table import TableLoad
     from blb_migration.migration import Migration, ProgressEvent
-    from blb_migration.plan.build import TablePlan
+    from blb_migration.plan.table_plans import TablePlan
     from blb_migration.preflight.stage import PreflightResult
     from blb_migration.report.sentences import Ending
 

@@ -17,8 +17,8 @@ from blb_migration.defs.asset_metadata import (
 from blb_migration.defs.priorities import PRIORITY_TAG, rank_tables
 from blb_migration.defs.progress_log import build_progress_listener, log_whole_run
 from blb_migration.defs.resource import RESOURCE_KEY, MigrationResource
-from blb_migration.plan.build import TablePlan
 from blb_migration.plan.project import Project
+from blb_migration.plan.table_plans import TablePlan
 
 if TYPE_CHECKING:
     from blb_migration.load.table import TableLoad

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from blb_migration.plan.build import TablePlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.plan.type_pairs import Conversion
 from blb_migration.postgres.binary.canonical import is_sent_canonical
 from blb_migration.postgres.binary.digest import ContentKey, Digester, TableDigest

@@ -17,8 +17,8 @@ from blb_migration.feed.digesting import ReadDigester
 from blb_migration.feed.read_ahead import read_ahead
 from blb_migration.feed.source_rows import SourceRows
 from blb_migration.migration import ProgressListener, TableProgress
-from blb_migration.plan.build import TablePlan
 from blb_migration.plan.columns import ColumnPlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.postgres.binary.digest import TableDigest
 from blb_migration.postgres.copy import CopyEncoder, EncodedRows
 from blb_migration.postgres.ledger.records import DecisionRecord

@@ -13,8 +13,8 @@ import pyarrow as pa
 from blb_migration.feed.convert import BatchConverter
 from blb_migration.feed.digesting import find_order
 from blb_migration.feed.read_ahead import read_ahead
-from blb_migration.plan.build import TablePlan
 from blb_migration.plan.columns import ColumnPlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.questions import Question
 from blb_migration.sqlserver.batch_sizes import TARGET_BATCH_BYTES
 from blb_migration.sqlserver.connect import SourceConnector, SourceSession

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from blb_migration.errors import TableFailed, TargetNotOurs
-from blb_migration.plan.build import TablePlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.postgres.copy import lock_table
 from blb_migration.postgres.ledger.loads import lock_table_load, unlock_table_load
 from blb_migration.postgres.ledger.runs import read_cutover_moment

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from blb_migration.model import Column
-from blb_migration.plan.build import TablePlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.sequences import (
     can_reach,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from blb_migration.findings import Finding
 from blb_migration.load.scratch import create_scratch
 from blb_migration.migration import Migration
-from blb_migration.plan.build import Plan
+from blb_migration.plan.table_plans import Plan
 from blb_migration.postgres.dropping.foreign_key_drops import drop_recorded_foreign_keys
 from blb_migration.postgres.ledger.records import (
     DecisionRecord,

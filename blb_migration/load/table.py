@@ -27,7 +27,7 @@ from blb_migration.load.guards import LOCK_TIMEOUT_SECONDS, holding_right
 from blb_migration.load.task import LoadTask
 from blb_migration.load.write import write_table
 from blb_migration.migration import Migration, ProgressListener
-from blb_migration.plan.build import TablePlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.ledger.loads import begin_load, fail_load, read_effective_load
 from blb_migration.postgres.ledger.runs import is_prepared

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from blb_migration.migration import LoadPhase, Migration, PhaseBegun, ProgressListener
 from blb_migration.model import TableName
-from blb_migration.plan.build import TablePlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.postgres.names import TargetConnection
 
 

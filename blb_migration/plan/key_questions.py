@@ -9,17 +9,14 @@ a decision changes. The SQL is in ``sqlserver/key_probes.py``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import ForeignKey, Table, TableName
 from blb_migration.plan.columns import ColumnPlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.questions import KeyColumn, KeyQuestion, ReferenceQuestion, UniquenessQuestion
 from blb_migration.types import SIZED_TEXTS
 from blb_migration.value_decisions import ValueDecision
-
-if TYPE_CHECKING:
-    from blb_migration.plan.build import TablePlan
 
 
 def find_key_questions(

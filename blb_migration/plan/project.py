@@ -15,9 +15,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from blb_migration.errors import ConfigurationError
 from blb_migration.model import Catalog
-from blb_migration.plan.build import Plan, build_plan
+from blb_migration.plan.build import build_plan
 from blb_migration.plan.decisions_file import DecisionsFile, read_decisions
 from blb_migration.plan.relocate import relocate_plan
+from blb_migration.plan.table_plans import Plan
 from blb_migration.shells import join, name_command
 
 DECISIONS_FILE = "decisions.yaml"

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from blb_migration.model import Column, Table, TableName
-from blb_migration.plan.build import Plan, TablePlan
+from blb_migration.plan.table_plans import Plan, TablePlan
 
 
 def relocate_plan(plan: Plan, schema_prefix: str) -> Plan:

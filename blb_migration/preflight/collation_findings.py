@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterator
 
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import Table
-from blb_migration.plan.build import TablePlan
 from blb_migration.plan.columns import ColumnPlan
+from blb_migration.plan.table_plans import TablePlan
 
 # In SQL Server's collation names: CI case-insensitive, AI accent-insensitive; CS, AS, BIN and BIN2 are exact.
 _INSENSITIVE = re.compile(r"_(CI|AI)(_|$)", re.IGNORECASE)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 
 from blb_migration.findings import Code, Finding, Severity
-from blb_migration.plan.build import TablePlan
 from blb_migration.plan.columns import ColumnPlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.schema.defaults import translate_default
 from blb_migration.schema.translation import Untranslatable
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from blb_migration.findings import Code, Finding, Severity
-from blb_migration.plan.build import TablePlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.questions import KeyAnswer, ReferenceQuestion
 
 

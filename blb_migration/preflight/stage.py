@@ -14,8 +14,8 @@ from typing import TypeVar
 from blb_migration.errors import PreflightRefused, SourceError, SourceUnreachable
 from blb_migration.findings import Code, Finding, Severity, has_errors, sort_findings
 from blb_migration.migration import Migration
-from blb_migration.plan.build import Plan, TablePlan
 from blb_migration.plan.project import Project
+from blb_migration.plan.table_plans import Plan, TablePlan
 from blb_migration.postgres import catalog as target_catalog
 from blb_migration.postgres.catalog_columns import read_insensitive_collations
 from blb_migration.postgres.ledger.records import NotMigratedRecord, ServerFacts

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from blb_migration.findings import Code, Finding, Severity
-from blb_migration.plan.build import TablePlan
 from blb_migration.plan.project import Project
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.postgres.ledger.runs import read_cutover_moment
 from blb_migration.postgres.ledger.versions import upgrade_ledger
 from blb_migration.postgres.names import TargetConnection

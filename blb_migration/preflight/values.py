@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from blb_migration.findings import Code, Finding, Severity
-from blb_migration.plan.build import TablePlan
 from blb_migration.plan.columns import ColumnPlan
 from blb_migration.plan.risks import TARGET_FRACTION_DIGITS
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.questions import Answer, QuestionKind
 
 _CORRECT = "correct these rows at the source"

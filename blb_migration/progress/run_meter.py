@@ -23,7 +23,7 @@ from blb_migration.progress.table_meter import (
 )
 
 if TYPE_CHECKING:
-    from blb_migration.plan.build import TablePlan
+    from blb_migration.plan.table_plans import TablePlan
 
 # What is left in all is judged by a longer past: building an index of minutes must not count as a halt.
 PACE_SECONDS = 600.0

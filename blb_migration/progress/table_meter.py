@@ -10,7 +10,7 @@ from blb_migration.progress.rates import SmoothedRate
 from blb_migration.progress.row_widths import guess_row_bytes
 
 if TYPE_CHECKING:
-    from blb_migration.plan.build import TablePlan
+    from blb_migration.plan.table_plans import TablePlan
 
 CURRENT_SECONDS = 10.0  # what "now" means in a rate
 LEAST_SECONDS = 1.0  # before anything is said of the time left

@@ -14,9 +14,9 @@ from typing import Any
 from blb_migration.load.prepare import prepare_target
 from blb_migration.load.table import load_table
 from blb_migration.migration import Loading, Migration, RunInfo
-from blb_migration.plan.build import TablePlan
 from blb_migration.plan.decisions_file import parse_decisions
 from blb_migration.plan.project import Project
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.postgres import catalog as target_catalog
 from blb_migration.postgres.connect import TargetConnector
 from blb_migration.postgres.copy import empty_table

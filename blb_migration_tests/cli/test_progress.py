@@ -17,7 +17,7 @@ from blb_migration.defs.run_notes import RunNotes
 from blb_migration.errors import TableFailed
 from blb_migration.load.table import TableLoad
 from blb_migration.migration import PhaseBegun, TableProgress
-from blb_migration.plan.build import TablePlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration_tests.catalogs import table
 from blb_migration_tests.defs.stages import build_project
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from blb_migration.plan.build import TablePlan
 from blb_migration.plan.columns import ColumnPlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.postgres.names import (
     TargetConnection,
     qualified_definitions,

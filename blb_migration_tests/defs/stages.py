@@ -17,9 +17,9 @@ from blb_migration.load.prepare import PreparedTarget
 from blb_migration.load.table import TableLoad
 from blb_migration.migration import Migration, ProgressListener, TableProgress
 from blb_migration.model import Table
-from blb_migration.plan.build import TablePlan
 from blb_migration.plan.decisions_file import parse_decisions
 from blb_migration.plan.project import Project
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.postgres.connect import TargetConnector
 from blb_migration.postgres.ledger.records import ServerFacts
 from blb_migration.preflight import stage as preflight

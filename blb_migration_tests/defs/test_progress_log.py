@@ -18,7 +18,7 @@ from blb_migration.defs.resource import MigrationResource
 from blb_migration.defs.run_notes import RunNotes
 from blb_migration.load.table import TableLoad
 from blb_migration.migration import Migration, PhaseBegun, ProgressListener, TableProgress
-from blb_migration.plan.build import TablePlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.progress.rates import LogPace
 from blb_migration_tests.catalogs import table as build_table
 from blb_migration_tests.chain import Chain

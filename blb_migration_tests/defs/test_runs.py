@@ -34,7 +34,7 @@ from blb_migration.defs.resource import MigrationResource
 from blb_migration.errors import SourceUnreachable, TableFailed
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.migration import Migration, ProgressListener, RunInfo, TableProgress
-from blb_migration.plan.build import TablePlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration_tests.defs.stages import Stages, build_shop, connect_to_nothing
 
 PASSWORD = "hunter2"

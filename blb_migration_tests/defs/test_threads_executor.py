@@ -20,8 +20,8 @@ from blb_migration.defs.resource import MigrationResource
 from blb_migration.errors import SourceUnreachable, TableFailed
 from blb_migration.load.table import TableLoad
 from blb_migration.migration import Migration, ProgressListener, TableProgress
-from blb_migration.plan.build import TablePlan
 from blb_migration.plan.project import Project
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration_tests.catalogs import table
 from blb_migration_tests.defs.stages import Stages, build_project, build_shop, connect_to_nothing
 from blb_migration_tests.defs.test_runs import QUIET, build_migration

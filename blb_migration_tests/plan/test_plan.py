@@ -8,8 +8,9 @@ import pytest
 
 from blb_migration.findings import Severity
 from blb_migration.model import Catalog, Computed
-from blb_migration.plan.build import Plan, build_plan
+from blb_migration.plan.build import build_plan
 from blb_migration.plan.decisions_file import parse_decisions
+from blb_migration.plan.table_plans import Plan
 from blb_migration_tests.catalogs import catalog, table
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from blb_migration.migration import PhaseBegun, TableProgress
-from blb_migration.plan.build import TablePlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.progress.quantities import format_clock
 from blb_migration.progress.rates import LogPace, SmoothedRate
 from blb_migration.progress.row_widths import guess_row_bytes

@@ -20,7 +20,7 @@ from itertools import groupby, pairwise
 from blb_migration.feed.digesting import find_content_key
 from blb_migration.migration import Loading
 from blb_migration.model import Column
-from blb_migration.plan.build import TablePlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.postgres.binary.digest import UNIT_BITS
 from blb_migration.sqlserver.chunk_keys import (
     INTEGER_TYPES,

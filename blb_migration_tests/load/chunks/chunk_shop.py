@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from blb_migration.load.prepare import prepare_target
 from blb_migration.migration import Loading, Migration
-from blb_migration.plan.build import TablePlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration_tests.catalogs import index, table
 from blb_migration_tests.chain import Chain
 

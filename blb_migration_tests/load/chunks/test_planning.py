@@ -23,8 +23,8 @@ from blb_migration.load.chunks.planning import (
 )
 from blb_migration.migration import Loading
 from blb_migration.model import Column, ColumnType, Index, IndexColumn, Table, TableName, UniqueKey
-from blb_migration.plan.build import TablePlan
 from blb_migration.plan.columns import ColumnPlan
+from blb_migration.plan.table_plans import TablePlan
 from blb_migration.plan.type_pairs import Conversion
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
