@@ -11,7 +11,8 @@ import pytest
 from dagster import DagsterInstance
 
 from blb_migration.cli.main import main
-from blb_migration.postgres.names import TargetConnection
+from blb_migration.load.task import LoadTask
+from blb_migration.load.write import WrittenTable
 from blb_migration.sandbox.emulator.results import SqlServerError
 from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration_tests.cli.servers import Shop
@@ -157,11 +158,12 @@ def test_a_run_is_recorded_in_the_instance_of_dagster_home(
 
 
 def test_an_interrupt_says_what_is_left_to_finish(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(connection: TargetConnection, *_arguments: object) -> None:
+    def interrupt(task: LoadTask) -> WrittenTable:
         threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-        connection.execute("SELECT pg_sleep(30)")
+        task.connection.execute("SELECT pg_sleep(30)")
+        raise AssertionError("nobody has cancelled it")
 
-    monkeypatch.setattr("blb_migration.load.table._replace_rows", interrupt)
+    monkeypatch.setattr("blb_migration.load.table.write_table", interrupt)
     answer = shop.migrate()
     assert answer.code == 130
     assert answer.err.startswith("blb-migrate: Interrupted: the run was stopped before its end")

@@ -24,9 +24,10 @@ from dagster import (
 
 from blb_migration.defs.assemble import build_defs
 from blb_migration.load.table import TableLoad, load_table
+from blb_migration.load.task import LoadTask
+from blb_migration.load.write import WrittenTable
 from blb_migration.migration import Migration
 from blb_migration.plan.project import load_project, save_project
-from blb_migration.postgres.names import TargetConnection
 from blb_migration_tests.catalogs import table
 from blb_migration_tests.chain import Chain
 
@@ -103,11 +104,12 @@ def test_a_run_of_one_table_ends_as_the_whole_target_stands(chain: Chain, instan
 def test_a_run_that_someone_stops_is_on_record_as_interrupted(
     chain: Chain, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wait(connection: TargetConnection, *_arguments: object) -> None:
+    def wait(task: LoadTask) -> WrittenTable:
         threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-        connection.execute("SELECT pg_sleep(30)")
+        task.connection.execute("SELECT pg_sleep(30)")
+        raise AssertionError("nobody has cancelled it")
 
-    monkeypatch.setattr("blb_migration.load.table._replace_rows", wait)
+    monkeypatch.setattr("blb_migration.load.table.write_table", wait)
     assert not run(chain, instance, "articles")
     assert read_endings(chain) == [("interrupted", ["the run was interrupted"], True)]
 
