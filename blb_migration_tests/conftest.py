@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,6 +18,9 @@ from blb_migration.sandbox.erp import create_source, create_target
 from blb_migration.sqlserver.drivers import load_driver
 from blb_migration_tests import real_server
 from blb_migration_tests.chain import Chain
+
+# A shell's background job is deaf to SIGINT, and would make the interrupts that tests send go unheard.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
