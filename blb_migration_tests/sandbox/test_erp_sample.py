@@ -215,7 +215,7 @@ def test_computed_columns_are_exact(sample: Sample) -> None:
 
 def test_the_money_of_an_order_adds_up(sample: Sample) -> None:
     orders, lines = sample["sales_orders"][1], sample["sales_order_lines"][1]
-    per_order = lines.group_by("sales_order_id").metric([("total", "sum"), ("quantity", "sum")])
+    per_order = lines.group_by("sales_order_id").aggregate([("total", "sum"), ("quantity", "sum")])
     joined = orders.join(per_order, "id", "sales_order_id").sort_by("id")
     assert joined["total_sum"].to_pylist() == joined["total_price"].to_pylist()
     parts = [
@@ -233,7 +233,9 @@ def test_the_money_of_an_order_adds_up(sample: Sample) -> None:
 
 def test_a_journal_entry_balances(sample: Sample) -> None:
     lines = (
-        sample["journal_lines"][1].group_by("journal_entry_id").metric([("debit", "sum"), ("credit", "sum")])
+        sample["journal_lines"][1]
+        .group_by("journal_entry_id")
+        .aggregate([("debit", "sum"), ("credit", "sum")])
     )
     assert lines["debit_sum"].equals(lines["credit_sum"])
 
