@@ -13,6 +13,7 @@ from pathlib import Path
 
 from blb_migration.bootstrap import environment as folders
 from blb_migration.bootstrap.messages import CannotInstallError, refuse, say
+from blb_migration.missing_libraries import build_install_advice, name_library
 
 CLONE = Path(__file__).resolve().parent.parent.parent
 LOCK = CLONE / "requirements.lock"
@@ -78,12 +79,20 @@ def _install(candidates: list[Path]) -> Path:
 
 
 def _refuse_missing_modules() -> None:
-    missing = {}
+    missing, unloadable = {}, []
     for name, package in NEEDED_MODULES.items():
         try:
             importlib.import_module(name)
-        except ImportError:
-            missing[name.lstrip("_")] = package
+        except ImportError as error:
+            if library := name_library(str(error)):
+                unloadable.append(library)
+            else:
+                missing[name.lstrip("_")] = package
+    if unloadable:
+        raise CannotInstallError(
+            f"the Python {sys.executable} needs {', '.join(unloadable)}, which this machine cannot load."
+            f" {build_install_advice(unloadable)}."
+        )
     if missing:
         raise CannotInstallError(
             f"the Python {sys.executable} was built without {', '.join(missing)}; take your system's Python,"

@@ -115,7 +115,7 @@ def clone(tmp_path: Path, index: PrivateIndex) -> SmallClone:
     folder = tmp_path / "a clone für uns"
     package = folder / "blb_migration"
     package.mkdir(parents=True)
-    for name in ("__init__.py", "__main__.py"):
+    for name in ("__init__.py", "__main__.py", "missing_libraries.py"):
         shutil.copy(TOP / "blb_migration" / name, package)
     shutil.copytree(TOP / "blb_migration" / "bootstrap", package / "bootstrap")
     (package / "cli").mkdir()

@@ -227,6 +227,24 @@ def test_a_python_built_without_a_module_is_named(clone: SmallClone) -> None:
     assert "was built without ssl, sqlite3" in only_sentence(done)
 
 
+def test_a_python_whose_library_is_missing_is_named(clone: SmallClone) -> None:
+    loader = "libssl.so.3: cannot open shared object file: No such file or directory"
+    pretend = (
+        "import importlib.abc, runpy, sys\n"
+        "class Loader(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        f"        if name == '_ssl': raise ImportError({loader!r})\n"
+        "sys.meta_path.insert(0, Loader())\n"
+        "runpy.run_module('blb_migration', run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [BASE_PYTHON, "-c", pretend], cwd=clone.folder, capture_output=True, text=True, check=False
+    )
+    sentence = only_sentence(done)
+    assert "needs libssl.so.3, which this machine cannot load. " in sentence
+    assert "then run again." in sentence and "built" not in sentence
+
+
 def first_line(process: subprocess.Popen[str]) -> str:
     assert process.stderr is not None
     return process.stderr.readline()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import time
@@ -18,7 +19,10 @@ TOP = Path(__file__).resolve().parents[2]
 BARE = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
 ABSENT_IN_SLIM = ("libgssapi*", "libkrb5*", "libk5crypto*", "libcurl*", "libnsl*", "libtirpc*", "libltdl*")
 FIRST = ["-m", "blb_migration", "demo"]
-SECOND = ["-m", "blb_migration_tests", "-q", "blb_migration_tests/cli", "blb_migration_tests/types"]
+# The tests of the command and of the types, as the whole suite would run them: what bounds a duration needs a
+# machine to itself, and stays with the suite.
+_TESTS = ["blb_migration_tests/cli", "blb_migration_tests/types"]
+SECOND = ["-m", "blb_migration_tests", "-q", "-m", "not alone", "-n", "2", "--dist", "loadfile", *_TESTS]
 CLONE = "a clone für uns"
 NEWCOMER = "newcomer:x:1000:1000::/nonexistent:/bin/sh"
 STRANGER = 12345  # a user that /etc/passwd does not know, as containers run
@@ -52,37 +56,45 @@ def run_in_root(root: Path, runs: Runs) -> None:
     clone_into(root / "srv/root" / CLONE)
     clone_into(root / "srv/newcomer" / CLONE)
     subprocess.run(["chown", "-R", "1000:1000", str(root / "srv/newcomer")], check=True)
-    before = read_users_and_modes(root)
+    before = read_state(root)
     for name, user in (("root", 0), ("newcomer", 1000)):
         folder = f"/srv/{name}/{CLONE}"
         for command in (FIRST, SECOND):
             python = ["python3", *command]
             runs.run(
-                f"as {name}: {' '.join(python)}",
+                f"as {name}: {shlex.join(python)}",
                 lambda user=user, folder=folder, python=python: enter(root, user, folder, python, BARE),  # type: ignore[misc]
             )
     # In root's clone, that this user may not write to, with the environment that root made.
     stranger = ["python3", *FIRST]
     runs.run(
-        f"as user {STRANGER}, in root's clone: {' '.join(stranger)}",
+        f"as user {STRANGER}, in root's clone: {shlex.join(stranger)}",
         lambda: enter(root, STRANGER, f"/srv/root/{CLONE}", stranger, BARE),
     )
     runs.run(
-        "no user, folder mode or process was left behind", lambda: int(read_users_and_modes(root) != before)
+        "no user, folder mode, file or process was left behind", lambda: _compare(before, read_state(root))
     )
 
 
-def read_users_and_modes(root: Path) -> tuple[str, list[int], list[str], list[str]]:
+def read_state(root: Path) -> dict[str, object]:
     """Return what must be the same afterwards: users, modes on the way to both clones, homes, processes."""
     folders = [root, root / "srv", root / "srv/root", root / "srv/newcomer", root / "tmp", root / "root"]
-    processes = [
-        text
-        for entry in Path("/proc").glob("[0-9]*")
-        if "postgres" in (text := _read_command(entry)) and str(os.getpid()) != entry.name
-    ]
-    homes = [name for name in ("nonexistent", "root/.cache") if (root / name).exists()]
-    left = [path.name for path in (root / "tmp").glob("blb-[!d]*")]
-    return (root / "etc/passwd").read_text(), [f.stat().st_mode for f in folders], homes + left, processes
+    commands = [_read_command(entry) for entry in Path("/proc").glob("[0-9]*")]
+    return {
+        "users": (root / "etc/passwd").read_text(),
+        "folder modes": {str(folder): oct(folder.stat().st_mode) for folder in folders},
+        "homes": [name for name in ("nonexistent", "root/.cache") if (root / name).exists()],
+        "temporary files": sorted(path.name for path in (root / "tmp").glob("blb-[!d]*")),
+        # By the clones' folder in the root: this machine may run a PostgreSQL of its own.
+        "processes": sorted(text for text in commands if "postgres" in text and "/srv/" in text),
+    }
+
+
+def _compare(before: Mapping[str, object], after: Mapping[str, object]) -> int:
+    changed = [name for name in before if before[name] != after[name]]
+    for name in changed:
+        say(f"{name} were {before[name]!r}, and are {after[name]!r}")
+    return int(bool(changed))
 
 
 def run_slim_python(root: Path, runs: Runs) -> None:
