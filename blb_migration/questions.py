@@ -24,8 +24,28 @@ QuestionKind = Literal[
     "lone_surrogate",  # no arguments: UTF-16 that is not valid Unicode
     "ends_in_space",  # no arguments: a text whose last character is a space
     "not_json",  # no arguments: a text that is not JSON
+    "row_too_wide",  # (bytes, column, width, ...): a row that no page holds
+    "index_entry_too_large",  # (bytes, index, reason, column, width, ...): an entry that no page of it holds
+    "json_nul",  # no arguments: an escaped U+0000 in a JSON text
+    "json_lone_surrogate",  # no arguments: an escape of half a surrogate pair in one
+    "json_number_outside",  # no arguments: a number in one that no numeric holds
+    "not_uuid",  # no arguments: a text that is not a GUID's
+    "not_a_word",  # (word, ...): a text that is none of them
+    "not_sixteen_bytes",  # no arguments
+    "has_time_of_day",  # no arguments: a timestamp that is not midnight
+    "skipped_local_time",  # (zone,): a time that the zone's clocks never showed
+    "repeated_local_time",  # (zone,): a time that they showed twice
+    "float_finer_than",  # (digits,): no decimal of so many digits after the point gives the float back
+    "float_outside",  # (digits,): more digits before the point
+    "inexact_as_float",  # no arguments: a number that a float does not give back
     "variant_of_type",  # (base type,): a sql_variant that holds a value of this type
 ]
+
+
+NUMERIC_WIDTH = 0
+"""In place of a column's width in bytes: as many as the number's digits take."""
+VARYING_WIDTH = -1
+"""Likewise: as many as the value has."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +61,37 @@ class Question:
     arguments: tuple[int | str, ...] = ()
     after: tuple[ValueDecision, ...] = ()
     wants_keys: bool = True
+
+
+# What a question is about, in words that follow "the source could not say".
+_WORDS: dict[QuestionKind, str] = {
+    "is_null": "which rows are NULL",
+    "decimal_finer_than": "which numbers have more digits after the point than the target keeps",
+    "decimal_outside": "which numbers are too large for the target",
+    "integer_outside": "which numbers are outside what the target holds",
+    "text_longer_than": "which texts are longer than the target holds",
+    "fraction_finer_than": "which times are finer than the target keeps",
+    "offset_is_lost": "which instants have an offset that is lost",
+    "contains_nul": "which texts hold the character U+0000",
+    "lone_surrogate": "which texts hold half a surrogate pair",
+    "ends_in_space": "which key values end in a space",
+    "not_json": "which texts are not JSON",
+    "row_too_wide": "which rows are wider than a page of PostgreSQL",
+    "index_entry_too_large": "which rows have too large an entry in an index of the target",
+    "json_nul": "which JSON texts hold an escaped U+0000",
+    "json_lone_surrogate": "which JSON texts hold half a surrogate pair as an escape",
+    "json_number_outside": "which JSON texts hold numbers beyond numeric",
+    "not_uuid": "which texts are no GUIDs",
+    "not_a_word": "which texts are none of those that the target knows",
+    "not_sixteen_bytes": "which values are not sixteen bytes",
+    "has_time_of_day": "which timestamps have a time of day",
+    "skipped_local_time": "which times the clocks of the zone never showed",
+    "repeated_local_time": "which times the clocks of the zone showed twice",
+    "float_finer_than": "which floats are finer than the target keeps",
+    "float_outside": "which floats are too large for the target",
+    "inexact_as_float": "which numbers a float cannot give back",
+    "variant_of_type": "which types the values of a sql_variant have",
+}
 
 
 @dataclass(frozen=True)
@@ -79,7 +130,7 @@ class ReferenceQuestion:
     """Rows that refer to no row of ``referred_table``, as PostgreSQL compares: texts to the last space.
 
     ``name`` is the foreign key's. ``is_enforced``: the target has it and would refuse such rows; otherwise
-    only the source knows of it.
+    only the source knows of it, or, with ``is_not_valid``, the target's owner has made it NOT VALID.
     """
 
     name: str
@@ -87,6 +138,7 @@ class ReferenceQuestion:
     referred_table: Table
     referred_columns: tuple[KeyColumn, ...]
     is_enforced: bool
+    is_not_valid: bool = False
 
 
 KeyQuestion = UniquenessQuestion | ReferenceQuestion
@@ -99,3 +151,12 @@ class KeyAnswer:
     question: KeyQuestion
     row_count: int
     first_keys: tuple[str, ...] = ()
+
+
+def name_question(question: Question | KeyQuestion) -> str:
+    """Say what a question is about, in words that follow "the source could not say"."""
+    if isinstance(question, Question):
+        return _WORDS[question.kind]
+    if isinstance(question, ReferenceQuestion):
+        return "which rows refer to no row of their parent"
+    return "which rows are equal in a unique key"

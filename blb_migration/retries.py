@@ -24,11 +24,12 @@ def retry(
 ) -> ResultT:
     """Return what ``act`` returns, trying once more after each pause; raises the error of the last attempt.
 
-    An error that is not worth it, an interruption too, is raised at once.
+    Without pauses there is one attempt. An error that is not worth it, an interruption too, is raised at
+    once.
     """
     attempts = Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, Exception) and is_worth_it(error)),
-        wait=wait_chain(*(wait_fixed(pause) for pause in pauses_seconds)),
+        wait=wait_chain(*(wait_fixed(pause) for pause in pauses_seconds or (0,))),
         stop=stop_after_attempt(len(pauses_seconds) + 1),
         reraise=True,
     )

@@ -55,3 +55,9 @@ def test_an_answer_is_waited_for_but_not_for_ever() -> None:
     refusals = [False]
     assert not becomes_true(refusals.pop, within_seconds=0.0, pause_seconds=0.0)
     assert refusals == []
+
+
+def test_without_pauses_there_is_one_attempt() -> None:
+    assert retry(failing(), is_broken_pipe, ()) == 1
+    with pytest.raises(BrokenPipeError):
+        retry(failing(BrokenPipeError()), is_broken_pipe, ())

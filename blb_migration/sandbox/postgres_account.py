@@ -64,7 +64,7 @@ def find_place(given: Path | None) -> Place:
 
     Raises TargetError with what was tried and why it does not do.
     """
-    installed = _find_binaries()
+    installed = find_binaries()
     reasons: list[str] = []
     for account in _list_accounts(given and given / "data", reasons):
         for base in (given,) if given else _list_temporary_bases():
@@ -90,7 +90,8 @@ def find_place(given: Path | None) -> Place:
     )
 
 
-def _find_binaries() -> Path:
+def find_binaries() -> Path:
+    """Find the folder of PostgreSQL's programs. Raises TargetError without them."""
     found = importlib.util.find_spec(_PACKAGE)  # not imported: it looks for folders and locks at import
     for location in (found and found.submodule_search_locations) or ():
         binaries = Path(location) / _INSTALLATION / "bin"

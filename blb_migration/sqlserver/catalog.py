@@ -20,7 +20,6 @@ from blb_migration.model import (
     ColumnType,
     Computed,
     ForeignKey,
-    Identity,
     Index,
     IndexColumn,
     ReferentialAction,
@@ -30,6 +29,7 @@ from blb_migration.model import (
 )
 from blb_migration.sqlserver import catalog_rows
 from blb_migration.sqlserver.connect import SourceSession
+from blb_migration.sqlserver.identities import read_identities
 from blb_migration.types import MOMENTS, look_up_source
 
 Row = tuple[Any, ...]
@@ -50,7 +50,7 @@ def read_catalog(session: SourceSession) -> Catalog:
         for object_id, schema, name in _read(session, catalog_rows.TABLES, "tables")
         if object_id not in tools_tables
     }
-    columns = _read_columns(session, comments)
+    columns = _read_columns(session, names, comments)
     keys, indexes = _read_indexes(session, names)
     foreign_keys = _read_foreign_keys(session, names)
     checks = _group(_read(session, catalog_rows.CHECKS, "checks"))
@@ -138,19 +138,21 @@ def _read_comments(session: SourceSession) -> tuple[dict[tuple[int, int], str], 
 
 
 def _read_columns(
-    session: SourceSession, comments: Mapping[tuple[int, int], str]
+    session: SourceSession, names: Mapping[int, TableName], comments: Mapping[tuple[int, int], str]
 ) -> dict[int, tuple[Column, ...]]:
-    identities = {
-        (row[0], row[1]): Identity(int(row[2]), int(row[3]), None if row[4] is None else int(row[4]))
-        for row in _read(session, catalog_rows.IDENTITIES, "identities")
-    }
+    rows_of_columns = [row for row in _read(session, catalog_rows.COLUMNS, "columns") if row[0] in names]
+    identities = read_identities(
+        _read(session, catalog_rows.IDENTITIES, "identities"),
+        [(row[0], row[1], row[15], names[row[0]]) for row in rows_of_columns],
+        session,
+    )
     hidden_defaults = 0
     columns: dict[int, tuple[Column, ...]] = {}
-    for object_id, rows in _group(_read(session, catalog_rows.COLUMNS, "columns")).items():
+    for object_id, rows in _group(rows_of_columns).items():
         table_columns = []
         for row in sorted(rows, key=lambda row: int(row[1])):
             _, column_id, name, declared, base, max_length, precision, scale = row[:8]
-            nullable, collation, default_id, default, is_computed, expression, persisted = row[8:]
+            nullable, collation, default_id, default, is_computed, expression, persisted = row[8:15]
             hidden_defaults += bool(default_id) and default is None
             table_columns.append(
                 Column(

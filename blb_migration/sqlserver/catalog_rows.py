@@ -1,7 +1,8 @@
 """The statements that discover a database: one per kind of thing, never one per table. All of them read.
 
 They name only documented columns of ``sys.*`` views that SQL Server 2012 and later have. ``sql_variant``
-columns (identity values, extended properties) are CAST, since no driver hands them over as they are.
+columns (identity values, extended properties) are CAST, since no driver hands them over as they are. Names
+are CAST to nvarchar: servers were seen to send them in a code page, which lacks some of their letters.
 There is no ORDER BY: the order is made in Python, by values, since servers sort names differently.
 INFORMATION_SCHEMA is not read: it misses foreign keys that refer to unique indexes.
 """
@@ -20,18 +21,20 @@ SELECT DB_NAME(),
 
 # object_id, schema, table
 TABLES = """
-SELECT o.object_id, s.name, o.name
+SELECT o.object_id, CAST(s.name AS nvarchar(128)), CAST(o.name AS nvarchar(128))
 FROM sys.tables AS o
 JOIN sys.schemas AS s ON s.schema_id = o.schema_id
 WHERE o.is_ms_shipped = 0
 """
 
 # object_id, column_id, name, declared type, base type (NULL for CLR types), max_length in bytes (-1: max),
-# precision, scale, nullable, collation, has a default, default's text, computed, its text, persisted
+# precision, scale, nullable, collation, has a default, default's text, computed, its text, persisted,
+# identity
 COLUMNS = """
-SELECT c.object_id, c.column_id, c.name, t.name, b.name, c.max_length, c.precision, c.scale,
+SELECT c.object_id, c.column_id, CAST(c.name AS nvarchar(128)), CAST(t.name AS nvarchar(128)),
+       CAST(b.name AS nvarchar(128)), c.max_length, c.precision, c.scale,
        c.is_nullable, c.collation_name, c.default_object_id, d.definition,
-       c.is_computed, k.definition, k.is_persisted
+       c.is_computed, k.definition, k.is_persisted, c.is_identity
 FROM sys.columns AS c
 JOIN sys.tables AS o ON o.object_id = c.object_id
 JOIN sys.types AS t ON t.user_type_id = c.user_type_id
@@ -53,7 +56,8 @@ FROM sys.identity_columns AS i
 # object_id, index_id, name, type (1 clustered, 2 nonclustered, 3 XML, 4 spatial, 5 and 6 columnstore, 7
 # hash), unique, primary key, unique constraint, disabled, filter
 INDEXES = """
-SELECT i.object_id, i.index_id, i.name, i.type, i.is_unique, i.is_primary_key, i.is_unique_constraint,
+SELECT i.object_id, i.index_id, CAST(i.name AS nvarchar(128)), i.type, i.is_unique, i.is_primary_key,
+       i.is_unique_constraint,
        i.is_disabled, i.filter_definition
 FROM sys.indexes AS i
 JOIN sys.tables AS o ON o.object_id = i.object_id
@@ -62,7 +66,8 @@ WHERE o.is_ms_shipped = 0 AND i.index_id > 0 AND i.is_hypothetical = 0
 
 # object_id, index_id, column, its place in the key (0: none), its place in the index, descending, included
 INDEX_COLUMNS = """
-SELECT x.object_id, x.index_id, c.name, x.key_ordinal, x.index_column_id, x.is_descending_key,
+SELECT x.object_id, x.index_id, CAST(c.name AS nvarchar(128)), x.key_ordinal, x.index_column_id,
+       x.is_descending_key,
        x.is_included_column
 FROM sys.index_columns AS x
 JOIN sys.tables AS o ON o.object_id = x.object_id
@@ -73,14 +78,15 @@ WHERE o.is_ms_shipped = 0
 # object_id, table, name, referred table, on delete and on update (0 no action, 1 cascade, 2 set null,
 # 3 set default), not trusted, disabled
 FOREIGN_KEYS = """
-SELECT f.object_id, f.parent_object_id, f.name, f.referenced_object_id,
+SELECT f.object_id, f.parent_object_id, CAST(f.name AS nvarchar(128)), f.referenced_object_id,
        f.delete_referential_action, f.update_referential_action, f.is_not_trusted, f.is_disabled
 FROM sys.foreign_keys AS f
 """
 
 # foreign key, place, column, referred column
 FOREIGN_KEY_COLUMNS = """
-SELECT f.constraint_object_id, f.constraint_column_id, c.name, r.name
+SELECT f.constraint_object_id, f.constraint_column_id, CAST(c.name AS nvarchar(128)),
+       CAST(r.name AS nvarchar(128))
 FROM sys.foreign_key_columns AS f
 JOIN sys.columns AS c ON c.object_id = f.parent_object_id AND c.column_id = f.parent_column_id
 JOIN sys.columns AS r ON r.object_id = f.referenced_object_id AND r.column_id = f.referenced_column_id
@@ -88,14 +94,14 @@ JOIN sys.columns AS r ON r.object_id = f.referenced_object_id AND r.column_id = 
 
 # table, name, text, not trusted, disabled
 CHECKS = """
-SELECT k.parent_object_id, k.name, k.definition, k.is_not_trusted, k.is_disabled
+SELECT k.parent_object_id, CAST(k.name AS nvarchar(128)), k.definition, k.is_not_trusted, k.is_disabled
 FROM sys.check_constraints AS k
 """
 
 # table, column_id (0: the table itself), property, text. microsoft_database_tools_support marks the tables
 # that SQL Server's own tools leave behind (sysdiagrams).
 COMMENTS = """
-SELECT e.major_id, e.minor_id, e.name, CAST(e.value AS nvarchar(4000))
+SELECT e.major_id, e.minor_id, CAST(e.name AS nvarchar(128)), CAST(e.value AS nvarchar(4000))
 FROM sys.extended_properties AS e
 WHERE e.class = 1 AND e.name IN (N'MS_Description', N'microsoft_database_tools_support')
 """
@@ -110,7 +116,7 @@ GROUP BY p.object_id
 
 # schema, table
 UNREADABLE_TABLES = """
-SELECT s.name, o.name
+SELECT CAST(s.name AS nvarchar(128)), CAST(o.name AS nvarchar(128))
 FROM sys.tables AS o
 JOIN sys.schemas AS s ON s.schema_id = o.schema_id
 WHERE o.is_ms_shipped = 0
@@ -122,7 +128,8 @@ DATABASE_RIGHT = "SELECT HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'SELECT')"
 
 # schema, name, type, parent table, definition (NULL: encrypted, CLR, or no VIEW DEFINITION right)
 MODULES = """
-SELECT s.name, o.name, o.type, p.name, m.definition
+SELECT CAST(s.name AS nvarchar(128)), CAST(o.name AS nvarchar(128)), o.type, CAST(p.name AS nvarchar(128)),
+       m.definition
 FROM sys.objects AS o
 JOIN sys.schemas AS s ON s.schema_id = o.schema_id
 LEFT JOIN sys.objects AS p ON p.object_id = o.parent_object_id
@@ -134,7 +141,8 @@ WHERE o.is_ms_shipped = 0
 # schema, name, 2 for a system-versioned table, its history's schema and name, memory-optimized, has a
 # full-text index. The columns came with SQL Server 2016; older servers answer with an error.
 TABLE_FEATURES = """
-SELECT s.name, o.name, o.temporal_type, hs.name, h.name, o.is_memory_optimized,
+SELECT CAST(s.name AS nvarchar(128)), CAST(o.name AS nvarchar(128)), o.temporal_type,
+       CAST(hs.name AS nvarchar(128)), CAST(h.name AS nvarchar(128)), o.is_memory_optimized,
        CASE WHEN f.object_id IS NULL THEN 0 ELSE 1 END
 FROM sys.tables AS o
 JOIN sys.schemas AS s ON s.schema_id = o.schema_id
@@ -146,7 +154,7 @@ WHERE o.is_ms_shipped = 0
 
 # schema, name, what it stands for
 SYNONYMS = """
-SELECT s.name, y.name, y.base_object_name
+SELECT CAST(s.name AS nvarchar(128)), CAST(y.name AS nvarchar(128)), y.base_object_name
 FROM sys.synonyms AS y
 JOIN sys.schemas AS s ON s.schema_id = y.schema_id
 """

@@ -12,20 +12,21 @@ freeze the source or read from a database snapshot.
 
 from __future__ import annotations
 
-import platform
-import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
-from blb_migration.cancellation import NEVER, Cancellation
-from blb_migration.errors import SourceError, SourceUnreachable
-from blb_migration.kept_sessions import SessionKeeper
+from blb_migration.cancellation import NEVER
+from blb_migration.errors import SourceError
+from blb_migration.kept_sessions import SessionConnector
 from blb_migration.retries import retry
 from blb_migration.settings import SourceSettings
 from blb_migration.settings.odbc import RUST_DRIVER
+from blb_migration.settings.variables import SourceVariables, WaitingVariables
+from blb_migration.source_marker import SourceOrigin
+from blb_migration.sqlserver.blockers import describe_wait
 from blb_migration.sqlserver.drivers import LoadedDriver, load_driver
 from blb_migration.sqlserver.failures import build_statement_failure
 from blb_migration.sqlserver.log_in_failures import (
@@ -33,8 +34,10 @@ from blb_migration.sqlserver.log_in_failures import (
     build_database_failure,
     is_refused_log_in,
     is_worth_a_retry,
+    refuse_closed_port,
 )
 from blb_migration.sqlserver.sockets import ConnectionSocket, connect_and_find_socket, connecting
+from blb_migration.sqlserver.stalls import WatchedCursor, watching_source
 
 WantedIsolation = Literal["read committed", "snapshot"]
 Isolation = Literal["read committed", "read committed snapshot", "snapshot"]
@@ -42,9 +45,10 @@ Isolation = Literal["read committed", "read committed snapshot", "snapshot"]
 RETRY_PAUSES_SECONDS = (0.5, 1.0)  # between three attempts
 # A driver that cannot cancel reads a result that is left early to its end, but no longer than this.
 MAX_DRAIN_SECONDS = 2.0
+EXPLAIN_SECONDS = 5.0  # for a second session's questions, beside one that waits
 
 _READ_ISOLATION = """
-SELECT CAST(d.snapshot_isolation_state AS int), CAST(d.is_read_committed_snapshot_on AS int)
+SELECT CAST(d.snapshot_isolation_state AS int), CAST(d.is_read_committed_snapshot_on AS int), @@SPID
 FROM sys.databases AS d
 WHERE d.name = DB_NAME()
 """
@@ -60,7 +64,10 @@ class SourceSession:
     """One log-in's conversation with SQL Server. Not shared between threads.
 
     ``isolation`` is what is really used, ``subject`` the masked URL for messages, ``notes`` what the server
-    could not tell, in words. ``socket`` is given for a driver that cannot cancel.
+    could not tell, in words. ``socket`` is given for a driver that cannot cancel, ``line`` for any, where
+    known. ``number`` is the server's; ``explain`` says what the session of a number waits for, and without it
+    nothing is said of its waits. ``address`` is host, port and database, ``origin`` which one it is, once it
+    was asked; ``refused`` has what the server would not tell, by statement: it is not asked again.
     """
 
     def __init__(
@@ -68,10 +75,16 @@ class SourceSession:
     ) -> None:
         self._connection = connection
         self._socket = socket
+        self.line = socket
         self.subject = subject
         self.driver = driver
+        self.number: int | None = None
+        self.explain: Callable[[int], str | None] | None = None
         self.isolation: Isolation = "read committed"
         self.notes: list[str] = []
+        self.address = ""
+        self.refused: dict[str, str] = {}
+        self.origin: SourceOrigin | None = None
         self._open_cursors = 0
         self._running: set[Any] = set()
         self.cancellation = NEVER
@@ -94,6 +107,23 @@ class SourceSession:
             except Exception as error:
                 raise self._build_failure(error, subject, action) from error
 
+    def read_if_told(
+        self, statement: str, parameters: Sequence[object] = (), *, what: str
+    ) -> list[tuple[Any, ...]] | None:
+        """Like ``read_rows``, but None where the server lacks or hides it; ``refused`` then says so.
+
+        Raises SourceError only when the connection is lost.
+        """
+        if statement in self.refused:
+            return None
+        try:
+            return self.read_rows(statement, parameters, action="the question")
+        except SourceError as error:
+            if error.is_transient:
+                raise
+            self.refused[statement] = f"the source does not tell {what} ({error.found})"
+            return None
+
     @contextmanager
     def open_cursor(
         self,
@@ -102,9 +132,11 @@ class SourceSession:
         *,
         action: str,
         subject: str | None = None,
+        is_stream: bool = False,
     ) -> Iterator[Any]:
         """Yield an executed driver cursor; leaving it early cancels the result instead of draining it.
 
+        ``is_stream``: its rows come at once, so that a silence is no work of the server's.
         With a driver that cannot cancel, a result longer than two seconds costs the session.
         """
         self.cancellation.check()
@@ -114,12 +146,14 @@ class SourceSession:
             raise self._build_failure(error, subject, action) from error
         self._open_cursors += 1
         self._running.add(cursor)
+        watch = partial(self._watch, f"{subject or self.subject}: {action}")
         try:
             try:
-                cursor.execute(statement, tuple(parameters)) if parameters else cursor.execute(statement)
+                with watch(is_stream):
+                    cursor.execute(statement, tuple(parameters)) if parameters else cursor.execute(statement)
             except Exception as error:
                 raise self._build_failure(error, subject, action) from error
-            yield cursor
+            yield WatchedCursor(cursor, watch)
         except Exception:
             self.cancellation.check()  # it failed because it was cancelled
             raise
@@ -142,6 +176,25 @@ class SourceSession:
             else:
                 with suppress(Exception):  # it has just ended
                     cursor.hstmt._cancel()  # SQLCancel, which mssql-python has no public name for
+
+    def _watch(self, what: str, is_stream: bool) -> AbstractContextManager[None]:
+        number, explain = self.number, self.explain
+        if explain is None:  # whoever uses it bounds its time
+            return nullcontext()
+        limits = WaitingVariables.read()
+        limit = limits.stall if is_stream else limits.answer_wait
+        line = self.line
+        return watching_source(
+            what,
+            limit,
+            line.read_silence if line else lambda: None,
+            line.cut if line else self.cancel_running,
+            lambda: explain(number) if number is not None else None,
+        )
+
+    def bounded(self, seconds: float) -> AbstractContextManager[None]:
+        """Within the block, end the session once ``seconds`` have passed, where its socket is known."""
+        return self.line.cutting_after(seconds) if self.line else nullcontext()
 
     def use_isolation(self, wanted: WantedIsolation) -> None:
         """Read from one moment if ``snapshot`` is wanted and the database allows it.
@@ -173,7 +226,7 @@ class SourceSession:
             return False, False
         if not rows:
             return False, False
-        snapshot_state, read_committed_snapshot = rows[0]
+        snapshot_state, read_committed_snapshot, self.number = rows[0]
         return snapshot_state == 1, bool(read_committed_snapshot)
 
     def _build_failure(self, error: Exception, subject: str | None, action: str) -> SourceError:
@@ -184,7 +237,7 @@ class SourceSession:
     @property
     def is_reusable(self) -> bool:
         """Whether nothing of its last use is left: no snapshot, no cursor that could not be closed."""
-        is_cut = self._socket is not None and self._socket.is_cut
+        is_cut = self.line is not None and self.line.is_cut
         return self.isolation != "snapshot" and self._open_cursors == 0 and not is_cut
 
     def is_alive(self) -> bool:
@@ -200,43 +253,24 @@ class SourceSession:
             self._socket.cut()
         with suppress(Exception):  # the server may be gone; there is nothing left to lose
             self._connection.close()
-        if self._socket is not None:
-            self._socket.release()
+        if self.line is not None:
+            self.line.release()
 
 
-class SourceConnector:
+class SourceConnector(SessionConnector[SourceSession]):
     """Opens sessions with one source database; may be shared between threads, and pickled.
 
     It holds a connection only while one is in use, or within ``keeping_sessions``.
     """
 
-    def __init__(self, settings: SourceSettings, *, isolation: WantedIsolation = "read committed") -> None:
+    def __init__(self, settings: SourceSettings, *, isolation: WantedIsolation | None = None) -> None:
+        """Without ``isolation`` the environment says it. Raises ConfigurationError."""
+        super().__init__()
         self.settings = settings
-        self.isolation = isolation
-        self._keeper: SessionKeeper[SourceSession] = SessionKeeper(SourceSession.close)
-        self._in_use: set[SourceSession] = set()
-        self._cancellation = NEVER
+        self.isolation: WantedIsolation = isolation or SourceVariables.read().source_isolation
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(type(self), isolation=self.isolation), (self.settings,)  # it arrives with no sessions
-
-    def keeping_sessions(self) -> AbstractContextManager[None]:
-        """Within the block, sessions are kept for the next ``connect`` instead of being closed."""
-        return self._keeper.keeping()
-
-    @contextmanager
-    def cancelled_by(self, cancellation: Cancellation) -> Iterator[None]:
-        """Within the block, sessions end their work when ``cancellation`` asks for that."""
-        before, self._cancellation = self._cancellation, cancellation
-        try:
-            with cancellation.breaking(self._cancel_running):
-                yield
-        finally:
-            self._cancellation = before
-
-    def _cancel_running(self) -> None:
-        for session in list(self._in_use):
-            session.cancel_running()
 
     @contextmanager
     def connect(self) -> Iterator[SourceSession]:
@@ -246,32 +280,22 @@ class SourceConnector:
         ConfigurationError when no driver can be loaded.
         """
         self._cancellation.check()
-        session = self._take_kept() or self._open_session()
-        session.cancellation = self._cancellation
-        self._in_use.add(session)
-        try:
+        with self._lend(self._open_session, SourceSession.is_alive, self._cancellation) as session:
             yield session
-        except BaseException:
-            session.close()
-            raise
-        finally:
-            self._in_use.discard(session)
-            session.cancellation = NEVER
-        if session.is_reusable:
-            self._keeper.give_back(session)
-        else:
-            session.close()
 
-    def _take_kept(self) -> SourceSession | None:
-        while (session := self._keeper.take()) is not None:
-            if session.is_alive():
-                return session
-            session.close()
-        return None
+    def _is_reusable(self, session: SourceSession) -> bool:
+        return session.is_reusable
+
+    def _cancel(self, session: SourceSession) -> None:
+        session.cancel_running()
+
+    def _close(self, session: SourceSession) -> None:
+        session.close()
 
     def _open_session(self) -> SourceSession:
         driver = load_driver(self.settings.driver, self.settings.needs_microsoft_driver)
         session = self._open_connection(driver)
+        session.explain = self._explain_wait
         try:
             session.use_isolation(self.isolation)
         except BaseException:
@@ -279,9 +303,16 @@ class SourceConnector:
             raise
         return session
 
+    def _explain_wait(self, number: int) -> str | None:
+        """Ask by a session of its own, for a few seconds, what the session of this number waits for."""
+        settings = self.settings
+        session = _connect(settings, load_driver(settings.driver, settings.needs_microsoft_driver))
+        with closing(session), session.bounded(EXPLAIN_SECONDS):
+            return describe_wait(session, number)
+
     def _open_connection(self, driver: LoadedDriver) -> SourceSession:
-        with connecting if driver.name == RUST_DRIVER else nullcontext():
-            self._refuse_closed_port()
+        with connecting:
+            refuse_closed_port(self.settings)
         settings = self.settings
         try:
             return retry(lambda: _connect(settings, driver), is_worth_a_retry, RETRY_PAUSES_SECONDS)
@@ -306,26 +337,6 @@ class SourceConnector:
             )
         raise build_database_failure(self.settings.masked_url, self.settings.database, others) from error
 
-    def _refuse_closed_port(self) -> None:
-        """Say at once that nothing listens: the driver would try until the login timeout.
-
-        Not on Windows, where a local server may be reached by shared memory or named pipes alone.
-        """
-        address = self.settings.tcp_address
-        if address is None or platform.system() == "Windows":
-            return
-        try:
-            socket.create_connection(address, timeout=self.settings.login_timeout_seconds).close()
-        except OSError as error:
-            host, port = address
-            raise SourceUnreachable(
-                self.settings.masked_url,
-                found=f"{host} port {port} cannot be reached ({error.strerror or error})",
-                expected="SQL Server to listen on that host and port, with TCP/IP enabled",
-                next_act="Check host and port in the source URL, that the server runs and that no firewall "
-                "is in between",
-            ) from None
-
 
 def _connect(settings: SourceSettings, driver: LoadedDriver) -> SourceSession:
     import mssql_python
@@ -338,8 +349,10 @@ def _connect(settings: SourceSettings, driver: LoadedDriver) -> SourceSession:
         autocommit=True,
         timeout=settings.login_timeout_seconds,
     )
-    if driver.name != RUST_DRIVER:
-        return SourceSession(connect(), settings.masked_url, driver)
     port = settings.tcp_address[1] if settings.tcp_address else None
     connection, found = connect_and_find_socket(connect, port)
-    return SourceSession(connection, settings.masked_url, driver, found)
+    is_cut_to_cancel = driver.name == RUST_DRIVER
+    session = SourceSession(connection, settings.masked_url, driver, found if is_cut_to_cancel else None)
+    session.line = found
+    session.address = str(settings.identity)
+    return session

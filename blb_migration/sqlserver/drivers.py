@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from blb_migration.errors import ConfigurationError
+from blb_migration.missing_libraries import build_install_advice, find_absent, name_library
 from blb_migration.settings.odbc import MICROSOFT_DRIVER, NATIVE_DRIVERS, RUST_DRIVER
 from blb_migration.settings.variables import SourceVariables, name_variable
-from blb_migration.sqlserver.missing_libraries import build_install_advice, find_absent, name_library
 
 PROVIDER_VARIABLE = (
     "MSSQL_PYTHON_NATIVE_PROVIDER"  # mssql-python's own; it outranks what is set in the process

@@ -109,7 +109,7 @@ def computed_expression(column: Column, inputs: Sequence[DecidedColumn]) -> str:
     return f"({BRACKETED_NAME.sub(replace_name, column.computed.expression)})"
 
 
-def _apply(decision: ValueDecision, value: str, column_type: ColumnType) -> str:
+def _apply(decision: ValueDecision, value: str, column_type: ColumnType) -> str:  # noqa: PLR0911  # one case after the other
     match decision.covers:
         case "is_null":
             return f"COALESCE({value}, {literal(decision.value or '', column_type)})"
@@ -128,8 +128,17 @@ def _apply(decision: ValueDecision, value: str, column_type: ColumnType) -> str:
         case "fraction_finer_than":
             step = 10 ** (9 - (decision.limit or 0))
             return f"DATEADD(nanosecond, -(DATEPART(nanosecond, {value}) % {step}), {value})"
-        case "lone_surrogate":
-            return value
+        case "has_time_of_day":
+            return f"CAST({value} AS date)"
+        case (
+            "lone_surrogate"
+            | "json_nul"
+            | "json_lone_surrogate"
+            | "meaning"
+            | "float_finer_than"
+            | "inexact_as_float"
+        ):
+            return value  # compared by content alone
 
 
 _TEXT = ColumnType("nvarchar")

@@ -3,6 +3,9 @@
 mssql-python hands over an English name of the SQLSTATE (``driver_error``) and the server's or the driver's
 text (``ddbc_error``), which may be in the server's language. So the SQLSTATE decides where it can, and texts
 only where they are the driver's own. Failed log-ins are in ``log_in_failures``. No connection is opened here.
+
+No value of a row is in what leaves this module: "Conversion failed when converting the varchar value 'x'"
+loses its x, as logs, ledger and report are read by people who may not read the rows.
 """
 
 from __future__ import annotations
@@ -23,6 +26,11 @@ _STATES = {
     "Timeout expired": "HYT00",
     "Connection timeout expired": "HYT01",
     "Serialization failure": "40001",
+    "String data, right-truncated": "22001",
+    "Numeric value out of range": "22003",
+    "Invalid datetime format": "22007",
+    "Datetime field overflow": "22008",
+    "Invalid character value for cast specification": "22018",
     "Optional feature not implemented": "HYC00",
 }
 # mssql-odbc's own texts of a broken link, for which it has no SQLSTATE (mssql-tds, error.rs).
@@ -31,6 +39,14 @@ _LOST_LINK = re.compile(
     r"Cannot read TDS packet)\b",
     re.IGNORECASE,
 )
+
+# Errors about a value, where the driver has no SQLSTATE of class 22 for them: 220, 232, 241, 244, 245, 248,
+# 295, 2628, 8114, 8115, 8169, 13609 in English.
+_ABOUT_A_VALUE = re.compile(
+    r"\bconver(?:ting|sion)\b|\boverflow|\btruncated\b|\bvalue = |Unexpected character", re.IGNORECASE
+)
+_QUOTED = re.compile(r"(['\"]).*\1", re.DOTALL)
+_NUMBER_SHOWN = re.compile(r"(\bvalue\s*=\s*)\S+", re.IGNORECASE)
 
 # Winsock's and SNI's numbers, as Microsoft's driver prints them ("TCP Provider: Error code 0x2749").
 _NETWORK_CODES = {
@@ -63,13 +79,26 @@ def read_state(error: Exception) -> str | None:
 def describe(error: Exception) -> str:
     """Return the cause in one line. The driver's texts never hold the connection string."""
     text = str(getattr(error, "ddbc_error", "") or "") or str(getattr(error, "driver_error", "") or error)
-    return clean_message(text) or type(error).__name__
+    text = clean_message(text)
+    if (read_state(error) or "").startswith("22") or _ABOUT_A_VALUE.search(text):
+        text = _NUMBER_SHOWN.sub(r"\1…", _QUOTED.sub("…", text))
+    return text or type(error).__name__
+
+
+def withhold_values(error: Exception) -> None:
+    """Let the driver's error itself, whose text reaches tracebacks, say no more than ``describe`` does."""
+    said = describe(error)
+    for attribute in ("ddbc_error", "message"):
+        if hasattr(error, attribute):
+            setattr(error, attribute, said)
+    error.args = (said,)
 
 
 def build_statement_failure(error: Exception, subject: str, what: str) -> SourceError:
     """Return what a failed statement means. ``what`` says what did not succeed: "counting its rows
     failed"."""
     state, cause = read_state(error), describe(error)
+    withhold_values(error)  # it becomes the cause of what is built here
     next_act = "Correct the cause named by SQL Server, then run again"
     if "permission" in cause.lower():
         next_act = "Grant the log-in SELECT (and VIEW DEFINITION) on the source database, then run again"

@@ -6,13 +6,16 @@ whose SQLSTATE and text ``failures`` reads.
 
 from __future__ import annotations
 
+import platform
 import re
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from blb_migration.errors import ConfigurationError, MigrationError, SourceUnreachable
+from blb_migration.missing_libraries import build_install_advice
+from blb_migration.settings import SourceSettings
 from blb_migration.sqlserver.failures import describe, read_state
-from blb_migration.sqlserver.missing_libraries import build_install_advice
 
 _NO_GSSAPI = re.compile(r"libgssapi_krb5|GSSAPI library", re.IGNORECASE)
 _NO_OPENSSL = re.compile(r"OpenSSL library could not be loaded", re.IGNORECASE)
@@ -144,3 +147,25 @@ def build_database_failure(subject: str, database: str, others: Sequence[str]) -
         expected=f"one of: {', '.join(others)}" if others else "a database that the log-in may open",
         next_act="Correct the database's name in the source URL, or map the log-in to a user in it",
     )
+
+
+def refuse_closed_port(settings: SourceSettings) -> None:
+    """Say at once that nothing listens: the driver would try until the login timeout.
+
+    Not on Windows, where a local server may be reached by shared memory or named pipes alone. Raises
+    SourceUnreachable.
+    """
+    address = settings.tcp_address
+    if address is None or platform.system() == "Windows":
+        return
+    try:
+        socket.create_connection(address, timeout=settings.login_timeout_seconds).close()
+    except OSError as error:
+        host, port = address
+        raise SourceUnreachable(
+            settings.masked_url,
+            found=f"{host} port {port} cannot be reached ({error.strerror or error})",
+            expected="SQL Server to listen on that host and port, with TCP/IP enabled",
+            next_act="Check host and port in the source URL, that the server runs and that no firewall "
+            "is in between",
+        ) from None

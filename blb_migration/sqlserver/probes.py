@@ -19,7 +19,15 @@ from blb_migration.sqlserver.expressions import (
     read_expression,
     text_expression,
 )
+from blb_migration.sqlserver.json_conditions import build_escape_condition, build_not_json_condition
 from blb_migration.sqlserver.names import quote_columns, quote_name, quote_table
+from blb_migration.sqlserver.page_conditions import build_page_condition
+from blb_migration.sqlserver.pair_conditions import (
+    build_float_condition,
+    build_time_condition,
+    build_word_condition,
+)
+from blb_migration.sqlserver.table_metrics import MAX_SELECTED
 
 FIRST_KEYS = 5
 OUTER_ROW = "asked"  # the alias by which a condition with a subquery refers to the row in question
@@ -43,12 +51,14 @@ def answer_questions(
     Keys are primary key values as text, joined by commas; without a primary key there are none.
     Raises SourceError when SQL Server cannot answer, ValueError for a question without sense for its column.
     """
-    if not questions:
-        return ()
     conditions = [build_condition(table, question) for question in questions]
-    counts = ", ".join(f"COUNT_BIG(CASE WHEN {condition} THEN 1 END)" for condition in conditions)
-    statement = f"SELECT {counts} FROM {quote_table(table.name)}"
-    row = session.read_rows(statement, action="asking for values that do not fit", subject=str(table.name))[0]
+    row: list[int] = []
+    for start in range(0, len(conditions), MAX_SELECTED):
+        some = conditions[start : start + MAX_SELECTED]
+        counts = ", ".join(f"COUNT_BIG(CASE WHEN {condition} THEN 1 END)" for condition in some)
+        statement = f"SELECT {counts} FROM {quote_table(table.name)}"
+        action = "asking for values that do not fit"
+        row += session.read_rows(statement, action=action, subject=str(table.name))[0]
     return tuple(
         Answer(
             question,
@@ -77,11 +87,13 @@ def read_first_keys(
     return tuple(", ".join(str(value) for value in row) for row in rows)
 
 
-def build_condition(table: Table, question: Question) -> str:
+def build_condition(table: Table, question: Question) -> str:  # noqa: PLR0911  # one case after the other
     """Build the T-SQL condition that is true for the rows in question."""
     column = table.columns_by_name[question.column]
     if question.kind.startswith(("decimal", "integer")):
         return _build_number_condition(column, question)
+    if question.kind in ("row_too_wide", "index_entry_too_large"):
+        return build_page_condition(table, question)
     name = quote_name(column.name)
     match question.kind, question.arguments:
         case "is_null", ():
@@ -90,6 +102,14 @@ def build_condition(table: Table, question: Question) -> str:
             return f"DATEPART(nanosecond, {name}) % {10 ** (9 - digits)} <> 0"
         case "offset_is_lost", ():
             return f"DATEPART(tzoffset, {name}) <> 0"
+        case "not_sixteen_bytes", ():
+            return f"DATALENGTH({name}) <> 16"
+        case (("has_time_of_day" | "skipped_local_time" | "repeated_local_time"), _):
+            return build_time_condition(column, question)
+        case (("float_finer_than" | "float_outside" | "inexact_as_float"), _):
+            return build_float_condition(column, question)
+        case (("not_uuid" | "not_a_word"), _):
+            return build_word_condition(column, question)
         case "variant_of_type", (str(base_type),):
             return f"CAST(SQL_VARIANT_PROPERTY({name}, 'BaseType') AS nvarchar(128)) = N'{base_type}'"
     return _build_text_condition(column, question)
@@ -127,7 +147,11 @@ def _build_text_condition(column: Column, question: Question) -> str:
             likes = [f"{units} LIKE {_pattern(pattern)}" for pattern in _LONE_SURROGATES]
             return f"({' OR '.join(likes)})"
         case "not_json", ():
-            return f"ISJSON({decided_expression(column, question.after, text_expression(column))}) = 0"
+            return build_not_json_condition(
+                decided_expression(column, question.after, text_expression(column))
+            )
+        case (("json_nul" | "json_lone_surrogate" | "json_number_outside"), ()):
+            return build_escape_condition(text_expression(column), question.kind)
     raise _unclear(question)
 
 

@@ -76,6 +76,12 @@ def build_select(
     return statement, parameters
 
 
+def try_reading(session: SourceSession, table: TableName, columns: Sequence[Column]) -> None:
+    """Send the SELECT of a load and ask for no rows. Raises SourceError as the load would."""
+    statement, _ = build_select(table, columns)
+    session.read_rows(f"{statement} WHERE 1 = 0", action="trying to select its rows", subject=str(table))
+
+
 def build_range_condition(key_range: KeyRange | None) -> tuple[str, tuple[object, ...]]:
     """Build the WHERE clause of a range, with a blank before it, and its parameters; empty for all rows."""
     conditions, parameters = [], []
@@ -224,11 +230,17 @@ class _Reading:
         rows_read = 0
         steps: list[pa.RecordBatch] = []
         with self.session.open_cursor(
-            statement, parameters, action="selecting its rows", subject=str(self.table)
+            statement,
+            parameters,
+            action="selecting its rows",
+            subject=str(self.table),
+            is_stream=not self.order_by,
         ) as cursor:
             while True:
                 try:
                     step: pa.RecordBatch = cursor.arrow_batch(sizes.next_rows)
+                except SourceError:  # it fell silent
+                    raise
                 except Exception as error:
                     raise build_read_failure(error, self.table, rows_read) from error
                 if step.num_rows == 0:

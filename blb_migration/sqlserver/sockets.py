@@ -1,8 +1,9 @@
-"""The TCP socket under a driver's connection, found among this process's files, so that it can be cut.
+"""The TCP socket under a driver's connection, found among this process's files: to cut it, to look at it.
 
 ``mssql-odbc`` 0.3 cannot cancel: SQLCancel does nothing, and closing a result or the connection first reads
-the result to its end, which for a large table takes hours. A socket that is shut down ends both at once. Only
-the operating system knows which socket is the driver's: the one that is new after connecting.
+the result to its end, which for a large table takes hours. A socket that is shut down ends both at once, and
+ends the wait for a server that says nothing (``stalls``) under any driver. Only the operating system knows
+which socket is the driver's: the one that is new after connecting.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 _FILE_FOLDERS = (Path("/proc/self/fd"), Path("/dev/fd"))  # Linux, macOS
+_LAST_RECEIVED = struct.Struct("=52xI")  # tcp_info.tcpi_last_data_recv, include/uapi/linux/tcp.h
 _Address = tuple[object, object]
 
 # Connecting one at a time, so that exactly one socket is new.
@@ -37,6 +41,17 @@ class ConnectionSocket:
         self.is_cut = True
         with suppress(OSError):  # the server was faster
             self._handle.shutdown(socket.SHUT_RDWR)
+
+    def read_silence(self) -> float | None:
+        """For how many seconds nothing has come from the server; None where the system does not tell."""
+        option = getattr(socket, "TCP_INFO", None)
+        if option is None or not sys.platform.startswith("linux"):  # others have it in another form
+            return None
+        with suppress(OSError, struct.error):
+            info = self._handle.getsockopt(socket.IPPROTO_TCP, option, _LAST_RECEIVED.size)
+            milliseconds: int = _LAST_RECEIVED.unpack(info)[0]
+            return milliseconds / 1000
+        return None
 
     def release(self) -> None:
         """Let go of the handle; the driver's own is not touched."""

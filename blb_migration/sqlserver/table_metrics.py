@@ -27,8 +27,11 @@ from blb_migration.sqlserver.expressions import (
 from blb_migration.sqlserver.names import quote_name, quote_table
 from blb_migration.types import MOMENTS, decimal_shape, name_source_types
 
+# SQL Server takes at most 4,096 expressions in a select list ("Maximum capacity specifications").
+MAX_SELECTED = 4000
 _SUMMABLE_DIGITS = 28  # of a column, so that 10,000,000,000 rows fit in SQL Server's 38
 _HALF_DIGITS = 19
+_ROWVERSION_BYTES = 8
 _SUM_DIGITS = 60
 _MOMENTS = frozenset(name_source_types(*MOMENTS))
 
@@ -55,20 +58,22 @@ def count_rows(session: SourceSession, table: TableName) -> int:
 
 
 def read_totals(session: SourceSession, table: Table, metrics: Sequence[Metric]) -> tuple[MetricValue, ...]:
-    """Read the metrics, in the order asked, from one scan of the table.
+    """Read the metrics, in the order asked, from one scan of the table; a very wide one takes two.
 
     Raises ValueError for a metric that has no exact answer (the sum of a float, the maximum of a text), and
     SourceError when SQL Server cannot compute one.
     """
-    if not metrics:
-        return ()
-    select_list = ", ".join(build_metric(table, metric) for metric in metrics)
-    statement = f"SELECT {select_list} FROM {quote_table(table.name)}"
-    row = session.read_rows(statement, action="computing its totals", subject=str(table.name))[0]
-    return tuple(
-        normalise_total(value, _find_column(table, metric), metric)
-        for value, metric in zip(row, metrics, strict=True)
-    )
+    totals: list[MetricValue] = []
+    for start in range(0, len(metrics), MAX_SELECTED):
+        some = metrics[start : start + MAX_SELECTED]
+        select_list = ", ".join(build_metric(table, metric) for metric in some)
+        statement = f"SELECT {select_list} FROM {quote_table(table.name)}"
+        row = session.read_rows(statement, action="computing its totals", subject=str(table.name))[0]
+        totals += [
+            normalise_total(value, _find_column(table, metric), metric)
+            for value, metric in zip(row, some, strict=True)
+        ]
+    return tuple(totals)
 
 
 def build_metric(table: Table, metric: Metric) -> str:
@@ -101,6 +106,10 @@ def _build_value(column: Column, metric: Metric) -> str:
     kind, column_type = metric.kind, column.type
     if kind == "sum_length" and column_type.name in TEXT_TYPES:
         return f"CAST({code_point_count(column, metric.decisions)} AS bigint)"
+    if kind == "sum_length" and column_type.name == "rowversion":
+        # By documentation; DATALENGTH counts another form on servers that answer in SQL Server's place.
+        is_null = f"{quote_name(column.name)} IS NULL"
+        return f"CAST(CASE WHEN {is_null} THEN NULL ELSE {_ROWVERSION_BYTES} END AS bigint)"
     if kind == "sum_length" and column_type.name in BINARY_TYPES:
         return f"CAST(DATALENGTH({read_expression(column)}) AS bigint)"
     name = decided_expression(column, metric.decisions, _read_form(column, metric))

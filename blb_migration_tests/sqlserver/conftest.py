@@ -57,7 +57,7 @@ def server(scripted_server: SqlServerEmulator) -> Iterator[SqlServerEmulator]:
 def script(scripted_engine: ScriptedEngine) -> Script:
     """Return a new script, in which the database allows no snapshots."""
     scripted_engine.script = Script()
-    scripted_engine.script.answer(ISOLATION_STATEMENT, [INT, INT], [(0, 0)])
+    scripted_engine.script.answer(ISOLATION_STATEMENT, [INT, INT, INT], [(0, 0, 51)])
     return scripted_engine.script
 
 

@@ -82,6 +82,9 @@ class ScriptedSession:
     script: Script
     database: str
 
+    def introduce(self, host: str, application: str, process_id: int) -> None:
+        pass
+
     def execute(
         self, batch: str, parameters: Sequence[Parameter] = ()
     ) -> Iterator[ResultSet | RowCount | Message]:

@@ -8,6 +8,7 @@ import pytest
 
 from blb_migration.errors import SourceError
 from blb_migration.model import Column, ColumnType, TableName
+from blb_migration.source_marker import SourceOrigin
 from blb_migration.sqlserver.chunk_keys import (
     HistogramStep,
     build_key_range,
@@ -64,15 +65,16 @@ def test_a_lost_connection_is_no_missing_histogram(session: SourceSession, scrip
 
 def test_a_server_need_not_tell_size_or_origin(session: SourceSession) -> None:
     assert read_table_size(session, TABLE) is None
-    assert read_origin(session) == (None, None)
+    assert read_origin(session) == SourceOrigin(session.address)
 
 
 def test_what_a_server_tells(workshop: SourceSession) -> None:
     assert read_clustered_column(workshop, LOTS.name) == "site"
     size = read_table_size(workshop, MATERIALS.name)
     assert size is not None and size.row_count == MATERIAL_ROWS.num_rows and size.byte_count > 0
-    created, fork = read_origin(workshop)
-    assert created and re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+", created) and fork is None
+    origin = read_origin(workshop)
+    assert origin.server and origin.database == "workshop"
+    assert origin.created_at and re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+", origin.created_at)
 
 
 @pytest.mark.parametrize(

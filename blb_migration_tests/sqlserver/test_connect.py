@@ -122,14 +122,14 @@ class TestIsolation:
     def test_snapshot_where_the_database_allows_it(
         self, settings: SettingsMaker, script: Script, server: SqlServerEmulator
     ) -> None:
-        script.answer(ISOLATION_STATEMENT, [INT, INT], [(1, 0)])
+        script.answer(ISOLATION_STATEMENT, [INT, INT, INT], [(1, 0, 51)])
         with SourceConnector(settings(), isolation="snapshot").connect() as session:
             assert session.isolation == "snapshot"
             assert session.notes == []
         assert "SET TRANSACTION ISOLATION LEVEL SNAPSHOT" in server.statements.texts
 
     def test_otherwise_it_says_what_is_used_instead(self, settings: SettingsMaker, script: Script) -> None:
-        script.answer(ISOLATION_STATEMENT, [INT, INT], [(0, 1)])
+        script.answer(ISOLATION_STATEMENT, [INT, INT, INT], [(0, 1, 51)])
         with SourceConnector(settings(), isolation="snapshot").connect() as session:
             assert session.isolation == "read committed snapshot"
             assert "ALLOW_SNAPSHOT_ISOLATION is off" in session.notes[0]

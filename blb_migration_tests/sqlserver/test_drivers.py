@@ -11,7 +11,7 @@ from blb_migration.errors import ConfigurationError
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.settings import parse_source_url
 from blb_migration.sqlserver.drivers import load_driver
-from blb_migration_tests.sqlserver.hidden_libraries import GSSAPI, LTDL, SSL, run_without
+from blb_migration_tests.hidden_libraries import GSSAPI, LTDL, SSL, run_without
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="LD_LIBRARY_PATH hides libraries")
 

@@ -72,7 +72,7 @@ def test_a_session_that_the_server_ended_is_replaced(
 
 
 def test_a_snapshot_is_never_kept(settings: SettingsMaker, script: Script) -> None:
-    script.answer(ISOLATION_STATEMENT, [INT, INT], [(1, 0)])
+    script.answer(ISOLATION_STATEMENT, [INT, INT, INT], [(1, 0, 51)])
     script.answer("SELECT 1", [INT], [(1,)])
     connector = SourceConnector(settings(), isolation="snapshot")
     with connector.keeping_sessions():

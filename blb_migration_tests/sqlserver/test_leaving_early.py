@@ -21,6 +21,7 @@ from blb_migration.sqlserver.read import read_batches
 from blb_migration_tests.sqlserver.conftest import SettingsMaker
 from blb_migration_tests.sqlserver.scripted import INT, Script
 
+pytestmark = pytest.mark.alone
 TABLE = TableName("dbo", "parts")
 ID = Column("id", ColumnType("int"), nullable=False)
 ENCRYPTIONS = ["Encrypt=no", "Encrypt=yes&TrustServerCertificate=yes"]

@@ -19,6 +19,7 @@ from blb_migration.sqlserver.chunk_keys import (
 )
 from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.key_probes import answer_key_questions
+from blb_migration.sqlserver.marker import read_marker
 from blb_migration.sqlserver.origin import read_origin
 from blb_migration.sqlserver.other_objects import read_not_migrated
 from blb_migration.sqlserver.probes import answer_questions
@@ -80,6 +81,8 @@ def test_all_that_is_sent_is_selects(workshop: SourceSession, workshop_server: S
     read_histogram(workshop, MATERIALS.name, columns[0])
     are_ascending(workshop, MATERIALS.name, columns[0], ["1", "2"])
     read_origin(workshop)
+    read_marker(workshop, [MATERIALS.name])
+    read_marker(workshop, [MATERIALS.name, LOTS.name])
     list(read_batches(workshop, MATERIALS.name, MATERIALS.columns))  # asks for the longest values first
 
     statements = workshop_server.statements.texts

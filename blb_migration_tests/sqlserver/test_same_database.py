@@ -40,7 +40,7 @@ def test_a_target_without_babelfish_is_another_database(
 def test_the_very_same_database_is_refused(settings: SettingsMaker, script: Script, target_url: str) -> None:
     with psycopg.connect(target_url, autocommit=True) as serving:
         serving.execute(SET_UP.encode())
-        script.answer("@@SPID", [INT], [(serving.info.backend_pid,)])
+        script.answer(r"SELECT CAST\(@@SPID", [INT], [(serving.info.backend_pid,)])
         with pytest.raises(ConfigurationError, match="the same database") as caught:
             check(settings, target_url)
     assert caught.value.exit_code is ExitCode.BAD_USAGE

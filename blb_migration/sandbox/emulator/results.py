@@ -107,6 +107,10 @@ class SqlSession(Protocol):
 
     database: str
 
+    def introduce(self, host: str, application: str, process_id: int) -> None:
+        """Take what the client says of itself at log-in."""
+        ...
+
     def execute(
         self, batch: str, parameters: Sequence[Parameter] = ()
     ) -> Iterator[ResultSet | RowCount | Message]:

@@ -59,6 +59,9 @@ class PreparedSession:
         else:
             raise SqlServerError(208, f"Invalid object name '{batch}'.")
 
+    def introduce(self, host: str, application: str, process_id: int) -> None:
+        pass
+
     def describe(self, batch: str, parameters: Sequence[Parameter] = ()) -> tuple[ResultColumn, ...]:
         for outcome in self.execute(batch, parameters):
             if isinstance(outcome, ResultSet):

@@ -37,6 +37,22 @@ class TestTextUnderACaseInsensitiveCollation:
         assert shop.value(where.format("PLASTIC")) == 1
         assert shop.value(where.format("plastic")) == 0
 
+    @pytest.mark.parametrize(
+        ("condition", "ids"),
+        [
+            ("NOT LIKE 'plas%'", [5]),
+            ("NOT LIKE 'p!%' ESCAPE '!'", [1, 2, 5]),
+            ("COLLATE Latin1_General_BIN2 NOT LIKE 'Plas%'", [2, 5]),
+            ("COLLATE Latin1_General_BIN2 LIKE 'Plas%'", [1]),
+            ("COLLATE Latin1_General_BIN2 NOT IN ('Plastic')", [2, 5]),
+            ("COLLATE Latin1_General_BIN2 NOT BETWEEN 'Pa' AND 'Pz'", [2, 5]),
+            ("COLLATE Latin1_General_BIN2 IS NOT NULL", [1, 2, 5]),
+        ],
+    )
+    def test_a_negation_stays_one(self, shop: Shop, condition: str, ids: list[int]) -> None:
+        found = shop.ask(f"SELECT id FROM Items WHERE category {condition} ORDER BY id")
+        assert found == [(number,) for number in ids]
+
     def test_different_collations_conflict(self, shop: Shop) -> None:
         error = shop.error(
             "SELECT 1 WHERE 'a' COLLATE Latin1_General_BIN2 = 'a' COLLATE Latin1_General_CI_AS",

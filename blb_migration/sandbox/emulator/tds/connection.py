@@ -130,6 +130,7 @@ class Connection:
         except SqlServerError as refusal:
             refuse(self._transport, login, refusal)
             return False
+        self._session.introduce(login.host, login.application, login.process_id)
         self._announced_database = self._session.database
         accept(self._transport, login, self._announced_database)
         return True
@@ -308,6 +309,7 @@ class Connection:
         self._session = self._services.engine.login(
             self._login.user, self._login.password, self._login.database
         )
+        self._session.introduce(self._login.host, self._login.application, self._login.process_id)
         self._prepared.clear()
         self._transaction = _NO_TRANSACTION
         response.write(encode_reset_acknowledged())

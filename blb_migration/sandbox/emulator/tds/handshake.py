@@ -46,6 +46,8 @@ class LoginRequest:
     password: str = field(repr=False)
     database: str | None
     application: str
+    host: str
+    process_id: int
     packet_size: int
     wants_utf8: bool
 
@@ -121,6 +123,8 @@ def _read_login(payload: bytes, largest_packet: int) -> LoginRequest:
         password=deobfuscate_password(login.password),
         database=login.database or None,
         application=login.app_name,
+        host=login.host_name,
+        process_id=login.client_pid,
         packet_size=max(_SMALLEST_PACKET, min(largest_packet, size)),
         wants_utf8=_wants_utf8(payload),
     )

@@ -82,7 +82,7 @@ def _databases(database: Database, everything: Sequence[Database]) -> Iterator[R
             each.name,
             each.database_id,
             each.source_database_id,
-            CREATED_AT,
+            each.created_at,
             150,
             each.collation,
             0,
@@ -199,6 +199,8 @@ def column_head(stored: StoredTable, position: int, column: Column) -> tuple[obj
         0,
         "NOT_APPLICABLE",
         False,
+        None,
+        None,
     )
 
 
@@ -215,14 +217,22 @@ COLUMN_COLUMNS = (
     "default_object_id int, "
     "rule_object_id int, is_column_set bit?, generated_always_type tinyint?, generated_always_type_desc "
     "nvarchar(60)?, "
-    "is_hidden bit"
+    "is_hidden bit, encryption_type int?, graph_type int?"
 )
 
 
 def _columns(database: Database, everything: Sequence[Database]) -> Iterator[Row]:
     for stored in sorted_tables(database):
         for position, column in enumerate(stored.table.columns, 1):
-            yield _with_collation(database, column_head(stored, position, column), column)
+            row = _with_collation(database, column_head(stored, position, column), column)
+            table = stored.table.name
+            flags = database.column_flags.get(
+                (table.schema.lower(), table.name.lower(), column.name.lower()), {}
+            )
+            yield tuple(flags.get(name, value) for name, value in zip(_COLUMN_NAMES, row, strict=True))
+
+
+_COLUMN_NAMES = tuple(each.split(" ", 1)[0] for each in COLUMN_COLUMNS.split(", "))
 
 
 def _with_collation(database: Database, row: tuple[object, ...], column: Column) -> tuple[object, ...]:
@@ -234,14 +244,20 @@ def _with_collation(database: Database, row: tuple[object, ...], column: Column)
 def _identity_columns(database: Database, everything: Sequence[Database]) -> Iterator[Row]:
     for stored in sorted_tables(database):
         for position, column in enumerate(stored.table.columns, 1):
-            if column.identity is not None:
-                head = _with_collation(database, column_head(stored, position, column), column)
-                kind = "numeric" if column.type.name == "decimal" else column.type.name
-                numbers = (column.identity.seed, column.identity.increment, stored.last_identity)
-                variants = [
-                    None if each is None else {"base_type": kind, "value": str(each)} for each in numbers
-                ]
-                yield (*head, *variants, False)
+            head = _with_collation(database, column_head(stored, position, column), column)
+            if database.identity_view == "every column":
+                for other in sorted_tables(database):
+                    if other.identity is not None:
+                        yield *head, None, None, *_numbers(other.identity[0], other.last_identity), False
+            elif column.identity is not None:
+                numbers = column.identity.seed, column.identity.increment, stored.last_identity
+                is_silent = database.identity_view == "no numbers"
+                yield *head, *_numbers(column, *((None,) * 3 if is_silent else numbers)), False
+
+
+def _numbers(column: Column, *numbers: int | None) -> list[dict[str, str] | None]:
+    kind = "numeric" if column.type.name == "decimal" else column.type.name
+    return [None if each is None else {"base_type": kind, "value": str(each)} for each in numbers]
 
 
 def _computed_columns(database: Database, everything: Sequence[Database]) -> Iterator[Row]:

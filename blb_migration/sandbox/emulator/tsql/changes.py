@@ -40,7 +40,9 @@ def run_change(session: Session, statement: Statement, context: StatementContext
     if statement.kind == "TRUNCATE":
         parts = [str(token.text) for token in statement.tokens[2:] if str(token.text) != "."]
         database, stored = _find(session, context, parts, "ALTER")
-        _execute(session, context, f"DELETE FROM {stored.physical_name}", database)
+        session.cursor.execute(f"DELETE FROM {stored.physical_name}")
+        session.note_change(database.name, None)
+        database.note_truncation(stored)
         return None
     tree = statement.tree
     match tree:
@@ -74,10 +76,12 @@ def _find(
     return database, stored
 
 
-def _execute(session: Session, context: StatementContext, sql: str, database: Database) -> int:
+def _execute(
+    session: Session, context: StatementContext, sql: str, database: Database, stored: StoredTable
+) -> int:
     session.register_views(context.arrow_tables)
     row = session.cursor.execute(sql).fetchone()
-    session.note_change(database.name)
+    session.note_change(database.name, stored)
     return int(row[0]) if row else 0
 
 
@@ -136,7 +140,8 @@ def _insert(session: Session, tree: exp.Insert, context: StatementContext) -> in
     ]
     names = ", ".join(quote_name(each.name) for each in stored_columns)
     sql = f"INSERT INTO {stored.physical_name} ({names}) SELECT {', '.join(values)} FROM {source} AS filled"
-    count = _execute(session, context, sql, database)
+    count = _execute(session, context, sql, database, stored)
+    stored.modifications += count
     if identity is not None and count and not explicit:
         column, numbers = identity
         last = stored.last_identity
@@ -226,7 +231,11 @@ def _update(session: Session, tree: exp.Update, context: StatementContext) -> in
         settings[column.name] = value.sql
     where = _where(tree, context, scope)
     assignments = ", ".join(f"{quote_name(name)} = {sql}" for name, sql in settings.items())
-    count = _execute(session, context, f"UPDATE {stored.physical_name} SET {assignments}{where}", database)
+    sql = f"UPDATE {stored.physical_name} SET {assignments}{where}"
+    count = _execute(session, context, sql, database, stored)
+    key = stored.table.primary_key
+    if key is not None and key.columns[0] in settings:  # the counter is of a statistic's first column
+        stored.modifications += count
     computed = [each for each in stored.stored_columns if each.computed is not None]
     if computed:
         fresh = ", ".join(
@@ -239,7 +248,9 @@ def _update(session: Session, tree: exp.Update, context: StatementContext) -> in
 def _delete(session: Session, tree: exp.Delete, context: StatementContext) -> int:
     database, stored = _find(session, context, [part.name for part in tree.this.parts], "DELETE")
     where = _where(tree, context, _own_scope(database, stored, context))
-    return _execute(session, context, f"DELETE FROM {stored.physical_name}{where}", database)
+    count = _execute(session, context, f"DELETE FROM {stored.physical_name}{where}", database, stored)
+    stored.modifications += count
+    return count
 
 
 def _where(tree: exp.Expr, context: StatementContext, scope: Scope) -> str:

@@ -60,7 +60,9 @@ class StatementContext:
     facts: SessionFacts
     denied_tables: frozenset[str] = frozenset()
     variables: dict[str, Typed] = field(default_factory=dict)
+    sees_server_state: bool = True
     is_deterministic: bool = True
+    is_volatile: bool = False
     user_databases: set[str] = field(default_factory=set)
     arrow_tables: dict[str, pa.Table] = field(default_factory=dict)
     alias_count: int = 0

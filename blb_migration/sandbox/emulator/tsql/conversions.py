@@ -119,17 +119,19 @@ def _to_text(source: Typed, target: ColumnType, style: int | None, is_try: bool)
         text = hide_surrogates(source.constant.decode(encoding, errors))
         return text_constant(text if target.length is None else text[: target.length], target)
     sql = conversions_text.to_text(source, target, style)
+    is_utf8 = (source.collation or "").upper().endswith("_UTF8")
+    loses_letters = target.name not in UNICODE_TYPES and source.type.name in UNICODE_TYPES and not is_utf8
     if family(source.type) == "text":
         if source.is_constant and isinstance(source.constant, str):
             text = source.constant if target.length is None else source.constant[: target.length]
-            if target.name not in UNICODE_TYPES and source.type.name in UNICODE_TYPES:
+            if loses_letters:
                 text = text.encode("cp1252", "replace").decode("cp1252")
             if target.name in ("char", "nchar"):
                 units = len(text.encode("utf-16-le", "surrogatepass")) // 2
                 width = units if target.name == "nchar" else len(text)
                 text += " " * ((target.length or 1) - width)
             return text_constant(text, replace(target))
-        if target.name not in UNICODE_TYPES and source.type.name in UNICODE_TYPES:
+        if loses_letters:
             sql = conversions_text.to_code_page(sql)
     length = target.length
     source_length = source.type.length if family(source.type) == "text" else None

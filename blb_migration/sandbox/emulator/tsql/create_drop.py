@@ -10,9 +10,11 @@ from dataclasses import replace
 
 from blb_migration.model import Table, TableName
 from blb_migration.sandbox.emulator.results import SqlServerError
+from blb_migration.sandbox.emulator.tsql.backup_history import record_backup
 from blb_migration.sandbox.emulator.tsql.collation_rules import check_collation
 from blb_migration.sandbox.emulator.tsql.context import StatementContext
 from blb_migration.sandbox.emulator.tsql.databases import StoredTable
+from blb_migration.sandbox.emulator.tsql.functions_system import SERVER_NAME
 from blb_migration.sandbox.emulator.tsql.interfaces import Session
 from blb_migration.sandbox.emulator.tsql.read_definitions import (
     DefinitionReader,
@@ -37,6 +39,8 @@ def run_definition(  # noqa: PLR0912  # one kind of statement each
         )
     name = str(statement.tokens[2].text) if len(statement.tokens) > 2 else ""
     match statement.kind, what:
+        case ("BACKUP", "DATABASE"):
+            _back_up(session, statement)
         case ("CREATE", "DATABASE") if len(statement.tokens) == 3:
             session.engine.create_database(name)
         case ("CREATE", "DATABASE") if [statement.word(3), len(statement.tokens)] == ["COLLATE", 5]:
@@ -51,12 +55,19 @@ def run_definition(  # noqa: PLR0912  # one kind of statement each
             _create_type(statement, context)
         case ("CREATE", "INDEX" | "UNIQUE"):
             _create_index(statement, context)
+        case ("ALTER", "TABLE") if statement.word(len(statement.tokens) - 1) == "CHANGE_TRACKING":
+            stored = _find(DefinitionReader(statement, 2).read_table_name(), context)
+            context.database.track_changes(stored)
         case ("ALTER", "TABLE"):
             _alter_table(statement, context)
         case ("DROP", "TABLE"):
             _drop_table(statement, context)
         case ("ALTER", "DATABASE") if [statement.word(4), len(statement.tokens)] == ["SINGLE_USER", 8]:
             pass  # nobody is thrown out: the emulator drops a database under its readers
+        case ("ALTER", "DATABASE") if [statement.word(3), len(statement.tokens)] == ["SET", 5]:
+            _set_option(session, statement, context)
+        case ("ALTER", "DATABASE") if [statement.word(3), statement.word(5)] == ["SET", "="]:
+            _set_option(session, statement, context)
         case ("ALTER", "DATABASE") if [statement.word(3), len(statement.tokens)] == ["SET", 6]:
             _set_option(session, statement, context)
         case _:
@@ -76,10 +87,47 @@ def _set_option(session: Session, statement: Statement, context: StatementContex
     match statement.word(4):
         case "ALLOW_SNAPSHOT_ISOLATION":
             database.allows_snapshot = is_on
+        case "READ_ONLY" | "READ_WRITE" as option:
+            database.is_read_only = option == "READ_ONLY"
+        case "CHANGE_TRACKING":
+            database.track_changes()
         case "READ_COMMITTED_SNAPSHOT":
             database.is_read_committed_snapshot = is_on
         case option:
             raise unsupported(f"ALTER DATABASE SET {option}")
+
+
+def _back_up(session: Session, statement: Statement) -> None:
+    """Write a full backup's row into msdb, as SQL Server does; no media is written."""
+    reader = DefinitionReader(statement, 2)
+    name = reader.read_name()
+    database = session.engine.databases.get(name.lower())
+    if database is None:
+        raise SqlServerError(
+            911, f"Database '{name}' does not exist. Make sure that the name is entered correctly."
+        )
+    reader.expect("TO")
+    media = list[tuple[str, int]]()
+    while not media or reader.take(","):
+        reader.expect("DISK")
+        reader.expect("=")
+        media.append((reader.read_name(), 2))
+    options = set[str]()
+    if reader.take("WITH"):
+        while not options or reader.take(","):
+            options.add(reader.read_name().upper())
+    if not reader.is_at_end:
+        raise reader.refuse()
+    if unknown := options - {"COPY_ONLY", "CHECKSUM", "INIT", "COMPRESSION"}:
+        raise unsupported(f"BACKUP WITH {', '.join(sorted(unknown))}")
+    record_backup(
+        session.engine.databases["msdb"],
+        database,
+        SERVER_NAME,
+        media=tuple(media),
+        is_copy_only="COPY_ONLY" in options,
+        has_checksums="CHECKSUM" in options,
+    )
 
 
 def _drop_table(statement: Statement, context: StatementContext) -> None:

@@ -8,10 +8,13 @@ tests plant orphans, duplicates and NULLs on purpose. What ``sys`` says is in
 from __future__ import annotations
 
 import datetime as dt
+import re
 import threading
-from collections.abc import Callable, Iterable, Mapping
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Literal
 
 import duckdb
 import pyarrow as pa
@@ -20,10 +23,12 @@ from blb_migration.model import Column, ColumnType, Identity, Table, TableName
 from blb_migration.sandbox.emulator.results import SqlServerError
 from blb_migration.sandbox.emulator.tsql.bulk_rows import TableData, storage_batches
 from blb_migration.sandbox.emulator.tsql.datatypes import duckdb_type, normalize
+from blb_migration.sandbox.emulator.tsql.oddities import Oddities
 from blb_migration.sandbox.emulator.tsql.typed import quote_name, quote_text
 
 _FIRST_OBJECT_ID = 581577110
 _OBJECT_ID_STEP = 16000057
+FIRST_LOG_FILE = 40
 _OBJECT_ID_LIMIT = 2147483647
 CREATED_AT = dt.datetime(2024, 1, 15, 8, 30)
 
@@ -41,6 +46,9 @@ class StoredTable:
     hidden_text: set[str] = field(default_factory=set)
     row_count: int = 0
     last_identity: int | None = None
+    user_updates: int = 0
+    modifications: int = 0
+    tracked_since: int | None = None
 
     @property
     def identity(self) -> tuple[Column, Identity] | None:
@@ -79,7 +87,23 @@ class Database:
         self.allows_snapshot = False
         self.is_read_committed_snapshot = False
         self.is_read_only = False
+        # What is special about columns, by schema, table and column in lower case: {"is_column_set": True}.
+        self.column_flags: dict[tuple[str, str, str], dict[str, object]] = {}
+        # Masked columns with their masks, by schema, table and column in lower case; and the tables that
+        # a security policy filters, with its name. Neither changes what is read: tests plant that.
+        self.masks: dict[tuple[str, str, str], str] = {}
+        self.row_filters: dict[tuple[str, str], str] = {}
+        self.rights = {"connect", "select", "any", "view definition"}
+        # "sound", or a fault that servers were seen to have: "every column" (a row of every identity for
+        # each column of the database, without seed and step), "no numbers" (all numbers NULL).
+        self.identity_view: Literal["sound", "every column", "no numbers"] = "sound"
+        self.oddities = Oddities()
         self.source_database_id: int | None = None
+        self.list_sessions: Callable[[], Sequence[Any]] = lambda: ()
+        self.created_at = _now()
+        self.recovery_fork = uuid.uuid4().bytes
+        self.tracking_version: int | None = None
+        self.last_rowversion = 2000
         self.alias_types: dict[str, ColumnType] = {}
         self.schemas: dict[str, int] = {"dbo": 1, "guest": 2, "INFORMATION_SCHEMA": 3, "sys": 4}
         self.tables: dict[tuple[str, str], StoredTable] = {}
@@ -147,6 +171,7 @@ class Database:
                     stored.hidden_text |= hidden
                     self._append(cursor, stored, batch)
                     row_count += batch.num_rows
+                    stored.modifications += batch.num_rows
             finally:
                 cursor.close()
                 self.note_change(stored)
@@ -163,7 +188,9 @@ class Database:
                 cursor.execute(sql)
             finally:
                 cursor.close()
-                self.note_change()
+                for stored in self.tables.values():
+                    self.count_rows(stored)
+                self.note_change(*(each for each in self.tables.values() if _is_named(each, sql)))
 
     def find_table(self, table_name: str | TableName) -> StoredTable:
         """Find the table by ``schema.name`` or name in ``dbo``, in any case; raises error 208."""
@@ -192,13 +219,39 @@ class Database:
             self.tables = {key: each for key, each in self.tables.items() if each is not stored}
             self._bump()
 
-    def note_change(self, changed: StoredTable | None = None) -> None:
-        """Say that rows of a table (None: of any) changed, so that no earlier result may be replayed."""
+    def note_change(self, *changed: StoredTable) -> None:
+        """Say that rows of these tables changed, so that no earlier result may be replayed."""
         with self._lock:
-            for stored in self.tables.values() if changed is None else (changed,):
+            for stored in changed:
                 self.count_rows(stored)
+                stored.user_updates += 1
+                if any(column.type.name == "rowversion" for column in stored.table.columns):
+                    self.last_rowversion += 1
+            if self.tracking_version is not None and any(each.tracked_since is not None for each in changed):
+                self.tracking_version += 1
             self._bump()
             self.is_changing = False
+
+    def note_truncation(self, stored: StoredTable) -> None:
+        """Say that a table was emptied by TRUNCATE TABLE, which Change Tracking does not track."""
+        with self._lock:
+            self.count_rows(stored)
+            if stored.tracked_since is not None:
+                stored.tracked_since = self.tracking_version
+            self._bump()
+
+    def track_changes(self, *tables: StoredTable) -> None:
+        """Switch Change Tracking on, for these tables."""
+        with self._lock:
+            self.tracking_version = self.tracking_version or 0
+            for stored in tables:
+                stored.tracked_since = self.tracking_version
+            self._bump()
+
+    @property
+    def log_end_lsn(self) -> int:
+        """Where its log ends, as backups have it."""
+        return (FIRST_LOG_FILE * 10**10 + self.data_version + 1) * 10**5 + 1
 
     def settings(self) -> tuple[object, ...]:
         """Return the options that ``sys.databases`` shows."""
@@ -254,6 +307,17 @@ class Database:
     def _bump(self) -> None:
         self.data_version += 1
         self.catalog_version += 1
+
+
+def _is_named(stored: StoredTable, sql: str) -> bool:
+    name = re.escape(stored.table.name.name)
+    return re.search(rf"(?<!\w){name}(?!\w)", sql, re.IGNORECASE) is not None
+
+
+def _now() -> dt.datetime:
+    """Return this moment as a datetime of SQL Server holds it without rounding."""
+    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    return now.replace(microsecond=now.microsecond // 10_000 * 10_000)
 
 
 def _stored_form(column: Column) -> str:

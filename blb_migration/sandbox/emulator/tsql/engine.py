@@ -18,6 +18,9 @@ from pathlib import Path
 import duckdb
 
 from blb_migration.sandbox.emulator.results import SqlServerError
+from blb_migration.sandbox.emulator.tsql.backup_history import create_backup_history
+from blb_migration.sandbox.emulator.tsql.catalog_changes import NEEDS_SERVER_STATE
+from blb_migration.sandbox.emulator.tsql.catalog_sessions import VOLATILE
 from blb_migration.sandbox.emulator.tsql.context import OpenedTable, StatementContext
 from blb_migration.sandbox.emulator.tsql.databases import Database
 from blb_migration.sandbox.emulator.tsql.functions_system import SERVER_COLLATION
@@ -51,6 +54,7 @@ class TsqlEngine:
         self._logins: dict[str, Login] = {}
         self._lock = threading.RLock()
         self._next_spid = _FIRST_SPID
+        self._last_database_id = 0
         self._directory = directory
         self._connection = duckdb.connect(":memory:")
         if memory_limit is not None:
@@ -65,6 +69,7 @@ class TsqlEngine:
         register_units_function(self._connection)
         for name in _SYSTEM_DATABASES:
             self.create_database(name)
+        create_backup_history(self.databases["msdb"])
 
     def create_database(self, name: str, collation: str = SERVER_COLLATION) -> Database:
         """Create a new, empty database; raises error 1801 if the name is taken."""
@@ -73,11 +78,12 @@ class TsqlEngine:
                 raise SqlServerError(
                     1801, f"Database '{name}' already exists. Choose a different database name.", state=3
                 )
-            database_id = len(self.databases) + 1
+            self._last_database_id = database_id = self._last_database_id + 1
             path = None if self._directory is None else self._directory / f"database{database_id}.duckdb"
             database = Database(
                 self._connection, name, database_id, collation, self._lock, compute_column, path
             )
+            database.list_sessions = lambda: self.sessions
             self.databases = {**self.databases, name.lower(): database}
             return database
 
@@ -94,6 +100,7 @@ class TsqlEngine:
         databases: Iterable[str] | None = None,
         denied_tables: Iterable[str] = (),
         read_only: bool = False,
+        sees_server_state: bool = True,
         default_database: str = "master",
     ) -> None:
         """Add a log-in; ``denied_tables`` are ``schema.table`` or ``database.schema.table``."""
@@ -103,6 +110,7 @@ class TsqlEngine:
             None if databases is None else frozenset(name.lower() for name in databases),
             frozenset(name.lower() for name in denied_tables),
             read_only,
+            sees_server_state,
             default_database,
         )
 
@@ -158,6 +166,12 @@ class TsqlEngine:
         shown = ".".join(parts)
         if database is None:
             raise invalid_object(shown)
+        if not context.sees_server_state and name.lower() in NEEDS_SERVER_STATE:
+            raise SqlServerError(
+                300,
+                "VIEW SERVER STATE permission was denied on object 'server', database 'master'.",
+                severity=14,
+            )
         opened = self._open_view(context, database, schema or "", name)
         if opened is not None:
             return opened
@@ -204,8 +218,10 @@ class TsqlEngine:
             return None
         key = (database.name.lower(), schema.lower(), name.lower())
         version = self.catalog_state()
+        is_volatile = name.lower() in VOLATILE
+        context.is_volatile |= is_volatile
         cached = self._views.get(key)
-        if cached is None or cached[0] != version:
+        if is_volatile or cached is None or cached[0] != version:
             arrow_name = "_".join(("catalog", *key))
             everything = sorted(self.databases.values(), key=lambda each: each.database_id)
             table = build_view_table(view, database, everything)

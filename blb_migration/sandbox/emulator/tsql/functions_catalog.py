@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from blb_migration.model import ColumnType
 from blb_migration.sandbox.emulator.tsql.calls import Call, FunctionCompiler
 from blb_migration.sandbox.emulator.tsql.conversions import convert
-from blb_migration.sandbox.emulator.tsql.datatypes import INT
+from blb_migration.sandbox.emulator.tsql.datatypes import BIGINT, INT
 from blb_migration.sandbox.emulator.tsql.server_errors import unsupported
 from blb_migration.sandbox.emulator.tsql.typed import Typed
 
@@ -99,4 +100,23 @@ def compile_object_id(call: Call) -> Typed:
     )
 
 
-FUNCTIONS: dict[str, FunctionCompiler] = {"COLUMNPROPERTY": compile_column_property}
+def compile_tracking_version(call: Call) -> Typed:
+    """CHANGE_TRACKING_CURRENT_VERSION(): NULL where the database has no Change Tracking."""
+    call.require(0)
+    call.context.is_deterministic = False
+    version = call.context.database.tracking_version
+    return Typed(f"CAST({'NULL' if version is None else version} AS BIGINT)", BIGINT, version is None)
+
+
+def compile_last_rowversion(call: Call) -> Typed:
+    """@@DBTS: the last rowversion that the database gave, eight bytes."""
+    call.context.is_deterministic = False
+    number = call.context.database.last_rowversion
+    return Typed(f"from_hex('{number:016X}')", ColumnType("varbinary", length=8), False)
+
+
+FUNCTIONS: dict[str, FunctionCompiler] = {
+    "COLUMNPROPERTY": compile_column_property,
+    "CHANGE_TRACKING_CURRENT_VERSION": compile_tracking_version,
+    "@@DBTS": compile_last_rowversion,
+}

@@ -244,17 +244,23 @@ def _has_perms(call: Call) -> Typed:
     securable = call.value(0)
     kind, permission = str(call.constant(1)).upper(), str(call.constant(2)).upper()
     if securable.is_untyped_null:
-        return _number(1 if permission in ("CONNECT SQL", "VIEW ANY DATABASE", "VIEW ANY DEFINITION") else 0)
+        return _number(
+            1
+            if permission in ("CONNECT SQL", "VIEW ANY DATABASE", "VIEW ANY DEFINITION")
+            else int(permission.startswith("VIEW SERVER ") and call.context.sees_server_state)
+        )
     if kind == "DATABASE":
         known = call.context.finder.databases.get(str(call.constant(0)).strip("[]").lower())
-        return _number(
-            None if known is None else int(permission in ("CONNECT", "SELECT", "ANY", "VIEW DEFINITION"))
-        )
+        return _number(None if known is None else int(permission.lower() in known.rights))
+    if kind != "OBJECT" or len(call.arguments) > 3:  # rights on schemas and columns: none are granted here
+        return _number(0)
     spellings: dict[bool, list[str]] = {True: [], False: []}
     database = call.context.database
     for schema, name in database.tables:
         plain = f"{schema}.{name}"
-        denied = bool({plain, f"{database.name.lower()}.{plain}"} & call.context.denied_tables)
+        denied = database.oddities.denies_every_right or bool(
+            {plain, f"{database.name.lower()}.{plain}"} & call.context.denied_tables
+        )
         quoted = [f"[{each.replace(']', ']]')}]" for each in (schema, name)]
         spellings[denied] += [plain, ".".join(quoted), *([name, quoted[1]] if schema == "dbo" else [])]
     may = int(permission in ("SELECT", "ANY", "VIEW DEFINITION"))

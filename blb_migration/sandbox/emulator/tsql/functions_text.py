@@ -62,6 +62,9 @@ def _datalength(call: Call) -> Typed:
                 size = f"strlen({value.sql})" if is_utf8 else f"length({value.sql})"
         case "binary" | "udt":
             size = f"octet_length({value.sql})"
+        case _ if value.type.name == "rowversion" and call.context.database is not None:
+            shown = call.context.database.oddities.rowversion_bytes
+            size = f"CASE WHEN ({value.sql}) IS NOT NULL THEN {shown} END"
         case "variant":
             raise unsupported("DATALENGTH of sql_variant")
         case _:

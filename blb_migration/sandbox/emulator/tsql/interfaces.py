@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from blb_migration.sandbox.emulator.tsql.context import OpenedTable, StatementContext
-from blb_migration.sandbox.emulator.tsql.databases import Database
+from blb_migration.sandbox.emulator.tsql.databases import Database, StoredTable
 from blb_migration.sandbox.emulator.tsql.logins import Login
 from blb_migration.sandbox.emulator.tsql.settings import SessionOptions
 from blb_migration.sandbox.emulator.tsql.statement_cache import StatementCache
@@ -58,6 +58,6 @@ class Session(Protocol):
         """Make the catalog views that a statement reads known to DuckDB."""
         ...
 
-    def note_change(self, database: str) -> None:
-        """Note that this session has changed rows of the database."""
+    def note_change(self, database: str, stored: StoredTable | None) -> None:
+        """Note that this session has changed rows of the table; None: of one that counts them itself."""
         ...

@@ -8,8 +8,10 @@ from sqlglot import exp
 
 from blb_migration.sandbox.emulator.results import SqlServerError
 from blb_migration.sandbox.emulator.tsql.arithmetic import unite
+from blb_migration.sandbox.emulator.tsql.catalog_changes import TABLE_FUNCTIONS
 from blb_migration.sandbox.emulator.tsql.compiled import CompiledQuery
 from blb_migration.sandbox.emulator.tsql.conversions import convert_implicitly
+from blb_migration.sandbox.emulator.tsql.datatypes import INT
 from blb_migration.sandbox.emulator.tsql.expression_compiler import ExpressionCompiler
 from blb_migration.sandbox.emulator.tsql.scopes import NamedValue, Scope, Source
 from blb_migration.sandbox.emulator.tsql.server_errors import unsupported
@@ -56,6 +58,10 @@ class _SourceReader:
 
     def _read_one(self, node: exp.Expr, lateral: bool) -> str:
         match node:
+            case exp.Table() if isinstance(node.this, exp.Anonymous) and _is_view_function(
+                node.db, node.this
+            ):
+                return self._read_view_function(node.this, node)
             case exp.Table() if isinstance(node.this, exp.Anonymous):
                 if node.this.name.lower() in _TABLE_FUNCTIONS or node.this.name.lower().startswith("fn_"):
                     raise unsupported(f"the table function {node.this.name}")
@@ -94,6 +100,8 @@ class _SourceReader:
         node = join.this
         if isinstance(node, exp.Lateral):
             inner = node.this
+            if isinstance(inner, exp.Dot) and _is_view_function(inner.this.name, inner.expression):
+                return self._read_view_function(inner.expression, node)
             if isinstance(inner, exp.Subquery) and not inner.alias:
                 return self._read_derived(inner, True, node.alias, _alias_columns(node))
             return self.read(inner, lateral=True)
@@ -113,6 +121,19 @@ class _SourceReader:
         qualifiers = opened.qualifiers if not node.alias else frozenset[str]()
         self._add(alias, node.alias or parts[-1], opened.columns, [], qualifiers=qualifiers)
         return f"{opened.sql} AS {alias}"
+
+    def _read_view_function(self, called: exp.Anonymous, node: exp.Expr) -> str:
+        """Read a ``sys`` view that is called: its rows for these arguments; ``node`` has its alias."""
+        keys = TABLE_FUNCTIONS[called.name.lower()]
+        context = self.rows.context
+        opened = context.finder.open_table(context, ["sys", called.name])
+        alias = context.new_alias()
+        tests = [
+            f"{quote_name(key)} = {convert_implicitly(self.rows.value(argument), INT).sql}"
+            for key, argument in zip(keys, called.expressions, strict=True)
+        ]
+        self._add(alias, node.alias or called.name, opened.columns, _alias_columns(node))
+        return f"LATERAL (SELECT * FROM {opened.sql} WHERE {' AND '.join(tests)}) AS {alias}"
 
     def _read_derived(
         self, node: exp.Expr, lateral: bool, alias_name: str = "", alias_columns: list[str] | None = None
@@ -173,6 +194,10 @@ class _SourceReader:
             name = names[index] if index < len(names) else column.name
             renamed.append(NamedValue(name, column.value.with_sql(f"{alias}.{own}")))
         self.scope.sources.append(Source(shown, tuple(renamed), qualifiers))
+
+
+def _is_view_function(schema: str, called: exp.Expr) -> bool:
+    return schema.lower() == "sys" and called.name.lower() in TABLE_FUNCTIONS
 
 
 def _alias_columns(node: exp.Expr) -> list[str]:

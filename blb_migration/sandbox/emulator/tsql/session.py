@@ -24,9 +24,11 @@ from blb_migration.sandbox.emulator.results import (
 )
 from blb_migration.sandbox.emulator.tsql import changes, create_drop, settings
 from blb_migration.sandbox.emulator.tsql.assignments import assigned_variables, without_assignments
+from blb_migration.sandbox.emulator.tsql.catalog_sessions import ClientFacts
 from blb_migration.sandbox.emulator.tsql.constants import literal_of
 from blb_migration.sandbox.emulator.tsql.context import SessionFacts, StatementContext
 from blb_migration.sandbox.emulator.tsql.conversions import convert
+from blb_migration.sandbox.emulator.tsql.databases import StoredTable
 from blb_migration.sandbox.emulator.tsql.datatypes import NVARCHAR_MAX
 from blb_migration.sandbox.emulator.tsql.interfaces import Server
 from blb_migration.sandbox.emulator.tsql.logins import Login
@@ -36,7 +38,7 @@ from blb_migration.sandbox.emulator.tsql.server_errors import map_runtime_error,
 from blb_migration.sandbox.emulator.tsql.standalone import compile_tree
 from blb_migration.sandbox.emulator.tsql.statement_cache import CompiledStatement
 from blb_migration.sandbox.emulator.tsql.stored_values import constant_from_storage
-from blb_migration.sandbox.emulator.tsql.streaming import BatchStream, result_columns
+from blb_migration.sandbox.emulator.tsql.streaming import BatchStream, result_columns, start_stream
 from blb_migration.sandbox.emulator.tsql.syntax import Statement, parse_expression, split_batch
 from blb_migration.sandbox.emulator.tsql.typed import Typed
 
@@ -45,8 +47,7 @@ Variables = dict[str, Typed]
 
 
 class TsqlSession:
-    """A log-in's conversation; one statement at a time. ``host`` and ``application`` are what the
-    client says about itself, for HOST_NAME() and APP_NAME()."""
+    """A log-in's conversation; one statement at a time. ``client`` is what it says about itself."""
 
     def __init__(
         self, engine: Server, login: Login, database: str, spid: int, cursor: duckdb.DuckDBPyConnection
@@ -54,8 +55,7 @@ class TsqlSession:
         self.database = database
         self.spid = spid
         self.login = login
-        self.host = ""
-        self.application = ""
+        self.client = ClientFacts()
         self.options = settings.SessionOptions()
         self.transaction_count = 0
         self.engine = engine
@@ -63,14 +63,19 @@ class TsqlSession:
         self.row_count = 0
         self._open_stream: BatchStream | None = None
         self._registered: dict[str, pa.Table] = {}
-        self._changed_databases: set[str] = set()
+        self._changed_databases: dict[str, set[int]] = {}
         self._versions_at_begin: dict[str, int] = {}
         self._held_databases: set[str] = set()
         self._is_closed = False
 
+    def introduce(self, host: str, application: str, process_id: int) -> None:
+        """Take what the client says of itself at log-in."""
+        self.client.host, self.client.application, self.client.process_id = host, application, process_id
+
     def execute(self, batch: str, parameters: Sequence[Parameter] = ()) -> Iterator[Outcome]:
         """Run the batch; see ``SqlSession``. Each statement starts when its outcome is asked for."""
         variables = _variables(parameters)
+        self.client.note_request()
         statements = split_batch(batch)
         for statement in statements:
             try:
@@ -106,11 +111,14 @@ class TsqlSession:
     def new_context(self, variables: Variables) -> StatementContext:
         """Return a context for compiling one statement now."""
         facts = SessionFacts(
-            self.spid, self.login.name, self.host, self.application, self.transaction_count, self.row_count,
+            self.spid, self.login.name, self.client.host, self.client.application, self.transaction_count,
+            self.row_count,
             self.options.lock_timeout, self.options.text_size, self.options.isolation_level,
         )  # fmt: skip
         database = self.engine.databases[self.database.lower()]
-        return StatementContext(self.engine, database, facts, self.login.denied_tables, variables)
+        return StatementContext(
+            self.engine, database, facts, self.login.denied_tables, variables, self.login.sees_server_state
+        )
 
     def register_views(self, arrow_tables: Mapping[str, pa.Table]) -> None:
         """Make the catalog views that a statement reads known to DuckDB."""
@@ -120,12 +128,13 @@ class TsqlSession:
                 self.cursor.register(name, table)
                 self._registered[name] = table
 
-    def note_change(self, database: str) -> None:
-        """Rows of that database were changed by this session."""
+    def note_change(self, database: str, stored: StoredTable | None) -> None:
+        """Rows of that table (None: of one that is counted elsewhere) were changed by this session."""
         if self.transaction_count:
-            self._changed_databases.add(database.lower())
+            changed = self._changed_databases.setdefault(database.lower(), set())
+            changed.update(() if stored is None else (stored.object_id,))
         else:
-            self.engine.databases[database.lower()].note_change()
+            self.engine.databases[database.lower()].note_change(*(() if stored is None else (stored,)))
 
     def _run(self, statement: Statement, variables: Variables, is_first: bool) -> Iterator[Outcome]:  # noqa: PLR0912  # one kind of statement each
         match statement.kind:
@@ -198,7 +207,7 @@ class TsqlSession:
             compiled.columns,
             self._counted(batches),
             self._replay_key(compiled, catalog_state),
-            partial(_start, batches, statement.line),
+            partial(start_stream, batches, statement.line),
             self._note_row_count,
         )
 
@@ -211,7 +220,7 @@ class TsqlSession:
         key = (
             statement.text,
             self.database.lower(),
-            self.login.denied_tables,
+            (self.login.denied_tables, self.login.sees_server_state),
             tuple(sorted(variables.items(), key=_name)),
         )
         found = cache.find(catalog_state, key)
@@ -231,7 +240,8 @@ class TsqlSession:
             frozenset(context.user_databases),
             context.arrow_tables,
         )
-        cache.keep(catalog_state, key, compiled)
+        if not context.is_volatile:
+            cache.keep(catalog_state, key, compiled)
         return compiled
 
     def _open(self, sql: str, columns: Sequence[NamedValue]) -> BatchStream:
@@ -363,9 +373,12 @@ class TsqlSession:
         self.transaction_count -= 1
         if self.transaction_count == 0:
             self.cursor.execute("COMMIT")
-            changed, self._changed_databases = self._changed_databases, set()
-            for name in changed:
-                self.engine.databases[name].note_change()
+            changed, self._changed_databases = self._changed_databases, {}
+            for name, object_ids in changed.items():
+                database = self.engine.databases[name]
+                database.note_change(
+                    *(each for each in database.tables.values() if each.object_id in object_ids)
+                )
 
     def _lose_transaction(self) -> None:
         """Roll back what is open: on request, on close, and after an error while running, which here
@@ -383,11 +396,3 @@ def _variables(parameters: Sequence[Parameter]) -> Variables:
 
 def _name(variable: tuple[str, Typed]) -> str:
     return variable[0]
-
-
-def _start(stream: BatchStream, line: int) -> None:
-    try:
-        stream.start()
-    except SqlServerError as error:
-        error.line = max(error.line, line)
-        raise

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from blb_migration.model import ColumnType
-from blb_migration.sandbox.emulator.results import ResultColumn
+from blb_migration.sandbox.emulator.results import ResultColumn, SqlServerError
 from blb_migration.sandbox.emulator.tsql.datatypes import base_type, family, is_text
 from blb_migration.sandbox.emulator.tsql.scopes import NamedValue
 from blb_migration.sandbox.emulator.tsql.server_errors import map_runtime_error
@@ -127,3 +127,12 @@ def _to_physical(array: pa.Array, target: pa.DataType) -> pa.Array:
     ):
         return encode_utf16_array(array)
     return array.cast(target)
+
+
+def start_stream(stream: BatchStream, line: int) -> None:
+    """Start a stream; an error of its first rows names the statement's line."""
+    try:
+        stream.start()
+    except SqlServerError as error:
+        error.line = max(error.line, line)
+        raise

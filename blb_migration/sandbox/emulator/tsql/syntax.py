@@ -19,6 +19,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from blb_migration.sandbox.emulator.results import SqlServerError
 from blb_migration.sandbox.emulator.tsql.server_errors import syntax_error
+from blb_migration.sql_negations import spell_out_negations
 
 
 class PlainTsql(TSQL):
@@ -187,8 +188,7 @@ def parse_statement(tokens: Sequence[Token], text: str) -> exp.Expr:
         raise syntax_error(near, int(details.get("line") or 1)) from error
     if len(trees) != 1 or trees[0] is None:
         raise syntax_error(str(tokens[-1].text), int(tokens[-1].line))
-    tree: exp.Expr = trees[0]
-    return tree
+    return spell_out_negations(trees[0])
 
 
 @lru_cache(_KEPT_BATCHES)

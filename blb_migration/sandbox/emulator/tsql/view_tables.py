@@ -10,7 +10,10 @@ import pyarrow as pa
 
 from blb_migration.model import ColumnType
 from blb_migration.sandbox.emulator.tsql import (
+    catalog_changes,
     catalog_keys,
+    catalog_security,
+    catalog_sessions,
     catalog_storage,
     catalog_views,
     information_schema,
@@ -23,14 +26,21 @@ from blb_migration.sandbox.emulator.tsql.scopes import NamedValue
 from blb_migration.sandbox.emulator.tsql.type_names import parse_type
 from blb_migration.sandbox.emulator.tsql.typed import Typed, quote_name
 
-_SYS_VIEWS = catalog_views.VIEWS | catalog_keys.VIEWS | catalog_storage.VIEWS
+_SYS_VIEWS = (
+    catalog_views.VIEWS
+    | catalog_keys.VIEWS
+    | catalog_storage.VIEWS
+    | catalog_changes.VIEWS
+    | catalog_security.VIEWS
+    | catalog_sessions.VIEWS
+)
 _VIEWS: dict[tuple[str, str], CatalogView] = {
     **{("sys", name): view for name, view in _SYS_VIEWS.items()},
     **{("information_schema", name): view for name, view in information_schema.VIEWS.items()},
 }
 _ARROW_TYPES = {
     "bit": pa.bool_(), "tinyint": pa.uint8(), "smallint": pa.int16(), "int": pa.int32(), "bigint": pa.int64(),
-    "datetime": pa.int64(),
+    "datetime": pa.int64(), "uniqueidentifier": pa.binary(),
     "sql_variant": pa.struct([("base_type", pa.string()), ("value", pa.string())]),
 }  # fmt: skip
 
@@ -61,7 +71,8 @@ def view_columns(view: CatalogView, database: Database) -> tuple[NamedValue, ...
                 collation=database.collation if is_text(column_type) else None,
             ),
         )
-        for name, column_type, nullable in _column_types(view.columns)
+        for name, declared, nullable in _column_types(view.columns)
+        for column_type in [database.oddities.view_type(declared)]
     )
 
 
@@ -79,6 +90,6 @@ def build_view_table(view: CatalogView, database: Database, everything: Sequence
 
 def _storage_value(value: object) -> object:
     if isinstance(value, dt.datetime):
-        seconds = (value - dt.datetime(1970, 1, 1)) // dt.timedelta(seconds=1)
-        return UNIX_EPOCH_TICKS + seconds * 10_000_000
+        microseconds = (value - dt.datetime(1970, 1, 1)) // dt.timedelta(microseconds=1)
+        return UNIX_EPOCH_TICKS + microseconds * 10
     return value
