@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 CHECKS: Mapping[str, str] = {
     "row_count": "The exact number of rows of the table, counted on both sides.",
@@ -33,6 +34,34 @@ class Comparison:
     is_key_total: bool = False
 
 
+HIDDEN = "(hidden)"
+"""In place of a value of a column that decisions.yaml hides."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One cell, or one whole row: then ``column`` is None and its values stand on the side that has it."""
+
+    kind: Literal["changed", "missing", "extra"]
+    key: str
+    column: str | None
+    source_value: str | None
+    target_value: str | None
+
+    def __str__(self) -> str:
+        if self.kind == "missing":
+            return f"{self.key}: the row is missing in the target"
+        if self.kind == "extra":
+            return f"{self.key}: the target has a row too many"
+        if self.source_value == HIDDEN:
+            return f"{self.key}, {self.column}: changed; decisions.yaml hides its values"
+        return f"{self.key}, {self.column}: {_show(self.source_value)} became {_show(self.target_value)}"
+
+
+def _show(value: str | None) -> str:
+    return "NULL" if value is None else repr(value)
+
+
 @dataclass(frozen=True)
 class DifferencesKept:
     """What differs between a table's contents: full counts, and where the first of it can be read.
@@ -40,7 +69,8 @@ class DifferencesKept:
     ``source_rows`` are rows of the source without an equal one in the target, ``target_rows`` the other
     way round: a changed row counts in both. ``cell_count`` differing cells and ``row_count`` whole rows
     (missing, or too many) are in the files; ``is_complete`` is False when there are more than were kept.
-    ``first`` are the first few, each as a line for people.
+    ``first`` are the first few, each as a line for people; ``cells`` the first few as they are, changed
+    cells before whole rows, whose values are left out.
     """
 
     source_rows: int
@@ -51,14 +81,20 @@ class DifferencesKept:
     csv_path: str
     parquet_path: str
     first: tuple[str, ...]
+    cells: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The outcome of one check of one table."""
+    """The outcome of one check of one table; ``left_out`` names what one side could not compute.
+
+    ``source_sentence`` says what of the source it has read, and whether somebody wrote there meanwhile.
+    """
 
     label: str
     name: str
     passed: bool
     comparisons: tuple[Comparison, ...]
     differences: DifferencesKept | None = None
+    left_out: tuple[str, ...] = ()
+    source_sentence: str = ""

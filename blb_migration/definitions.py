@@ -1,10 +1,18 @@
 """Dagster's code location ``blb_migration.definitions``: the project's graph, loaded with no database.
 
-``BLB_PROJECT`` names a project folder other than the ERP's. All the wiring is in ``defs/``.
+``BLB_PROJECT`` names a project folder other than the ERP's. Where a rehearsal is configured, it and
+production are two repositories: docs/decisions/0018. All the wiring is in ``defs/``.
 """
 
-from blb_migration.defs.assemble import build_defs
+from blb_migration.defs.assemble import build_defs, build_repository
 from blb_migration.plan.project import DEFAULT_PROJECT, load_project
 from blb_migration.settings import read_project_folder
+from blb_migration.settings.environments import PRODUCTION, REHEARSAL, is_configured
 
-defs = build_defs(load_project(read_project_folder() or DEFAULT_PROJECT))
+_project = load_project(read_project_folder() or DEFAULT_PROJECT)
+
+if is_configured(REHEARSAL):
+    production = build_repository(_project, PRODUCTION)
+    rehearsal = build_repository(_project, REHEARSAL)
+else:
+    defs = build_defs(_project)

@@ -36,7 +36,8 @@ class ColumnType:
     ``numeric``, ``character varying``, ``timestamp without time zone``). ``length`` counts
     characters for text and bytes for binaries; None means unlimited ((max), ``text``) or not
     applicable. ``precision`` and ``scale`` are decimal digits; for times, ``scale`` is the number
-    of fractional second digits. ``alias`` is the user-defined type or domain it was declared with.
+    of fractional second digits. ``alias`` is the user-defined type or domain it was declared with,
+    ``labels`` are an enum's.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ColumnType:
     precision: int | None = None
     scale: int | None = None
     alias: str | None = None
+    labels: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.name in _LENGTH_TYPES:
@@ -57,7 +59,7 @@ class ColumnType:
         if self.name.startswith(("timestamp ", "time ")) and self.scale is not None:
             base, rest = self.name.split(" ", 1)
             return f"{base}({self.scale}) {rest}"
-        return self.name
+        return f"enum {self.alias}" if self.labels and self.alias is not None else self.name
 
 
 _MAX_TYPES = frozenset({"varchar", "nvarchar", "varbinary"})

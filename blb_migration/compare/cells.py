@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Literal
 
+from blb_migration.checks import Difference
 from blb_migration.postgres.binary.blocks import split_fields
 from blb_migration.postgres.binary.field_texts import FieldTexts
 
@@ -22,24 +21,6 @@ SHOWN_CHARACTERS = 400
 _BEFORE_DIFFERENCE = 100
 _PAIRED_BY_LIKENESS = 200  # each row of one side is held against each of the other
 _NAMING_COLUMNS = 3  # what names a row without a key
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One cell, or one whole row: then ``column`` is None and its values stand on the side that has it."""
-
-    kind: Literal["changed", "missing", "extra"]
-    key: str
-    column: str | None
-    source_value: str | None
-    target_value: str | None
-
-    def __str__(self) -> str:
-        if self.kind == "missing":
-            return f"{self.key}: the row is missing in the target"
-        if self.kind == "extra":
-            return f"{self.key}: the target has a row too many"
-        return f"{self.key}, {self.column}: {_show(self.source_value)} became {_show(self.target_value)}"
 
 
 def compare_rows(
@@ -64,7 +45,9 @@ def compare_rows(
 
 
 def _name_row(fields: Fields, texts: FieldTexts, key: Sequence[int]) -> str:
-    return texts.render(fields, key or range(min(_NAMING_COLUMNS, len(fields))))
+    if key:
+        return texts.render(fields, key, shows_hidden=True)
+    return texts.render(fields, range(min(_NAMING_COLUMNS, len(fields))))
 
 
 def _describe_row(fields: Fields, texts: FieldTexts) -> str | None:
@@ -115,7 +98,7 @@ def _compare_cells(
     source: Fields, target: Fields, texts: FieldTexts, key: Sequence[int]
 ) -> Iterator[Difference]:
     equal = [position for position in range(len(source)) if source[position] == target[position]]
-    name = _name_row(source, texts, key or equal[:_NAMING_COLUMNS])
+    name = _name_row(source, texts, key) if key else texts.render(source, equal[:_NAMING_COLUMNS])
     for position, (source_field, target_field) in enumerate(zip(source, target, strict=True)):
         if source_field != target_field:
             values = _cut_around_difference(
@@ -138,7 +121,3 @@ def _cut(text: str | None, start: int = 0) -> str | None:
         return text
     shown = text[start : start + SHOWN_CHARACTERS]
     return f"{shown} (characters {start + 1:,} to {start + len(shown):,} of {len(text):,})"
-
-
-def _show(value: str | None) -> str:
-    return "NULL" if value is None else repr(value)

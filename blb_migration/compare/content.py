@@ -2,18 +2,18 @@
 
 What was read was digested by the load, in the form in which it was to arrive; that digest is in the
 ledger. What stands in the target is read back and digested now. Only where they differ are both sides
-read again, to name rows and cells. With ``rereads_source``, where the ledger has no digest of this plan,
-and where a load was broken off and gone on with (so that its rows are of two moments), the source is
-digested anew; then columns that the target computes are compared too.
+read again, to name rows and cells. In another run than the load's, where the ledger has no digest of this
+plan, and where a load was broken off and gone on with (so that its rows are of two moments), the source is
+digested anew, as it is now; then columns that the target computes are compared too.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
-from blb_migration.checks import Comparison, DifferencesKept
+from blb_migration.checks import Comparison, Difference, DifferencesKept
 from blb_migration.compare.cells import compare_rows
 from blb_migration.compare.difference_files import KEPT_DIFFERENCES, write_differences
 from blb_migration.compare.narrow import narrow_to_rows
@@ -39,24 +39,23 @@ class ContentOutcome:
 
 
 def compare_content(
-    migration: Migration, table: TablePlan, connection: TargetConnection, load: TableLoad
+    migration: Migration, table: TablePlan, connection: TargetConnection, load: TableLoad, *, trusts: bool
 ) -> ContentOutcome:
-    """Compare the table's content with what ``load`` read, or with the source as it is now.
+    """Compare the table's content with what ``load`` read if ``trusts``, else with the source as it is now.
 
     Raises SourceError, TargetError, and ConfigurationError when differences cannot be written.
     """
-    trusts_load = not migration.comparing.rereads_source and _is_digest_usable(migration, connection, load)
-    if trusts_load:
+    if trusts:
         compared = ComparedTable.as_loaded(table)
-        source = read_digest(connection, load.load_id)
+        source, how = read_digest(connection, load.load_id), "as loaded"
     else:
         compared = ComparedTable.with_computed(table)
-        source = compared.add_up(compared.read_source(migration))
+        source, how = compared.add_up(compared.read_source(migration)), "read again"
     target = compared.add_up(compared.read_target(connection))
     comparisons = (
         _compare_counts("rows digested", source, target),
         Comparison(
-            f"digest of {len(compared.columns)} columns, {'as loaded' if trusts_load else 'read again'}",
+            f"digest of {len(compared.columns)} columns, {how}",
             source.hexdigest(),
             target.hexdigest(),
             source.hexdigest() == target.hexdigest(),
@@ -69,8 +68,19 @@ def compare_content(
     return ContentOutcome((*comparisons, _compare_rows(differences)), differences)
 
 
+def trusts_load(migration: Migration, connection: TargetConnection, load: TableLoad) -> bool:
+    """Whether the load's digest is compared, instead of the source as it is now.
+
+    Only what the load took a digest of at one go, of the columns and conversions of the plan in force; and
+    unless asked for, only in the run that loaded the table.
+    """
+    rereads = migration.comparing.rereads_source
+    if rereads is None:
+        rereads = load.run_id != migration.run.run_id
+    return not rereads and _is_digest_usable(migration, connection, load)
+
+
 def _is_digest_usable(migration: Migration, connection: TargetConnection, load: TableLoad) -> bool:
-    """Whether the load took a digest at one go, of the columns and conversions of the plan in force."""
     if load.loaded is None or load.loaded.digest is None or load.resumed_from is not None:
         return False
     run = read_run(connection, load.run_id)
@@ -113,7 +123,7 @@ def _find_differences(
         buckets,
         compared.key,
     )
-    texts = FieldTexts([column.target for column in compared.columns])
+    texts = FieldTexts([column.target for column in compared.columns], compared.table.hidden_columns)
     found = compare_rows(rows.source_rows, rows.target_rows, texts, compared.key.positions)
     differences = list(islice(found, KEPT_DIFFERENCES + 1))
     kept = differences[:KEPT_DIFFERENCES]
@@ -129,4 +139,14 @@ def _find_differences(
         csv_path=str(csv_path),
         parquet_path=str(parquet_path),
         first=tuple(str(difference) for difference in kept[:SHOWN_DIFFERENCES]),
+        cells=_choose_cells(kept),
+    )
+
+
+def _choose_cells(kept: list[Difference]) -> tuple[Difference, ...]:
+    """Choose the first few to be shown, changed cells before whole rows, whose values stay in the files."""
+    ordered = sorted(kept, key=lambda difference: difference.kind != "changed")[:SHOWN_DIFFERENCES]
+    return tuple(
+        each if each.kind == "changed" else replace(each, source_value=None, target_value=None)
+        for each in ordered
     )

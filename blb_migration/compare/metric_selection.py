@@ -71,7 +71,7 @@ def _iterate_column_metrics(
     decisions: tuple[ValueDecision, ...] = (),
     inputs: tuple[DecidedColumn, ...] = (),
 ) -> Iterator[ComparedMetric]:
-    for kind in _comparable_kinds(source, target):
+    for kind in _comparable_kinds(source, target, decisions):
         yield ComparedMetric(
             f"{kind}({source.name})",
             Metric(kind, source.name, decisions=decisions, inputs=inputs),
@@ -79,19 +79,32 @@ def _iterate_column_metrics(
         )
 
 
-def _comparable_kinds(source: Column, target: Column) -> Iterator[MetricKind]:
+# Dates and times that are other texts on the two sides.
+_SPELLED_DIFFERENTLY = (
+    Conversion.DATE_TO_TIMESTAMP,
+    Conversion.LOCAL_TO_INSTANT,
+    Conversion.TIMESTAMP_TO_DATE,
+)
+
+
+def _comparable_kinds(
+    source: Column, target: Column, decisions: tuple[ValueDecision, ...]
+) -> Iterator[MetricKind]:
     """Yield the kinds that mean the same on both sides of this pair of columns."""
     yield "count_non_null"
     rule = find_rule(source.type, target.type)
     conversion = rule.conversion if rule is not None else None
     if source_metrics.is_summable(source.type) and target_metrics.is_summable(target.type):
         yield "sum"
-    keeps_order = conversion is not Conversion.DATE_TO_TIMESTAMP  # spelled differently on the two sides
+    keeps_order = conversion not in _SPELLED_DIFFERENTLY
     if keeps_order and source_metrics.is_ordered(source.type) and target_metrics.is_ordered(target.type):
         yield "min"
         yield "max"
     # XML is serialized anew and jsonb is stored in another form: their lengths mean nothing.
-    keeps_length = source.type.name not in ("xml", "sql_variant") and target.type.name not in ("jsonb", "xml")
+    keeps_length = source.type.name not in ("xml", "sql_variant")
+    keeps_length = keeps_length and target.type.name not in ("jsonb", "xml")
+    # Nor where a decision makes JSON strings of texts.
+    keeps_length = keeps_length and not any(decision.action == "as" for decision in decisions)
     if (
         keeps_length
         and source_metrics.is_measurable(source.type)

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from blb_migration.feed.convert_pairs import PAIR_CONVERTERS
 from blb_migration.feed.decided import ArrayConverter, decide_after, decide_before
+from blb_migration.feed.uuid_texts import uuid_text_to_bytes
 from blb_migration.plan.columns import ColumnPlan
-from blb_migration.plan.type_pairs import Conversion
+from blb_migration.plan.type_pairs import UNBOUNDED_FLOAT_DIGITS, Conversion
 from blb_migration.types import decimal_shape
 from blb_migration.value_decisions import ValueDecision
 
@@ -37,6 +39,15 @@ _FIXED_TYPES = {
     Conversion.DATE_TO_TIMESTAMP: pa.timestamp("us"),
     Conversion.TIMESTAMP: pa.timestamp("us"),
     Conversion.INSTANT: pa.timestamp("us", tz="UTC"),
+    Conversion.TEXT_TO_UUID: pa.binary(16),
+    Conversion.BINARY_TO_UUID: pa.binary(16),
+    Conversion.TEXT_TO_BOOLEAN: pa.bool_(),
+    Conversion.TEXT_TO_ENUM: pa.large_string(),
+    Conversion.INTEGER_TO_TEXT: pa.large_string(),
+    Conversion.TEXT_TO_JSON_STRING: pa.large_string(),
+    Conversion.NUMBER_TO_FLOAT: pa.float64(),
+    Conversion.LOCAL_TO_INSTANT: pa.timestamp("us", tz="UTC"),
+    Conversion.TIMESTAMP_TO_DATE: pa.date32(),
 }
 
 
@@ -68,17 +79,22 @@ class BatchConverter:
             assert decision is not None
             self.rows_changed[column, decision] += pc.sum(mark).as_py() or 0
         for column, field, array in zip(self._columns, self.schema, batch.columns[:count], strict=True):
-            convert = _CONVERTERS.get(column.conversion, _cast)
+            convert = _find_converter(column)
             try:
                 decided = decide_before(column, array, self.rows_changed)
                 converted = decide_after(column, convert(decided, field.type), self.rows_changed, convert)
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # whose texts quote the value
                 raise ValueError(
                     f"column {column.source.name} ({column.source.type}) has a value that does not fit "
-                    f"{column.target.name} ({column.target.type}): {error}"
+                    f"{column.target.name} ({column.target.type})"
                 ) from None
             arrays.append(converted)
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+
+def _find_converter(column: ColumnPlan) -> ArrayConverter:
+    of_pair = PAIR_CONVERTERS.get(column.conversion)
+    return _CONVERTERS.get(column.conversion, _cast) if of_pair is None else partial(of_pair, column)
 
 
 def _replaced_by_driver(column: ColumnPlan) -> ValueDecision | None:
@@ -90,7 +106,9 @@ def build_arrow_type(column: ColumnPlan) -> pa.DataType:
     if column.conversion in _FIXED_TYPES:
         return _FIXED_TYPES[column.conversion]
     target = column.target.type
-    if column.conversion in (Conversion.NUMERIC, Conversion.INTEGER_TO_NUMERIC):
+    if column.conversion is Conversion.FLOAT_TO_NUMERIC and target.precision is None:
+        return pa.decimal128(38, UNBOUNDED_FLOAT_DIGITS)
+    if column.conversion in (Conversion.NUMERIC, Conversion.INTEGER_TO_NUMERIC, Conversion.FLOAT_TO_NUMERIC):
         # The target's own shape; an unconstrained numeric keeps the source's.
         if target.precision is not None and target.precision <= 38:
             return pa.decimal128(target.precision, target.scale or 0)
@@ -116,42 +134,6 @@ def _integer_to_boolean(array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
 def _truncate_to_microseconds(array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
     """time64[ns] to time64[us], cutting off what is finer: the declared rule for time(7)."""
     return array if array.type == arrow_type else array.cast(arrow_type, safe=False)
-
-
-# The value of each ASCII code as a hexadecimal digit; 255 where it is none.
-_HEX_VALUES = np.full(256, 255, dtype=np.uint8)
-for _digit, _characters in enumerate(zip("0123456789abcdef", "0123456789ABCDEF", strict=True)):
-    for _character in _characters:
-        _HEX_VALUES[ord(_character)] = _digit
-# Where the 16 bytes' high digits stand in 8-4-4-4-12 (RFC 9562, section 4); the low digit follows each.
-_UUID_HIGH_DIGITS = np.array([0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34])
-_UUID_TEXT_LENGTH = 36
-_UUID_TYPE = pa.binary(16)
-
-
-def uuid_text_to_bytes(array: pa.Array, arrow_type: pa.DataType = _UUID_TYPE) -> pa.Array:
-    """GUID texts (large_string) as 16-byte values in textual (RFC 9562) order; NULL stays NULL.
-
-    Raises pa.ArrowInvalid for anything that is not a GUID's text.
-    """
-    present = array.drop_null()
-    values = np.zeros((len(array), 16), dtype=np.uint8)
-    if len(present):
-        lengths = pc.unique(pc.binary_length(present)).to_pylist()
-        if lengths != [_UUID_TEXT_LENGTH]:
-            raise pa.ArrowInvalid(f"a GUID's text has {_UUID_TEXT_LENGTH} characters, found {lengths}")
-        offsets = np.frombuffer(present.buffers()[1], dtype=np.int64)
-        start = offsets[present.offset]
-        text = np.frombuffer(present.buffers()[2], dtype=np.uint8)[start:][: len(present) * _UUID_TEXT_LENGTH]
-        digits = _HEX_VALUES[text].reshape(-1, _UUID_TEXT_LENGTH)
-        high, low = digits[:, _UUID_HIGH_DIGITS], digits[:, _UUID_HIGH_DIGITS + 1]
-        if high.max() > 15 or low.max() > 15:
-            raise pa.ArrowInvalid("a GUID's text holds something else than hexadecimal digits")
-        values[np.asarray(array.is_valid())] = high << 4 | low
-    validity = pa.array(array.is_valid()).buffers()[1] if array.null_count else None
-    return pa.FixedSizeBinaryArray.from_buffers(
-        arrow_type, len(array), [validity, pa.py_buffer(values.tobytes())]
-    )
 
 
 _CONVERTERS: dict[Conversion, ArrayConverter] = {

@@ -10,10 +10,12 @@ from __future__ import annotations
 import datetime
 from collections import Counter
 from collections.abc import Callable
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from blb_migration.feed.json_escapes import replace_escaped_halves, replace_escaped_nul
 from blb_migration.plan.columns import ColumnPlan
 from blb_migration.value_decisions import ValueDecision
 
@@ -85,9 +87,45 @@ def _cut_fraction(array: pa.Array, decision: ValueDecision) -> tuple[pa.Array, p
     return pc.not_equal(ticks, floored), floored.cast(array.type)
 
 
+def _cut_to_date(array: pa.Array, decision: ValueDecision) -> tuple[pa.Array, pa.Array]:
+    days = pc.floor_temporal(array, unit="day")
+    return pc.not_equal(array, days), days
+
+
+def _round_float(array: pa.Array, decision: ValueDecision) -> tuple[pa.Array, pa.Array]:
+    """To the float that is nearest to the rounded number: the conversion then finds no finer digit."""
+    step = Decimal(1).scaleb(-(decision.limit or 0))
+    texts = array.cast(pa.string()).to_pylist()
+    with localcontext(prec=400):
+        rounded = [
+            None if text is None else str(Decimal(text).quantize(step, rounding=ROUND_HALF_UP))
+            for text in texts
+        ]
+    values = pa.array(rounded, pa.string()).cast(array.type)
+    return pc.not_equal(array, values), values
+
+
+def _take_nearest_float(array: pa.Array, decision: ValueDecision) -> tuple[pa.Array, pa.Array]:
+    """Count what a float does not give back; the conversion takes the nearest one."""
+    scale = getattr(array.type, "scale", 0)
+    values = array.to_pylist()
+    floats = array.cast(pa.string()).cast(pa.float64()).to_pylist()
+    with localcontext(prec=60):
+        changed = [
+            value is not None and round(Decimal(repr(found)), scale) != value
+            for value, found in zip(values, floats, strict=True)
+        ]
+    return pa.array(changed, pa.bool_()), array
+
+
 _APPLY: dict[str, Callable[[pa.Array, ValueDecision], tuple[pa.Array, pa.Array]]] = {
     "contains_nul": _replace_nul,
     "text_longer_than": _cut_text,
     "decimal_finer_than": _round_decimal,
     "fraction_finer_than": _cut_fraction,
+    "json_nul": replace_escaped_nul,
+    "json_lone_surrogate": replace_escaped_halves,
+    "has_time_of_day": _cut_to_date,
+    "float_finer_than": _round_float,
+    "inexact_as_float": _take_nearest_float,
 }

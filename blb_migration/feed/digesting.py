@@ -9,6 +9,7 @@ from blb_migration.plan.type_pairs import Conversion
 from blb_migration.postgres.binary.canonical import is_sent_canonical
 from blb_migration.postgres.binary.digest import ContentKey, Digester, TableDigest
 from blb_migration.postgres.binary.rows import RowEncoder
+from blb_migration.postgres.content_form import ContentForm
 
 
 class ReadDigester:
@@ -58,6 +59,12 @@ def find_content_key(table: TablePlan) -> ContentKey:
             key = tuple(positions[name] for name in names)
             return ContentKey(key, _is_ordered(table, key))
     return ContentKey(())
+
+
+def build_content_form(table: TablePlan) -> ContentForm:
+    """Describe the form in which a load of ``table`` leaves its rows."""
+    loaded = [column.target for column in table.columns]
+    return ContentForm.of_table(table.target, loaded, find_content_key(table))
 
 
 def find_order(table: TablePlan) -> tuple[str, ...]:

@@ -23,14 +23,14 @@ from blb_migration.postgres.binary.digest import TableDigest
 from blb_migration.postgres.copy import CopyEncoder, EncodedRows
 from blb_migration.postgres.ledger.records import DecisionRecord
 from blb_migration.sqlserver.connect import SourceConnector, SourceSession
-from blb_migration.sqlserver.identities import read_last_identity
+from blb_migration.sqlserver.identities import IdentityReading, read_identity
 from blb_migration.value_decisions import ValueDecision
 
 
 class SourceFeed:
     """The rows of one chunk, once; ``rows_read`` and ``source_bytes`` (of Arrow batches) grow meanwhile.
 
-    ``chunk_no`` is 0 for a whole table, whose ``last_identity`` is known after the last row. Times count from
+    ``chunk_no`` is 0 for a whole table, whose ``identity`` is known after the last row. Times count from
     when the feed was made.
     """
 
@@ -40,7 +40,7 @@ class SourceFeed:
         self.chunk_no = chunk_no
         self.rows_read = 0
         self.source_bytes = 0
-        self.last_identity: int | None = None
+        self.identity: IdentityReading | None = None
         self._rows = rows
         self._on_progress = on_progress
         self._started_at = time.monotonic()
@@ -60,7 +60,7 @@ class SourceFeed:
             yield from batches
         if self._rows.key_range is None:
             # After the rows, so that it is not behind them.
-            self.last_identity = read_last_identity(session, self._rows.table.source.name)
+            self.identity = read_identity(session, self._rows.table.source)
 
     def encode(self, batch: pa.RecordBatch) -> EncodedRows:
         """Encode one batch for COPY, counted and digested.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from blb_migration.feed.digesting import build_content_form
 from blb_migration.load.chunks.planning import ChunkColumn, choose_chunk_column, plan_chunks
 from blb_migration.load.chunks.resuming import build_basis, may_resume
 from blb_migration.load.guards import refuse_what_is_not_ours
@@ -25,6 +26,7 @@ from blb_migration.postgres.ledger.chunked_loads import (
     take_over_chunked_load,
 )
 from blb_migration.postgres.ledger.chunks import TableChunk, forget_chunks_before, read_chunks, record_chunks
+from blb_migration.postgres.ledger.left_rows import record_left_rows
 
 # Below this many rows, keeping indexes up while loading costs less than dropping and building them.
 REBUILD_INDEXES_FROM_ROWS = 20_000
@@ -58,16 +60,17 @@ def begin_table(task: LoadTask) -> BegunLoad:
         column = choose_chunk_column(session, task.table, task.migration.loading)
         unfinished = read_unfinished_chunked_load(connection, name)
         chunks = () if unfinished is None else read_chunks(connection, unfinished.load_id, locks=True)
-        refuse_what_is_not_ours(connection, task.table)
+        refuse_what_is_not_ours(task)
         ends, basis = None, {}
         if column is not None:
-            basis = build_basis(task, column, session)
+            basis = build_basis(task, column.column, session, is_aligned=column.is_aligned)
             if unfinished is not None and may_resume(task, unfinished, basis, chunks):
                 take_over_chunked_load(connection, unfinished.load_id, load_id)
                 return BegunLoad(_take_over(task, unfinished), column, chunks)
             ends = plan_chunks(session, task.table, column)
     parts = _drop_parts(task, unfinished, is_chunked=ends is not None)
     empty_table(connection, name)
+    record_left_rows(connection, load_id, name, build_content_form(task.table))
     forget_chunks_before(connection, load_id)
     if ends is None:
         return BegunLoad(parts)

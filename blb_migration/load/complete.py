@@ -6,7 +6,8 @@ them. Foreign keys of a table loaded alone come last, in that same transaction o
 
 from __future__ import annotations
 
-from blb_migration.errors import MigrationError
+from blb_migration.errors import MigrationError, SourceError
+from blb_migration.feed.digesting import build_content_form
 from blb_migration.feed.source_feed import describe_decisions
 from blb_migration.load.begin import BegunLoad
 from blb_migration.load.next_values import continue_sequences
@@ -17,22 +18,33 @@ from blb_migration.postgres.dropping.foreign_key_drops import require_restored, 
 from blb_migration.postgres.dropping.parts import DroppedParts, restore_parts
 from blb_migration.postgres.ledger.chunked_loads import end_chunked_load
 from blb_migration.postgres.ledger.chunks import forget_digests
+from blb_migration.postgres.ledger.identity_evidence import record_identity_evidence
+from blb_migration.postgres.ledger.left_rows import record_others_digest
 from blb_migration.postgres.ledger.loads import finish_load, record_digest
 from blb_migration.postgres.ledger.records import LoadedTable
 from blb_migration.postgres.ledger.runs import record_decisions
+from blb_migration.postgres.left_content import digest_others
 from blb_migration.postgres.ownership import read_load_xid
 from blb_migration.postgres.statistics import analyze_table, vacuum_table
+from blb_migration.source_marker import SourceMarker
+from blb_migration.sqlserver.marker import read_marker
 
 
-def complete_table(task: LoadTask, begun: BegunLoad, written: WrittenTable) -> LoadedTable:
-    """Put the table in order and finish its load, within the open transaction. Raises TargetError."""
+def complete_table(
+    task: LoadTask, begun: BegunLoad, written: WrittenTable
+) -> tuple[LoadedTable, SourceMarker | None]:
+    """Put the table in order and finish its load, within the open transaction. Raises TargetError.
+
+    Returns what was loaded, and the source marker after the last row.
+    """
     connection, name, load_id = task.connection, task.target_name, task.load_id
+    source_after = _read_marker_after(task)
     if begun.is_chunked:
         lock_table(connection, name)
     elif begun.parts.indexes:
         task.begin_phase("building indexes")
     restore_parts(connection, begun.parts, are_indexes_built=begun.is_chunked)
-    sequence = continue_sequences(connection, task.table, written.last_identity)
+    sequence = continue_sequences(connection, task.table, written.identity)
     rows = written.rows
     if rows.digest.row_count != rows.rows_written:
         raise MigrationError(
@@ -50,15 +62,28 @@ def complete_table(task: LoadTask, begun: BegunLoad, written: WrittenTable) -> L
         digest=rows.digest.hexdigest(),
     )
     record_digest(connection, load_id, rows.digest)
+    if sequence is not None and sequence.evidence is not None:
+        record_identity_evidence(connection, load_id, sequence.evidence)
+    others_digest = digest_others(connection, task.table.target, build_content_form(task.table))
+    record_others_digest(connection, load_id, others_digest)
     if begun.is_chunked:  # whose rows have a transaction each, on record in their chunks
         end_chunked_load(connection, load_id)
         forget_digests(connection, load_id)
-        finish_load(connection, load_id, loaded, None)
+        finish_load(connection, load_id, loaded, None, source_after)
     else:
-        finish_load(connection, load_id, loaded, read_load_xid(connection, name))
+        finish_load(connection, load_id, loaded, read_load_xid(connection, name), source_after)
     decisions = describe_decisions(task.table, rows.rows_decided)
     record_decisions(connection, task.migration.run.run_id, decisions)
-    return loaded
+    return loaded, source_after
+
+
+def _read_marker_after(task: LoadTask) -> SourceMarker | None:
+    """Read the source marker after the last row; None if the source does not answer: the rows are here."""
+    try:
+        with task.migration.source.connect() as session:
+            return read_marker(session, [task.table.source.name])
+    except SourceError:
+        return None
 
 
 def take_statistics_alone(task: LoadTask, *, is_frozen: bool) -> None:

@@ -2,7 +2,8 @@
 
 The copies have all the constraints of the originals, so what loads and reconciles here does so there.
 Nothing of a dry run stays in the target: its schemas go, and so do its lines in the ledger, or the
-ledger itself when the dry run was the first to need one.
+ledger itself when the dry run was the first to need one. What a killed one has left goes with the next run
+that writes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from blb_migration.errors import PreflightRefused
 from blb_migration.migration import Migration
 from blb_migration.plan.project import Project
 from blb_migration.postgres.ledger.dropped_keys import read_dropped_keys
-from blb_migration.postgres.ledger.forget import drop_ledger, forget_run
+from blb_migration.postgres.ledger.forget import drop_ledger, forget_run, read_left_dry_runs
 from blb_migration.postgres.ledger.versions import upgrade_ledger
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.scratch_copies import SCRATCH_PREFIX, create_scratch_tables, drop_scratch_schemas
@@ -32,12 +33,13 @@ def on_scratch(migration: Migration) -> Iterator[Migration]:
     """
     with migration.target.connect() as connection:
         had_ledger = upgrade_ledger(connection)
-        if had_ledger and (keys := read_dropped_keys(connection)):
+        dropped = [key for _, key in read_dropped_keys(connection)] if had_ledger else []
+        if keys := [key for key in dropped if not key.table.schema.startswith(SCRATCH_PREFIX)]:
             raise PreflightRefused(
                 "dry run",
                 found=f"{len(keys)} foreign keys of the target are dropped by a run that did not finish",
                 expected="a target with all its foreign keys in place",
-                next_act="Finish that run (run blb-migrate again), then repeat the dry run",
+                next_act="Run 'blb-migrate restore-keys', or blb-migrate to its end; then repeat the dry run",
             )
     scratch = replace(migration, project=replace(migration.project, scratch_prefix=SCRATCH_PREFIX))
     try:
@@ -52,6 +54,17 @@ def create_scratch(connection: TargetConnection, project: Project) -> None:
     originals = [table.target.name for table in project.plan_in_place.tables]
     copies = [table.target for table in project.plan.tables]
     create_scratch_tables(connection, list(zip(originals, copies, strict=True)))
+
+
+def clear_left_scratch(connection: TargetConnection, run_id: str) -> None:
+    """Drop what a killed dry run has left, and its lines in the ledger, which there must be.
+
+    The run of ``run_id`` holds the target: no other one is under way. Raises TargetError.
+    """
+    for left, schemas in read_left_dry_runs(connection, SCRATCH_PREFIX, run_id):
+        with connection.transaction():
+            drop_scratch_schemas(connection, schemas)
+            forget_run(connection, left)
 
 
 def _discard(connection: TargetConnection, scratch: Migration, *, had_ledger: bool) -> None:

@@ -23,7 +23,7 @@ from blb_migration.errors import (
 from blb_migration.load.begin import begin_table
 from blb_migration.load.chunks.chunked_load import add_up_chunks, write_chunks
 from blb_migration.load.complete import complete_table, restore_own_foreign_keys, take_statistics_alone
-from blb_migration.load.guards import LOCK_TIMEOUT_SECONDS, holding_right
+from blb_migration.load.guards import holding_right
 from blb_migration.load.task import LoadTask
 from blb_migration.load.write import write_table
 from blb_migration.migration import Migration, ProgressListener
@@ -31,13 +31,20 @@ from blb_migration.plan.table_plans import TablePlan
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.ledger.loads import begin_load, fail_load, read_effective_load
 from blb_migration.postgres.ledger.runs import is_prepared
+from blb_migration.postgres.ledger.sources import register_source
 from blb_migration.postgres.names import TargetConnection
+from blb_migration.postgres.session_slots import SessionSlots
 from blb_migration.run_entry import ensure_run
+from blb_migration.source_marker import NOT_JUDGED, MarkerVerdict, SourceMarker, compare_markers
+from blb_migration.sqlserver.marker import read_marker
 
 
 @dataclass(frozen=True)
 class TableLoad:
-    """What a load did. ``source_bytes`` are of the Arrow batches read, ``copy_bytes`` of the COPY stream."""
+    """What a load did. ``source_bytes`` are of the Arrow batches read, ``copy_bytes`` of the COPY stream.
+
+    ``source_movement``: whether somebody wrote to the source's table while it was read, and what tells that.
+    """
 
     label: str
     load_id: int
@@ -47,6 +54,7 @@ class TableLoad:
     copy_bytes: int
     elapsed_seconds: float
     next_sequence_value: int | None
+    source_movement: MarkerVerdict = NOT_JUDGED
 
 
 def load_table(
@@ -61,32 +69,43 @@ def load_table(
     """
     started_at = time.monotonic()
     # The two connections: one whose notes stay whatever happens, one that commits everything or nothing.
-    with migration.target.connect(outlives_cancel=True) as notes, migration.target.connect(
-        lock_timeout_seconds=LOCK_TIMEOUT_SECONDS
-    ) as connection:  # fmt: skip
+    target = migration.target
+    with target.connect(outlives_cancel=True) as notes, target.connect() as connection:
         ensure_run(notes, migration)
-        with holding_right(connection, table):
-            load_id = begin_load(notes, migration.run.run_id, table.target.name, table.source.name)
+        slots = SessionSlots(connection, migration.loading.source_sessions, migration.loading.target_sessions)
+        with holding_right(connection, table), slots.holding_pair(table.label):
+            with migration.source.connect() as session:
+                marker = read_marker(session, [table.source.name])
+            load_id = begin_load(
+                notes,
+                migration.run.run_id,
+                table.target.name,
+                table.source.name,
+                source_id=register_source(notes, marker.origin),
+                source_before=marker,
+            )
             with _noting_failure(notes, load_id, table), target_errors(f"table {table.target.name}"):
                 prepared = is_prepared(notes, migration.run.run_id)
-                task = LoadTask(migration, table, connection, load_id, prepared, on_progress, started_at)
-                return _load(task)
+                task = LoadTask(
+                    migration, table, connection, load_id, slots, prepared, on_progress, started_at
+                )
+                return _load(task, marker)
 
 
-def _load(task: LoadTask) -> TableLoad:
+def _load(task: LoadTask, source_before: SourceMarker) -> TableLoad:
     """Load the table: in one transaction, or in one that begins, one per chunk, and one that completes."""
     with task.connection.transaction():
         begun = begin_table(task)
         if begun.column is None:
             written = write_table(task)
-            loaded = complete_table(task, begun, written)
+            loaded, source_after = complete_table(task, begun, written)
             take_statistics_alone(task, is_frozen=True)
             restore_own_foreign_keys(task, begun.parts)
     if begun.column is not None:
-        last_identity = write_chunks(task, begun.column, begun.chunks, begun.parts.indexes)
+        identity = write_chunks(task, begun.column, begun.chunks, begun.parts.indexes)
         with task.connection.transaction():
-            written = add_up_chunks(task, last_identity)
-            loaded = complete_table(task, begun, written)
+            written = add_up_chunks(task, identity)
+            loaded, source_after = complete_table(task, begun, written)
         take_statistics_alone(task, is_frozen=False)
         restore_own_foreign_keys(task, begun.parts)
     return TableLoad(
@@ -98,6 +117,7 @@ def _load(task: LoadTask) -> TableLoad:
         copy_bytes=loaded.bytes_written,
         elapsed_seconds=task.elapsed_seconds,
         next_sequence_value=loaded.next_sequence_value,
+        source_movement=NOT_JUDGED if source_after is None else compare_markers(source_before, source_after),
     )
 
 
@@ -117,6 +137,7 @@ def _noting_failure(notes: TargetConnection, load_id: int, table: TablePlan) -> 
             next_act=_describe_what_stayed(notes, load_id, table),
         )
         failure.is_transient = getattr(error, "is_transient", False)
+        failure.was_waited_out = getattr(error, "was_waited_out", False)
         raise failure from error
     except BaseException as error:
         fail_load(notes, load_id, str(error) or type(error).__name__)

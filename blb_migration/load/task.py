@@ -9,19 +9,22 @@ from blb_migration.migration import LoadPhase, Migration, PhaseBegun, ProgressLi
 from blb_migration.model import TableName
 from blb_migration.plan.table_plans import TablePlan
 from blb_migration.postgres.names import TargetConnection
+from blb_migration.postgres.session_slots import SessionSlots
 
 
 @dataclass(frozen=True)
 class LoadTask:
     """A load that the ledger knows as ``load_id``, written through ``connection``.
 
-    ``is_prepared``: within a whole run, whose end restores foreign keys and takes statistics.
+    ``slots`` holds one for a session at either side. ``is_prepared``: within a whole run, whose end restores
+    foreign keys and takes statistics.
     """
 
     migration: Migration
     table: TablePlan
     connection: TargetConnection
     load_id: int
+    slots: SessionSlots
     is_prepared: bool
     on_progress: ProgressListener | None = None
     started_at: float = field(default_factory=time.monotonic)

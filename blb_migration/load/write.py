@@ -13,14 +13,15 @@ from blb_migration.postgres.copy import BinaryCopyWriter, EncodedRows
 from blb_migration.postgres.ledger.chunks import LoadedChunk
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.traits import read_table_traits
+from blb_migration.sqlserver.identities import IdentityReading
 
 
 @dataclass(frozen=True)
 class WrittenTable:
-    """All rows of a table together, and the last number that its identity handed out at the source."""
+    """All rows of a table together, and what the source says of its identity."""
 
     rows: LoadedChunk
-    last_identity: int | None
+    identity: IdentityReading | None
 
 
 def write_table(task: LoadTask) -> WrittenTable:
@@ -33,7 +34,7 @@ def write_table(task: LoadTask) -> WrittenTable:
     with closing(stream_feeds(task.migration.source, [feed])) as feeds:
         for _, rows in feeds:
             written = write_chunk(task, task.connection, feed, rows, freeze=not traits.is_partitioned)
-    return WrittenTable(written, feed.last_identity)
+    return WrittenTable(written, feed.identity)
 
 
 def write_chunk(

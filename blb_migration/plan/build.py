@@ -5,7 +5,7 @@ What cannot be planned becomes a finding; this module decides nothing a person s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from blb_migration.findings import Code, Finding, Severity, sort_findings
@@ -26,7 +26,8 @@ from blb_migration.plan.key_questions import find_key_questions
 from blb_migration.plan.key_totals import TotalledTable, build_key_totals
 from blb_migration.plan.match import TableMatch, match_tables
 from blb_migration.plan.order import Edge, LoadOrder, build_load_order
-from blb_migration.plan.table_plans import Plan, TablePlan
+from blb_migration.plan.page_risks import find_page_questions
+from blb_migration.plan.table_plans import HiddenColumn, Plan, TablePlan
 
 
 def build_plan(
@@ -111,12 +112,24 @@ def _plan_table(
         upstream=tuple(labels[parent] for parent in order.upstream[name]),
         key_totals=key_totals,
         replace_rows=pair.decision.replace_rows,
+        page_questions=tuple(find_page_questions(pair.target, columns, pair.decision.long_index_entries)),
+        hidden=tuple(_find_hidden(pair, outcomes)),
     )
     findings = [outcome for outcome in outcomes if isinstance(outcome, Finding)]
     findings += find_column_differences(pair.label, columns)
     findings += find_key_differences(pair, {c.source.name: c.target.name for c in columns}, targets)
     not_migrated = [outcome for outcome in outcomes if isinstance(outcome, NotMigrated)]
     return table_plan, not_migrated, findings, faults
+
+
+def _find_hidden(pair: TableMatch, outcomes: Iterable[ColumnOutcome]) -> Iterator[HiddenColumn]:
+    """Yield the columns whose values decisions.yaml hides."""
+    reasons = {name.lower(): decision.hide for name, decision in pair.decision.columns.items()}
+    for outcome in outcomes:
+        if isinstance(outcome, ColumnPlan | ComputedPair):
+            reason = reasons.get(outcome.source.name.lower())
+            if reason is not None:
+                yield HiddenColumn(outcome.source.name, outcome.target.name, reason)
 
 
 def _describe_totalled(

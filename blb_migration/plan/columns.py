@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import Column, TableName
 from blb_migration.plan.decided_values import decide_values
+from blb_migration.plan.decision_texts import WHY, write_decision
 from blb_migration.plan.decisions import ColumnDecision
-from blb_migration.plan.match import TableMatch
+from blb_migration.plan.match import TableMatch, describe_estimate
+from blb_migration.plan.reserved_names import SYSTEM_COLUMNS, describe_reserved_name
 from blb_migration.plan.risks import build_questions
 from blb_migration.plan.target_names import build_cut_name, build_target_name
-from blb_migration.plan.type_pairs import Conversion, find_rule
+from blb_migration.plan.type_pairs import Conversion, choose_conversion, find_rule
 from blb_migration.questions import Question
 from blb_migration.value_decisions import DecidedColumn, ValueDecision
 
@@ -113,15 +115,17 @@ def _plan_column(
     pair: TableMatch, column: Column, target: Column | None, decision: ColumnDecision
 ) -> Iterator[ColumnOutcome]:
     subject = f"{pair.label}.{column.name}"
+    if target is None and (decision.to or column.name) in SYSTEM_COLUMNS:
+        yield describe_reserved_name(pair.label, column.name, decision.to or column.name)
+        return
     if target is None:
         yield Finding(
             Code.SOURCE_COLUMN_WITHOUT_TARGET,
             Severity.ERROR,
             subject,
-            f"{column.type} at the source, no column {decision.to or column.name} in {pair.target.name}",
-            f"tables: {{{pair.label}: {{columns: {{{column.name}: {{skip: the reason}}}}}}}}, "
-            "or 'to: target column'",
-            row_count=pair.source.row_estimate,
+            f"{column.type} at the source, no column {decision.to or column.name} in {pair.target.name}"
+            + describe_estimate(pair.source),
+            f"{write_decision(pair.label, {'skip': WHY}, column.name)}, or 'to: target column'",
         )
         return
     if target.computed is not None:
@@ -146,10 +150,33 @@ def _plan_column(
             "change the target's type, or skip the column in decisions.yaml",
         )
         return
+    missing = [key for key in rule.needs if key not in decision.meanings]
+    if missing:
+        yield _describe_undecided(pair.label, column, target, missing)
+        return
     decisions, findings = decide_values(subject, decision, column, target)
     questions = build_questions(column, target, decisions, is_in_key=_is_in_key(pair, column.name))
-    yield ColumnPlan(column, target, rule.conversion, questions, decisions)
+    yield ColumnPlan(column, target, choose_conversion(rule, decisions), questions, decisions)
     yield from findings
+
+
+_EXAMPLES = {
+    "zone": "Europe/Berlin",
+    "true": ["Y"],
+    "false": ["N"],
+    "byte_order": "rfc",
+    "as": "string",
+}
+
+
+def _describe_undecided(label: str, column: Column, target: Column, missing: list[str]) -> Finding:
+    return Finding(
+        Code.MEANING_NOT_DECIDED,
+        Severity.ERROR,
+        f"{label}.{column.name}",
+        f"{column.type} into {target.type}: only a person knows what its values mean there",
+        write_decision(label, {key: _EXAMPLES[key] for key in missing} | {"reason": WHY}, column.name),
+    )
 
 
 def _is_in_key(pair: TableMatch, column: str) -> bool:

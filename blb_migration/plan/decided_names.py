@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import Catalog, Table
+from blb_migration.near_names import ask_whether, suggest
 from blb_migration.plan.decisions import Decisions
-from blb_migration.plan.decisions_file import DecisionFault, Location, suggest
+from blb_migration.plan.decisions_file import DecisionFault, Location
 from blb_migration.plan.match import build_label
 
 _EXISTS = "a name that the source has, and that the log-in sees"
@@ -126,5 +127,5 @@ def _suggest_table(name: str, source: Catalog, decisions: Decisions) -> str:
     bare = name.rpartition(".")[2].lower()
     elsewhere = [str(table.name) for table in source if table.name.name.lower() == bare]
     if elsewhere:
-        return f" (did you mean {elsewhere[0]}?)"
+        return ask_whether(elsewhere[0])
     return suggest(name, [build_label(table.name, decisions.default_schema) for table in source])

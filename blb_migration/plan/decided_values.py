@@ -16,22 +16,55 @@ from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import Column, ColumnType
 from blb_migration.plan.decisions import ColumnDecision, Replacement
 from blb_migration.plan.risks import build_questions, target_fraction_digits
+from blb_migration.plan.type_pairs import Conversion, find_rule
 from blb_migration.questions import Question
-from blb_migration.types import EXACT_NUMBERS, Family, decimal_shape, name_source_types
-from blb_migration.value_decisions import REPLACEMENT_CHARACTER, DecidedHazard, ValueDecision
+from blb_migration.types import EXACT_NUMBERS, Family, decimal_shape, look_up_source, name_source_types
+from blb_migration.value_decisions import (
+    REPLACEMENT_CHARACTER,
+    DecidedHazard,
+    DecisionAction,
+    ValueDecision,
+)
 
 _KEYS: dict[str, str] = {
     "is_null": "on_null",
     "decimal_finer_than": "on_too_precise",
     "fraction_finer_than": "on_too_precise",
+    "float_finer_than": "on_too_precise",
+    "inexact_as_float": "on_too_precise",
+    "has_time_of_day": "on_time_of_day",
     "contains_nul": "on_nul_character",
+    "json_nul": "on_nul_character",
+    "json_lone_surrogate": "on_lone_surrogate",
     "lone_surrogate": "on_lone_surrogate",
     "text_longer_than": "on_too_long",
 }
 _BITS = {"0": "false", "1": "true", "false": "false", "true": "true"}
+_MEANINGS: dict[str, DecisionAction] = {
+    "zone": "zone",
+    "true": "true",
+    "false": "false",
+    "byte_order": "byte_order",
+    "as": "as",
+}
 _NUMBERS = name_source_types(*EXACT_NUMBERS)
 _MOMENTS = name_source_types(Family.TIMESTAMP, Family.INSTANT)
 _TEXTS = (*name_source_types(Family.TEXT, Family.DOCUMENT), "sql_variant")
+
+
+def decide_meanings(decision: ColumnDecision, source: ColumnType, target: ColumnType) -> list[ValueDecision]:
+    """Return what was decided about the meaning of a pair of types, as far as the pair needs it."""
+    rule = find_rule(source, target)
+    if rule is None:
+        return []
+    wanted = ("as",) if rule.conversion is Conversion.JSON else rule.needs
+    is_padded = look_up_source(source).is_padded
+    return [
+        ValueDecision("meaning", _MEANINGS[key], decision.reason or "", v.rstrip(" ") if is_padded else v)
+        for key, values in decision.meanings.items()
+        if key in wanted
+        for v in values
+    ]
 
 
 class _Unfit(Exception):
@@ -47,9 +80,12 @@ def decide_values(
     decided: list[ValueDecision] = []
     findings: list[Finding] = []
     used: set[str] = set()
-    for question in build_questions(source, target):
+    meanings = decide_meanings(decision, source.type, target.type)
+    decided += meanings
+    used.update(meaning.action for meaning in meanings)
+    for question in build_questions(source, target, meanings):
         key = _KEYS.get(question.kind)
-        if key is None or key not in wanted or key in used:
+        if key is None or key not in wanted or (key in used and not question.kind.startswith("json_")):
             continue
         used.add(key)
         try:
@@ -64,7 +100,7 @@ def decide_values(
                     "correct it in decisions.yaml",
                 )
             )
-    for key in wanted:
+    for key in (*wanted, *decision.meanings):
         if key not in used:
             findings.append(
                 Finding(
@@ -81,28 +117,40 @@ def decide_values(
 
 # Cleaning comes before cutting, filling last: a filled value is never changed again.
 _ORDER: dict[DecidedHazard, int] = {
+    "meaning": -1,
     "contains_nul": 0,
     "lone_surrogate": 1,
+    "json_nul": 1,
+    "json_lone_surrogate": 1,
     "text_longer_than": 2,
     "decimal_finer_than": 3,
     "fraction_finer_than": 4,
+    "has_time_of_day": 4,
+    "float_finer_than": 4,
+    "inexact_as_float": 4,
     "is_null": 5,
 }
 
 
-def _decide(
+def _decide(  # noqa: PLR0911  # one case after the other
     question: Question, wanted: str | Replacement, reason: str, source: Column, target: Column
 ) -> ValueDecision:
     limit = int(question.arguments[0]) if question.arguments else None
     match question.kind, wanted:
         case "is_null", Replacement(text):
             return ValueDecision("is_null", "fill", reason, _fit_value(text, source.type, target.type))
-        case "contains_nul", Replacement(text):
-            return ValueDecision("contains_nul", "replace", reason, _fit_characters(text))
-        case "contains_nul", "strip":
-            return ValueDecision("contains_nul", "strip", reason)
-        case "lone_surrogate", "replace":
-            return ValueDecision("lone_surrogate", "replace", reason, REPLACEMENT_CHARACTER)
+        case ("contains_nul" | "json_nul") as kind, Replacement(text):
+            return ValueDecision(kind, "replace", reason, _fit_characters(text))
+        case ("contains_nul" | "json_nul") as kind, "strip":
+            return ValueDecision(kind, "strip", reason)
+        case ("lone_surrogate" | "json_lone_surrogate") as kind, "replace":
+            return ValueDecision(kind, "replace", reason, REPLACEMENT_CHARACTER)
+        case "float_finer_than", "round":
+            return ValueDecision("float_finer_than", "round", reason, limit=limit)
+        case "inexact_as_float", "round":
+            return ValueDecision("inexact_as_float", "round", reason)
+        case "has_time_of_day", "truncate":
+            return ValueDecision("has_time_of_day", "truncate", reason)
         case "decimal_finer_than", "round":
             return ValueDecision("decimal_finer_than", "round", reason, limit=limit)
         case ("decimal_finer_than" | "fraction_finer_than" | "text_longer_than") as kind, "truncate":

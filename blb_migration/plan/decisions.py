@@ -7,6 +7,7 @@ decision names exists is asked in ``decided_names``.
 from __future__ import annotations
 
 import re
+import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -39,6 +40,12 @@ def _refuse_no_owner(text: str) -> str:
     return text
 
 
+def _refuse_unknown_zone(name: str) -> str:
+    if name not in zoneinfo.available_timezones():
+        raise ValueError(f"{name!r} is no time zone of the IANA database, like Europe/Berlin")
+    return name
+
+
 Reason = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=3),
@@ -46,6 +53,7 @@ Reason = Annotated[
 ]
 Owner = Annotated[str, AfterValidator(_refuse_no_owner)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+Words = Annotated[tuple[str, ...], Field(min_length=1)]
 GroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
 CaseInsensitive = Literal["report", "citext", "icu"]
 
@@ -59,6 +67,11 @@ class _Strict(BaseModel):
         if value is None:  # a default is not validated: the key stands there, and nothing behind it
             raise ValueError("nothing stands behind the key")
         return value
+
+
+def list_keys(model: type[BaseModel]) -> tuple[str, ...]:
+    """Return the keys of a part of the file, as they are written there."""
+    return tuple(field.alias or name for name, field in model.model_fields.items())
 
 
 class KeyTotalDecision(_Strict):
@@ -110,16 +123,25 @@ class ColumnDecision(_Strict):
     """What happens to one source column and to its values.
 
     Not migrated (``skip``, with the reason), or loaded into a column of another name (``to``), or values
-    that the target could not take are made to fit (the ``on_`` keys); the latter two with a ``reason``.
+    that the target could not take are made to fit (the ``on_`` keys), or it is said what they mean in the
+    target's type (``zone``, ``true`` and ``false``, ``byte_order``, ``as``); all but the first with a
+    ``reason``. ``hide`` (a reason): where rows differ, its values are not shown.
     """
 
     skip: Reason | None = None
+    hide: Reason | None = None
     to: Name | None = None
     on_null: Annotated[Treatment, _treatment(key="fill")] = None
     on_too_precise: Annotated[Treatment, _treatment("round", "truncate")] = None
     on_too_long: Annotated[Treatment, _treatment("truncate")] = None
     on_nul_character: Annotated[Treatment, _treatment("strip", key="replace")] = None
     on_lone_surrogate: Annotated[Treatment, _treatment("replace")] = None
+    on_time_of_day: Annotated[Treatment, _treatment("truncate")] = None
+    zone: Annotated[str, AfterValidator(_refuse_unknown_zone)] | None = None
+    true: Words | None = None
+    false: Words | None = None
+    byte_order: Literal["rfc", "sqlserver"] | None = None
+    as_: Annotated[Literal["string"] | None, Field(alias="as")] = None
     reason: Reason | None = None
 
     @property
@@ -128,23 +150,40 @@ class ColumnDecision(_Strict):
         decided = {key: getattr(self, key) for key in type(self).model_fields if key.startswith("on_")}
         return {key: value for key, value in decided.items() if value not in (None, "reject")}
 
+    @property
+    def meanings(self) -> dict[str, tuple[str, ...]]:
+        """What is decided about the meaning of a pair of types, by key, each with its values."""
+        single = {"zone": self.zone, "byte_order": self.byte_order, "as": self.as_}
+        decided: dict[str, tuple[str, ...]] = {key: (value,) for key, value in single.items() if value}
+        for key, words in (("true", self.true), ("false", self.false)):
+            if words is not None:
+                decided[key] = words
+        return decided
+
     @model_validator(mode="after")
     def _has_one_kind(self) -> ColumnDecision:
-        decides_values = any(key.startswith("on_") for key in self.model_fields_set)
-        if (self.skip is None) == (self.to is None and not decides_values):
+        decides_values = bool(self.meanings) or any(key.startswith("on_") for key in self.model_fields_set)
+        if self.true is not None and self.false is not None and set(self.true) & set(self.false):
+            raise ValueError("the same word stands for true and for false")
+        decides_loading = self.to is not None or decides_values
+        if (self.skip is None) == (not decides_loading and self.hide is None) or (
+            self.skip is not None and self.hide is not None
+        ):
             raise ValueError(
-                "a column has either 'skip: reason', or 'to: target column' and 'on_...' keys with a 'reason'"
+                "a column has either 'skip: reason', or 'to: target column', 'on_...' keys and what its "
+                "values mean, with a 'reason'; 'hide: reason' goes with these or alone"
             )
-        if self.skip is None and self.reason is None:
-            raise ValueError("'to' and 'on_...' need a 'reason'")
+        if decides_loading and self.reason is None:
+            raise ValueError("'to', 'on_...' and what values mean need a 'reason'")
         return self
 
 
 class TableDecision(_Strict):
     """What happens to one source table, its columns and its key totals.
 
-    ``replace_rows`` (a reason) allows the load to remove rows of this target table that this tool
-    did not load; without it such rows refuse the load.
+    ``replace_rows`` (a reason) allows the load to remove rows of this target table that this tool did not
+    load, or that others have changed since; without it such rows refuse the load.
+    ``long_index_entries`` (a reason) loads rows whose entry in an index is too large before it is compressed.
     """
 
     skip: Reason | None = None
@@ -153,6 +192,7 @@ class TableDecision(_Strict):
     columns: dict[Name, ColumnDecision] = Field(default_factory=dict)
     key_totals: tuple[KeyTotalDecision, ...] = ()
     replace_rows: Reason | None = None
+    long_index_entries: Reason | None = None
 
     @model_validator(mode="after")
     def _is_consistent(self) -> TableDecision:
@@ -169,7 +209,8 @@ class Decisions(_Strict):
     """The whole file. Table names are ``schema.table``, or just ``table`` in ``default_schema``.
 
     ``names`` is how source names are spelled at the target; ``case_insensitive`` and ``xml`` are what
-    columns are created as, where this tool creates the tables.
+    columns are created as, where this tool creates the tables. ``disposable_targets`` are target databases
+    (``host:port/database``) whose rows may be replaced whoever changed them, each with the reason.
     """
 
     project: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
@@ -181,4 +222,5 @@ class Decisions(_Strict):
     xml: Literal["text", "xml"] = "text"
     tables: dict[Name, TableDecision] = Field(default_factory=dict)
     groups: dict[GroupName, Annotated[tuple[Name, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    disposable_targets: dict[Name, Reason] = Field(default_factory=dict)
     owners: dict[str, Annotated[tuple[Owner, ...], Field(min_length=1)]] = Field(default_factory=dict)

@@ -5,9 +5,8 @@ What can be decided is in ``decisions``. All faults of a file are named at once,
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,23 +15,15 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from blb_migration.errors import ConfigurationError
-from blb_migration.plan.decisions import ColumnDecision, Decisions, KeyTotalDecision, TableDecision
+from blb_migration.near_names import suggest
+from blb_migration.plan.decisions import ColumnDecision, Decisions, KeyTotalDecision, TableDecision, list_keys
+from blb_migration.plan.yaml_document import compose_yaml, load_yaml, read_yaml_text
 
 CORRECT_THE_LINE = "Correct the line (docs/decisions.md explains each key)"
 _OTHERS_SHOWN = 9
 
 Location = tuple[int | str, ...]
 """The keys and list positions that lead to a place in the file."""
-
-
-class _LiteralLoader(yaml.SafeLoader):
-    """Takes plain values as they are written: 0.10, NO and 2020-01-01 stay text, to the last character."""
-
-
-_LiteralLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:null"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
 
 
 @dataclass(frozen=True)
@@ -59,7 +50,7 @@ class DecisionsFile:
     def refuse(self, faults: Sequence[DecisionFault]) -> None:
         """Raise ConfigurationError naming file and line of every fault, when there are any."""
         if faults:
-            _refuse(self.name, yaml.compose(self.text, Loader=yaml.SafeLoader), faults)
+            refuse_faults(self.name, compose_yaml(self.text), faults)
 
 
 def read_decisions(path: Path) -> DecisionsFile:
@@ -67,37 +58,15 @@ def read_decisions(path: Path) -> DecisionsFile:
 
     Raises ConfigurationError naming the file, the line, what was found and what was expected.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(
-            str(path),
-            found=f"cannot be read ({error.strerror})",
-            expected="a decisions.yaml",
-            next_act="Run 'blb-migrate init DIR' to make a project folder",
-        ) from None
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(
-            str(path), found=f"byte {error.start} is not UTF-8", expected="a UTF-8 text file"
-        ) from None
+    text = read_yaml_text(
+        path, expected="a decisions.yaml", next_act="Run 'blb-migrate init DIR' to make a project folder"
+    )
     return parse_decisions(text, str(path))
 
 
 def parse_decisions(text: str, file_name: str) -> DecisionsFile:
     """Check a decisions file's text; ``file_name`` only stands in messages."""
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        _refuse_duplicate_keys(root, file_name)
-        document = yaml.load(text, Loader=_LiteralLoader)
-    except yaml.YAMLError as error:
-        mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
-        problem = error.problem if isinstance(error, yaml.MarkedYAMLError) else str(error).splitlines()[0]
-        raise ConfigurationError(
-            f"{file_name}, line {mark.line + 1 if mark else 1}",
-            found=f"not valid YAML ({problem})",
-            expected="indentation by spaces and 'key: value' lines; quote text that holds ': ' or '#'",
-            next_act="Correct the line",
-        ) from None
+    root, document = load_yaml(text, file_name)
     if not isinstance(document, dict):
         raise ConfigurationError(
             f"{file_name}, line 1",
@@ -110,12 +79,12 @@ def parse_decisions(text: str, file_name: str) -> DecisionsFile:
     try:
         return DecisionsFile(Decisions.model_validate(document), text, file_name)
     except ValidationError as error:
-        _refuse(file_name, root, [_describe_fault(one) for one in error.errors()])
+        refuse_faults(file_name, root, [_describe_fault(one) for one in error.errors()])
 
 
-def _refuse(file_name: str, root: yaml.Node | None, faults: Sequence[DecisionFault]) -> NoReturn:
+def refuse_faults(file_name: str, root: yaml.Node | None, faults: Sequence[DecisionFault]) -> NoReturn:
     """Raise for the first fault in the file, and name the others with their lines."""
-    placed = sorted(((_find_line(root, fault.location), fault) for fault in faults), key=lambda item: item[0])
+    placed = sorted(((find_line(root, fault.location), fault) for fault in faults), key=lambda item: item[0])
     line, first = placed[0]
     others = [f"\n  line {other_line}: {other.found}" for other_line, other in placed[1 : 1 + _OTHERS_SHOWN]]
     if len(placed) > 1 + _OTHERS_SHOWN:
@@ -135,20 +104,13 @@ def _describe_fault(error: ErrorDetails) -> DecisionFault:
     model = _find_model(location)
     known: tuple[str, ...] = ()
     if error["type"] == "extra_forbidden":
-        known = tuple(model.model_fields)
+        known = list_keys(model)
         found = f"unknown key {str(location[-1])!r}{suggest(str(location[-1]), known)}"
-    keys = ", ".join(model.model_fields)
+    keys = ", ".join(list_keys(model))
     expected = f"one of the keys {keys}" if known else f"as documented for {keys}"
     if error["type"] == "missing":
         expected = f"the key {location[-1]!r}; keys here are: {keys}"
     return DecisionFault(location, f"{where}: {found}", expected)
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """`` (did you mean …?)`` with the nearest of ``known``, whatever its letter case; else nothing."""
-    by_folded = {one.lower(): one for one in known}
-    near = get_close_matches(name.lower(), by_folded, n=1)
-    return f" (did you mean {by_folded[near[0]]}?)" if near else ""
 
 
 def _find_model(location: Location) -> type[BaseModel]:
@@ -159,33 +121,7 @@ def _find_model(location: Location) -> type[BaseModel]:
     return Decisions
 
 
-def _refuse_duplicate_keys(node: yaml.Node | None, file_name: str, above: tuple[int, ...] = ()) -> None:
-    if node is not None and id(node) in above:
-        raise yaml.composer.ComposerError(None, None, "an alias stands inside what it names", node.start_mark)
-    above += (id(node),)
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[Hashable, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(
-                    None, None, "a key is a list or has keys of its own", key.start_mark
-                )
-            if key.value in seen:
-                raise ConfigurationError(
-                    f"{file_name}, line {line}",
-                    found=f"the key {key.value!r} stands here and on line {seen[key.value]}",
-                    expected="each key once",
-                    next_act="Merge the two",
-                )
-            seen[key.value] = line
-            _refuse_duplicate_keys(value, file_name, above)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _refuse_duplicate_keys(item, file_name, above)
-
-
-def _find_line(node: yaml.Node | None, location: Location) -> int:
+def find_line(node: yaml.Node | None, location: Location) -> int:
     """Find the 1-based line of the deepest part of ``location`` that stands in the file."""
     line = 1
     for part in location:

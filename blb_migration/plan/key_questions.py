@@ -118,7 +118,7 @@ def _iterate_references(
             continue
         asked.add((tuple(member.source.name for member in members), parent.source.name))
         if not _is_trusted_at_source(table.source, members, parent.source, parents):
-            yield _ask_reference(key.name, members, parent.source, parents, is_enforced=True)
+            yield _ask_reference(key, members, parent.source, parents)
     for source_key in table.source.foreign_keys:
         if (source_key.columns, source_key.referred_table) not in asked and not source_key.trusted:
             yield from _ask_untrusted(source_key, tables)
@@ -147,14 +147,15 @@ def _is_trusted_at_source(
 
 
 def _ask_reference(
-    name: str, members: list[ColumnPlan], parent: Table, parents: list[ColumnPlan], *, is_enforced: bool
+    key: ForeignKey, members: list[ColumnPlan], parent: Table, parents: list[ColumnPlan]
 ) -> ReferenceQuestion:
     return ReferenceQuestion(
-        name,
+        key.name,
         tuple(map(_as_key_column, members)),
         parent,
         tuple(map(_as_key_column, parents)),
-        is_enforced,
+        is_enforced=key.trusted,
+        is_not_valid=not key.trusted,
     )
 
 

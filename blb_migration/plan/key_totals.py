@@ -10,9 +10,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from blb_migration.metrics import is_summable
+from blb_migration.near_names import suggest
 from blb_migration.plan.columns import ColumnPlan
 from blb_migration.plan.decisions import KeyTotalDecision
-from blb_migration.plan.decisions_file import DecisionFault, Location, suggest
+from blb_migration.plan.decisions_file import DecisionFault, Location
 from blb_migration.plan.where_clauses import Columns, UnclearCondition, translate_where
 from blb_migration.value_decisions import ValueDecision
 

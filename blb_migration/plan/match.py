@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import Catalog, Table, TableName
+from blb_migration.plan.decision_texts import WHY, write_decision
 from blb_migration.plan.decisions import Decisions, TableDecision
 from blb_migration.plan.target_names import NameStyle, build_cut_name, build_target_name
+
+# "schema"."name" as SQL writes it, each part with or without its quotes: a name may hold dots.
+_QUOTED = re.compile(
+    r'(?=.*")'
+    r'(?:(?:"(?P<schema>(?:[^"]|"")+)"|(?P<plain_schema>[^".]+))[.])?'
+    r'(?:"(?P<name>(?:[^"]|"")+)"|(?P<plain_name>[^".]+))'
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,10 @@ def choose_target_table(table: TableName, decision: TableDecision, decisions: De
     schema = schemas.get(table.schema.lower()) or build_target_name(table.schema, decisions.names)
     if decision.to is None:
         return TableName(schema, build_target_name(table.name, decisions.names))
+    quoted = _QUOTED.fullmatch(decision.to)
+    if quoted is not None:
+        to_schema, to_name = (part and part.replace('""', '"') for part in (quoted["schema"], quoted["name"]))
+        return TableName(to_schema or quoted["plain_schema"] or schema, to_name or quoted["plain_name"])
     to_schema, dot, to_name = decision.to.partition(".")
     return TableName(to_schema, to_name) if dot else TableName(schema, decision.to)
 
@@ -97,7 +110,7 @@ def match_tables(source: Catalog, target: Catalog, decisions: Decisions) -> Matc
                     Severity.ERROR,
                     label,
                     f"{taken[match.name]} already goes into {match.name}",
-                    f"tables: {{{label}: {{to: another table, reason: ...}}}}",
+                    write_decision(label, {"to": "another table", "reason": WHY}),
                 )
             )
             continue
@@ -128,6 +141,11 @@ def _fold(table: TableName) -> tuple[str, str]:
     return table.schema.lower(), table.name.lower()
 
 
+def describe_estimate(table: Table) -> str:
+    """Return the end of a sentence about a table; its rows are not counted but estimated, and said to be."""
+    return "" if table.row_estimate is None else f" (rows by its statistics: {table.row_estimate:,})"
+
+
 def _describe_missing(table: Table, label: str, wanted: TableName, candidates: list[Table]) -> Finding:
     if candidates:
         names = ", ".join(str(candidate.name) for candidate in candidates)
@@ -138,7 +156,6 @@ def _describe_missing(table: Table, label: str, wanted: TableName, candidates: l
         Code.SOURCE_TABLE_WITHOUT_TARGET,
         Severity.ERROR,
         label,
-        message,
-        f"create it at the target, or decide: tables: {{{label}: {{skip: the reason}}}}, or 'to: other'",
-        row_count=table.row_estimate,
+        message + describe_estimate(table),
+        f"create it at the target, or decide: {write_decision(label, {'skip': WHY})}, or 'to: other'",
     )

@@ -63,6 +63,11 @@ class Project:
         """The project's name, from its decisions."""
         return self.decisions_file.decisions.project
 
+    @property
+    def title(self) -> str:
+        """What people call it: the decisions' title, or the name."""
+        return self.decisions_file.decisions.title or self.name
+
     def with_catalogs(self, source: Catalog, target: Catalog) -> Project:
         """Return the same decisions over catalogs that were discovered just now."""
         return replace(self, source=source, target=target, known_source=self.known_source or self.source)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from blb_migration.model import Column, ColumnType
-from blb_migration.plan.type_pairs import Conversion, find_rule
-from blb_migration.questions import Question
+from blb_migration.plan.pair_risks import iterate_pair_risks
+from blb_migration.plan.type_pairs import Conversion, choose_conversion, find_rule
+from blb_migration.questions import Question, QuestionKind
 from blb_migration.types import (
     MOMENTS,
     SOURCE_TYPES,
@@ -26,6 +27,7 @@ from blb_migration.value_decisions import ValueDecision
 TARGET_FRACTION_DIGITS = 6
 
 _TEXTS = name_source_types(Family.TEXT)
+JSON_RISKS: tuple[QuestionKind, ...] = ("json_nul", "json_lone_surrogate", "json_number_outside")
 _BIT_RANGE = (0, 1)
 _NEVER_IN_VARIANTS = ("text", "ntext", "image", "sysname", "rowversion")
 # sys.types.name of every type that a sql_variant can hold.
@@ -48,10 +50,12 @@ def build_questions(
     rule = find_rule(source.type, target.type)
     if rule is None:
         return ()
-    questions = list(_iterate_number_risks(rule.conversion, source, target, decisions))
+    conversion = choose_conversion(rule, decisions)
+    questions = list(_iterate_number_risks(conversion, source, target, decisions))
+    questions += iterate_pair_risks(conversion, source, target, decisions)
     if source.nullable and not target.nullable:
         questions.insert(0, Question(source.name, "is_null"))
-    if rule.conversion in (Conversion.TEXT, Conversion.JSON):
+    if conversion in (Conversion.TEXT, Conversion.JSON, Conversion.TEXT_TO_JSON_STRING):
         questions += _iterate_text_risks(source, target, decisions, is_in_key)
     elif look_up_source(source.type).family in MOMENTS and target.type.name != "date":
         digits = target_fraction_digits(target.type)
@@ -105,8 +109,12 @@ def _iterate_text_risks(
         source.type.length is None or source.type.length > target.type.length
     ):
         yield Question(name, "text_longer_than", (target.type.length,), after=cleaning)
-    if target.type.name in ("json", "jsonb") and base != "json":
+    is_string = any(decision.action == "as" for decision in decisions)
+    if target.type.name in ("json", "jsonb") and base not in ("json", "xml") and not is_string:
         yield Question(name, "not_json", after=cleaning)
+    if target.type.name == "jsonb" and base != "xml" and not is_string:
+        for kind in JSON_RISKS:
+            yield Question(name, kind)
     if is_in_key and base in _TEXTS and target.type.name != "character":
         yield Question(name, "ends_in_space")
     if base == "sql_variant":

@@ -20,11 +20,21 @@ from blb_migration.questions import KeyQuestion, Question
 
 
 @dataclass(frozen=True)
+class HiddenColumn:
+    """A column, by its names on both sides, whose values decisions.yaml hides, and why."""
+
+    source: str
+    target: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class TablePlan:
     """All that is needed to load and compare one table.
 
     ``label`` is its name in reports, in the asset graph and on the command line. ``source_key`` are
     the source's primary key columns (empty: no usable key). ``upstream`` are labels of its parents.
+    ``hidden`` are the columns of which no value is shown, wherever rows differ.
     """
 
     label: str
@@ -39,11 +49,19 @@ class TablePlan:
     key_totals: tuple[KeyTotal, ...]
     replace_rows: str | None
     key_questions: tuple[KeyQuestion, ...] = ()
+    page_questions: tuple[Question, ...] = ()
+    hidden: tuple[HiddenColumn, ...] = ()
+
+    @property
+    def hidden_columns(self) -> frozenset[str]:
+        """The target columns of which no value is shown."""
+        return frozenset(column.target for column in self.hidden)
 
     @property
     def questions(self) -> tuple[Question, ...]:
         """Every question preflight must ask about this table's values."""
-        return tuple(question for column in self.columns for question in column.questions)
+        own = tuple(question for column in self.columns for question in column.questions)
+        return (*own, *self.page_questions)
 
 
 @dataclass(frozen=True)

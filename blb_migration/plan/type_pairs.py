@@ -8,12 +8,13 @@ could hold less than the source does is in ``risks.py``. What each type is, is i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from blb_migration.model import ColumnType
 from blb_migration.types import SOURCE_TYPES, Family, name_source_types, name_target_types
+from blb_migration.value_decisions import ValueDecision
 
 
 class Conversion(StrEnum):
@@ -37,16 +38,30 @@ class Conversion(StrEnum):
     INSTANT = "instant"
     UUID = "uuid"
     UUID_TO_TEXT = "uuid to text"
+    TEXT_TO_UUID = "text to uuid"
+    TEXT_TO_BOOLEAN = "text to boolean"
+    TEXT_TO_ENUM = "text to enum"
+    INTEGER_TO_TEXT = "integer to text"
+    NUMBER_TO_FLOAT = "number to float"
+    FLOAT_TO_NUMERIC = "float to numeric"
+    BINARY_TO_UUID = "binary to uuid"
+    LOCAL_TO_INSTANT = "local time to instant"
+    TIMESTAMP_TO_DATE = "timestamp to date"
+    TEXT_TO_JSON_STRING = "text to a JSON string"
 
 
 @dataclass(frozen=True)
 class TypeRule:
-    """``sources`` may land in ``targets`` by ``conversion``; ``loss`` says in words what is not carried."""
+    """``sources`` may land in ``targets`` by ``conversion``; ``loss`` says in words what is not carried.
+
+    ``needs`` are the keys of decisions.yaml without which nobody knows what the pair means.
+    """
 
     sources: tuple[str, ...]
     targets: tuple[str, ...]
     conversion: Conversion
     loss: str = "none"
+    needs: tuple[str, ...] = ()
 
     @property
     def arrow_types(self) -> tuple[str, ...]:
@@ -76,8 +91,15 @@ RULES: tuple[TypeRule, ...] = (
     TypeRule(("real",), ("real", "double precision"), Conversion.FLOAT),
     TypeRule(("float",), ("double precision",), Conversion.FLOAT),
     TypeRule(_CHARACTERS, _TEXTS, Conversion.TEXT, "found if longer, with U+0000 or half a surrogate pair"),
-    TypeRule(_CHARACTERS, ("json", "jsonb"), Conversion.JSON, "found if not JSON; jsonb keeps no spelling"),
-    TypeRule(("json",), ("json", "jsonb"), Conversion.JSON, "as SQL Server prints it"),
+    TypeRule(
+        _CHARACTERS,
+        ("json", "jsonb"),
+        Conversion.JSON,
+        "found if not JSON or not for jsonb, which keeps no spelling, and of equal keys the last",
+    ),
+    TypeRule(
+        ("json",), ("json", "jsonb"), Conversion.JSON, "as SQL Server prints it; found if not for jsonb"
+    ),
     TypeRule(("json", "vector"), _TEXTS, Conversion.TEXT, "as SQL Server prints it"),
     TypeRule(("xml",), ("xml", *_TEXTS), Conversion.TEXT, "the XML as SQL Server serializes it"),
     TypeRule(("binary", "varbinary", "image"), ("bytea",), Conversion.BINARY),
@@ -98,6 +120,55 @@ RULES: tuple[TypeRule, ...] = (
         f"the instant is kept, an offset other than +00:00 is not, counted; {_SEVENTH_DIGIT}",
     ),
     TypeRule(("uniqueidentifier",), ("uuid",), Conversion.UUID),
+    TypeRule(_CHARACTERS, ("uuid",), Conversion.TEXT_TO_UUID, "letter case; found if not 8-4-4-4-12 digits"),
+    TypeRule(
+        _CHARACTERS,
+        ("boolean",),
+        Conversion.TEXT_TO_BOOLEAN,
+        "by decision: `true: [Y]` and `false: [N]`; found if neither",
+        needs=("true", "false"),
+    ),
+    TypeRule(_CHARACTERS, ("enum",), Conversion.TEXT_TO_ENUM, "found if no label of it; padding"),
+    TypeRule(_WHOLE_NUMBERS, _TEXTS, Conversion.INTEGER_TO_TEXT, "found if longer"),
+    TypeRule(
+        (*_DECIMALS, "int", "bigint"),
+        ("double precision",),
+        Conversion.NUMBER_TO_FLOAT,
+        "found if a float cannot give it back",
+    ),
+    TypeRule(
+        ("float", "real"),
+        ("numeric",),
+        Conversion.FLOAT_TO_NUMERIC,
+        "the decimal that gives the same float back; found if that has more digits",
+    ),
+    TypeRule(
+        ("binary", "varbinary"),
+        ("uuid",),
+        Conversion.BINARY_TO_UUID,
+        "by decision: `byte_order: rfc` or `sqlserver`; found if not 16 bytes",
+        needs=("byte_order",),
+    ),
+    TypeRule(
+        ("datetime", "smalldatetime", "datetime2"),
+        ("timestamp with time zone",),
+        Conversion.LOCAL_TO_INSTANT,
+        "by decision: `zone: Europe/Berlin`; found if its clocks showed the time twice or never",
+        needs=("zone",),
+    ),
+    TypeRule(
+        ("datetime", "smalldatetime", "datetime2"),
+        ("date",),
+        Conversion.TIMESTAMP_TO_DATE,
+        "found if it has a time of day",
+    ),
+    TypeRule(
+        ("xml",),
+        ("json", "jsonb"),
+        Conversion.TEXT_TO_JSON_STRING,
+        "by decision: `as: string`, the text as one JSON string",
+        needs=("as",),
+    ),
     TypeRule(
         ("uniqueidentifier",), _TEXTS, Conversion.UUID_TO_TEXT, "upper-case text, as SQL Server shows it"
     ),
@@ -118,9 +189,20 @@ _RULES_BY_PAIR = {
 }
 
 
+# Of a float in a numeric without a shape: so many of its 38 digits stand after the point.
+UNBOUNDED_FLOAT_DIGITS = 20
+
+
 def find_rule(source: ColumnType, target: ColumnType) -> TypeRule | None:
     """Find the rule for a pair of column types, or None when nobody has decided what it would mean."""
     return _RULES_BY_PAIR.get((source.name, target.name))
+
+
+def choose_conversion(rule: TypeRule, decisions: Iterable[ValueDecision]) -> Conversion:
+    """Return the rule's conversion, or the one that a decision about what the values mean asks for."""
+    if rule.conversion is Conversion.JSON and any(decision.action == "as" for decision in decisions):
+        return Conversion.TEXT_TO_JSON_STRING
+    return rule.conversion
 
 
 TYPE_TABLE_HEADINGS = ("SQL Server", "on the way (Arrow)", "PostgreSQL", "conversion", "what is not carried")

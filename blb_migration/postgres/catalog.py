@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from blb_migration.model import Catalog, Table, TableName
+from blb_migration.model import Catalog, ForeignKey, Table, TableName
 from blb_migration.postgres.catalog_columns import read_columns
 from blb_migration.postgres.catalog_constraints import TableConstraints, read_constraints, read_indexes
 from blb_migration.postgres.failures import target_errors
+from blb_migration.postgres.foreign_keys import ForeignKeyDefinition
+from blb_migration.postgres.ledger.dropped_keys import read_dropped_keys_if_allowed
 from blb_migration.postgres.ledger.versions import LEDGER_SCHEMA
 from blb_migration.postgres.names import TargetConnection, qualified_definitions
 
@@ -30,7 +32,6 @@ FROM pg_catalog.pg_class t
 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
 WHERE t.relkind IN ('r', 'p') AND NOT t.relispartition AND t.relpersistence <> 't'
   AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', %(ledger_schema)s)
-  AND (%(schemas)s::text[] IS NULL OR n.nspname = ANY (%(schemas)s::text[]))
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = t.oid
                     AND d.deptype = 'e')
@@ -54,22 +55,24 @@ class TableHeader:
     comment: str | None
 
 
-def read_catalog(connection: TargetConnection, schemas: Sequence[str] | None = None) -> Catalog:
-    """All user tables of the connected database, or of the ``schemas`` named, in name order.
+def read_catalog(connection: TargetConnection) -> Catalog:
+    """Read all user tables of the connected database, in name order.
 
     Types are named as ``format_type`` does; a domain is resolved to its base type with the domain
     as alias, an enum is ``enum`` with its name as alias, an extension's type (``citext``) has its
     bare name. Names inside expressions are schema-qualified. A sequence counts as a column's own
     when its default draws from it, it is the column's identity, or the column owns it; a default
     that names its sequence as text (``nextval('x'::text)``) leaves no trace in the catalog and is
-    met only through ownership. Raises TargetError.
+    met only through ownership. Foreign keys that a run of ours has dropped are among the others: they
+    will be in place again. Raises TargetError.
     """
     with target_errors("the target's catalog"), qualified_definitions(connection):
-        headers = _read_headers(connection, schemas)
+        headers = _read_headers(connection)
         oids = [header.oid for header in headers]
         columns = read_columns(connection, oids)
         constraints = read_constraints(connection, oids)
         indexes = read_indexes(connection, oids)
+        dropped = read_dropped_keys_if_allowed(connection)
         row = connection.execute(_DATABASE).fetchone()
     database, server_version, collation = row or ("", "", None)
     tables = []
@@ -81,7 +84,7 @@ def read_catalog(connection: TargetConnection, schemas: Sequence[str] | None = N
                 columns=columns.get(header.oid, ()),
                 primary_key=own.primary_key,
                 unique_keys=own.unique_keys,
-                foreign_keys=own.foreign_keys,
+                foreign_keys=_with_dropped(own.foreign_keys, header.name, dropped),
                 indexes=indexes.get(header.oid, ()),
                 checks=own.checks,
                 row_estimate=header.row_estimate,
@@ -91,11 +94,17 @@ def read_catalog(connection: TargetConnection, schemas: Sequence[str] | None = N
     return Catalog("postgres", database, server_version, collation, tuple(tables))
 
 
-def _read_headers(connection: TargetConnection, schemas: Sequence[str] | None) -> list[TableHeader]:
-    rows = connection.execute(
-        _TABLES,
-        {"ledger_schema": LEDGER_SCHEMA, "schemas": None if schemas is None else list(schemas)},
-    )
+def _with_dropped(
+    in_place: tuple[ForeignKey, ...], table: TableName, dropped: Sequence[ForeignKeyDefinition]
+) -> tuple[ForeignKey, ...]:
+    """Add the table's keys of the ledger's record, unless someone has added one of that name again."""
+    names = {key.name for key in in_place}
+    others = [key.as_in_catalog() for key in dropped if key.table == table and key.name not in names]
+    return tuple(sorted((*in_place, *others), key=lambda key: key.name))
+
+
+def _read_headers(connection: TargetConnection) -> list[TableHeader]:
+    rows = connection.execute(_TABLES, {"ledger_schema": LEDGER_SCHEMA})
     headers = [
         TableHeader(oid, TableName(schema, name), estimate, comment)
         for oid, schema, name, estimate, comment in rows

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 from blb_migration.model import Column, Computed, Identity, TableName
 from blb_migration.postgres.failures import target_errors
@@ -38,7 +39,10 @@ SELECT a.attrelid::bigint, a.attname,
        CASE WHEN a.attcollation <> base.typcollation THEN coll.collname END,
        a.attgenerated,
        pg_get_expr(def.adbin, def.adrelid),
-       col_description(a.attrelid, a.attnum)
+       col_description(a.attrelid, a.attnum),
+       CASE WHEN base.typtype = 'e' THEN ARRAY(
+           SELECT e.enumlabel::text FROM pg_catalog.pg_enum e
+           WHERE e.enumtypid = base.oid ORDER BY e.enumsortorder) END
 FROM pg_catalog.pg_attribute a
 LEFT JOIN domain ON domain.domain_oid = a.atttypid
 JOIN pg_catalog.pg_type base ON base.oid = coalesce(domain.type_oid, a.atttypid)
@@ -94,11 +98,12 @@ def read_columns(connection: TargetConnection, oids: Sequence[int]) -> dict[int,
         generated,
         expression,
         comment,
+        labels,
     ) in connection.execute(_COLUMNS, {"oids": list(oids)}):
         columns[table_oid].append(
             Column(
                 name=name,
-                type=build_column_type(type_name, type_modifier, alias),
+                type=replace(build_column_type(type_name, type_modifier, alias), labels=tuple(labels or ())),
                 nullable=is_nullable,
                 collation=collation,
                 identity=identities.get((table_oid, name)),

@@ -1,74 +1,66 @@
 """Opening sessions with the target, and refusing targets that nothing should be loaded into.
 
-Knows the driver and the session's settings; why no session came about is in ``connect_failures``, what
-may stand in between in ``pooling``. Does not parse URLs (``settings`` does) and reads no tables.
+Knows the driver; what sessions are set to is in ``session_settings``, why no session came about in
+``connect_failures``, what may stand in between in ``pooling``. Does not parse URLs (``settings`` does) and
+reads no tables.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any
 
 import psycopg
-from psycopg import sql
 from psycopg.pq import TransactionStatus
 
-from blb_migration.cancellation import NEVER, Cancellation
+from blb_migration.cancellation import NEVER
 from blb_migration.errors import MigrationError, TargetError, TargetForbids
-from blb_migration.kept_sessions import SessionKeeper
+from blb_migration.kept_sessions import SessionConnector
+from blb_migration.postgres.answer_waits import AnswerWatcher
 from blb_migration.postgres.cancellable import CancellableConnection
 from blb_migration.postgres.connect_failures import explain_failure
+from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.pooling import refuse_lent_sessions
+from blb_migration.postgres.session_settings import build_reset, pin_settings
 from blb_migration.retries import retry
 from blb_migration.settings import TargetSettings
+from blb_migration.settings.variables import WaitingVariables
 
 OLDEST_SERVER_VERSION = 130000  # 12 and older get no more fixes, and are untested here
 CANCEL_TIMEOUT_SECONDS = 2
 RETRY_PAUSES_SECONDS = (0.5, 2.0)  # between three attempts: a restart or a full pool passes in these
 
-# Sessions must not depend on what a role or a database sets for its own clients.
-SESSION_SETTINGS = {
-    "TimeZone": "UTC",
-    "DateStyle": "ISO, YMD",
-    "IntervalStyle": "iso_8601",
-    "extra_float_digits": "1",
-    "statement_timeout": "0",  # a COPY takes as long as the table is large
-    "transaction_timeout": "0",  # since PostgreSQL 17
-    "idle_in_transaction_session_timeout": "0",  # the load waits for the source inside a transaction
-    "idle_session_timeout": "0",  # since PostgreSQL 14; the ledger's session waits for the loads
-}
-_SET_SESSION = """
-SELECT set_config(name, value, false)
-FROM unnest(%s::text[], %s::text[]) wanted (name, value) JOIN pg_catalog.pg_settings USING (name)
-"""
 _READ_FITNESS = """
 SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', s.source,
-       current_setting('server_encoding')
+       current_setting('server_encoding'), pg_backend_pid()
 FROM pg_catalog.pg_settings s WHERE s.name = 'default_transaction_read_only'
 """
 
 
-class TargetConnector:
+class TargetConnector(SessionConnector[CancellableConnection]):
     """Opens sessions with one PostgreSQL database.
 
     Sessions are in autocommit mode: whatever belongs together is wrapped in
     ``connection.transaction()`` by its caller, so that the outermost block is a real transaction
-    and not a savepoint (COPY ... FREEZE and the recorded transaction ids depend on it). Within
-    ``keeping_sessions`` a session outlives its block and serves the next one, unless the block failed.
-    Whoever sets something for a session sets it back, or for a transaction only.
+    and not a savepoint (COPY ... FREEZE and the recorded transaction ids depend on it). Whoever sets
+    something for a session sets it back, or for a transaction only. ``is_expendable``: nothing is lost with
+    its sessions, so the server ends those of a machine that is cut off within seconds.
     """
 
-    def __init__(self, settings: TargetSettings) -> None:
+    def __init__(self, settings: TargetSettings, *, is_expendable: bool = False) -> None:
+        super().__init__()
         self.settings = settings
-        self._keeper: SessionKeeper[CancellableConnection] = SessionKeeper(_close)
-        self._in_use: set[CancellableConnection] = set()
-        self._cancellation = NEVER
+        self._is_expendable = is_expendable
+        self._watcher = AnswerWatcher(self._open_plain)
         self._is_session_ours = False  # no pooler lends it to others; known after the first session
 
-    def __reduce__(self) -> tuple[type[TargetConnector], tuple[TargetSettings]]:
-        return type(self), (self.settings,)  # a pickled one arrives with no sessions
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A pickled one arrives with no sessions.
+        return partial(type(self), is_expendable=self._is_expendable), (self.settings,)
 
     def __repr__(self) -> str:
         return f"TargetConnector({self.settings.masked_url})"
@@ -79,72 +71,49 @@ class TargetConnector:
     ) -> Iterator[TargetConnection]:
         """Yield a checked session, new or kept, closed at the end of the block unless it is kept.
 
-        ``lock_timeout_seconds`` bounds the wait for any lock; None waits for ever. ``outlives_cancel``: the
-        session notes down how things ended, so it goes on when the run is asked to end. Raises
+        ``lock_timeout_seconds`` bounds the wait for any lock; None: as BLB_LOCK_WAIT says.
+        ``outlives_cancel``: the session notes down how things ended, so it goes on when the run is asked to
+        end.
+
+        Raises
         TargetUnreachable when no session can be opened, after three attempts where waiting can
         help, ConfigurationError when the URL asks for what libpq cannot do, TargetForbids when sessions are
         read-only, and TargetError for a server that is too old, a standby, behind a pooler in transaction
         mode, or not in UTF-8.
         """
-        connection = self._take_kept(lock_timeout_seconds) or self._open_checked(lock_timeout_seconds)
-        connection.cancellation = NEVER if outlives_cancel else self._cancellation
-        self._in_use.add(connection)
-        try:
+        cancellation = NEVER if outlives_cancel else self._cancellation
+        is_alive = partial(_set_if_alive, lock_timeout_seconds=lock_timeout_seconds)
+        open_session = partial(self._open_checked, lock_timeout_seconds)
+        with self._lend(open_session, is_alive, cancellation) as connection:
             yield connection
-        except BaseException:
-            _close(connection)
-            raise
-        finally:
-            self._in_use.discard(connection)
-            connection.cancellation = NEVER
-        if connection.info.transaction_status is TransactionStatus.IDLE:
-            self._keeper.give_back(connection)
-        else:
-            _close(connection)
 
-    def keeping_sessions(self) -> AbstractContextManager[None]:
-        """Within the block, sessions are kept for the next ``connect`` instead of being closed."""
-        return self._keeper.keeping()
+    def _is_reusable(self, session: CancellableConnection) -> bool:
+        return session.info.transaction_status is TransactionStatus.IDLE
 
-    @contextmanager
-    def cancelled_by(self, cancellation: Cancellation) -> Iterator[None]:
-        """Within the block, sessions end their work when ``cancellation`` asks for that."""
-        before, self._cancellation = self._cancellation, cancellation
-        try:
-            with cancellation.breaking(self._cancel_running):
-                yield
-        finally:
-            self._cancellation = before
+    def _cancel(self, session: CancellableConnection) -> None:
+        if session.info.transaction_status is TransactionStatus.ACTIVE:
+            with suppress(psycopg.Error):  # it is broken off anyhow, or the server is gone
+                session.cancel_safe(timeout=CANCEL_TIMEOUT_SECONDS)
 
-    def _cancel_running(self) -> None:
-        """Ask the server to break off what sessions are busy with now; from any thread."""
-        for connection in list(self._in_use):
-            is_busy = connection.info.transaction_status is TransactionStatus.ACTIVE
-            if is_busy and connection.cancellation is not NEVER:
-                with suppress(psycopg.Error):  # it is broken off anyhow, or the server is gone
-                    connection.cancel_safe(timeout=CANCEL_TIMEOUT_SECONDS)
-
-    def _take_kept(self, lock_timeout_seconds: float | None) -> CancellableConnection | None:
-        while (connection := self._keeper.take()) is not None:
-            try:
-                set_lock_timeout(connection, lock_timeout_seconds)
-            except psycopg.Error:  # the server restarted, or ended the session
-                _close(connection)
-            else:
-                return connection
-        return None
+    def _close(self, session: CancellableConnection) -> None:
+        with suppress(psycopg.Error):  # the server may be gone; it rolls back what is open by itself
+            session.close()
 
     def _open_checked(self, lock_timeout_seconds: float | None) -> CancellableConnection:
         connection = self._open()
         try:
-            self._prepare(connection, lock_timeout_seconds)
+            with target_errors(self.settings.masked_url):
+                self._prepare(connection, lock_timeout_seconds)
         except BaseException:
-            _close(connection)
+            self._close(connection)
             raise
         return connection
 
     def _open(self) -> CancellableConnection:
-        return retry(self._open_once, _is_transient, RETRY_PAUSES_SECONDS)
+        with self._watcher.opening():
+            connection = retry(self._open_once, _is_transient, RETRY_PAUSES_SECONDS)
+        connection.watcher = self._watcher
+        return connection
 
     def _open_once(self) -> CancellableConnection:
         try:
@@ -165,7 +134,13 @@ class TargetConnector:
             *(value for _, value in self.settings.secrets),
         )
 
-    def _prepare(self, connection: TargetConnection, lock_timeout_seconds: float | None) -> None:
+    def _open_plain(self) -> psycopg.Connection[Any]:
+        """Open a session for the watcher, which asks what others wait for. Raises psycopg.Error."""
+        session = psycopg.connect(self.settings.conninfo, autocommit=True, prepare_threshold=None)
+        session.execute("SET search_path = pg_catalog")
+        return session
+
+    def _prepare(self, connection: CancellableConnection, lock_timeout_seconds: float | None) -> None:
         subject = self.settings.masked_url
         if connection.info.server_version < OLDEST_SERVER_VERSION:
             raise TargetError(
@@ -177,11 +152,10 @@ class TargetConnector:
         if not self._is_session_ours:  # asked before anything is set: it would be set for others
             refuse_lent_sessions(connection, subject, self._open)
             self._is_session_ours = True
-        connection.execute("SET statement_timeout = 0")  # a role's may be too short even for what follows
-        connection.execute(_SET_SESSION, (list(SESSION_SETTINGS), list(SESSION_SETTINGS.values())))
+        pin_settings(connection, subject, is_expendable=self._is_expendable)
         set_lock_timeout(connection, lock_timeout_seconds)
         row = connection.execute(_READ_FITNESS).fetchone()
-        is_standby, is_read_only, set_by, encoding = row or (False, False, "", "UTF8")
+        is_standby, is_read_only, set_by, encoding, server_pid = row or (False, False, "", "UTF8", 0)
         if is_standby:
             raise TargetError(
                 subject,
@@ -195,8 +169,9 @@ class TargetConnector:
                 subject,
                 found=f"its sessions are read-only (default_transaction_read_only, set by: {set_by})",
                 expected="a user that may write",
-                next_act=_build_reset(set_by, connection.info.user, connection.info.dbname),
+                next_act=build_reset(connection, "default_transaction_read_only", "off", set_by),
             )
+        connection.server_pid = server_pid
         if encoding != "UTF8":
             raise TargetError(
                 subject,
@@ -206,33 +181,25 @@ class TargetConnector:
             )
 
 
-def _build_reset(set_by: str, user: str, database: str) -> str:
-    """Return what takes default_transaction_read_only away, by where pg_settings says that it comes from."""
-    role, name = sql.Identifier(user).as_string(), sql.Identifier(database).as_string()
-    owners = {"database": f"DATABASE {name}", "user": f"ROLE {role}"}
-    owners["database user"] = f"ROLE {role} IN DATABASE {name}"
-    if set_by in owners:
-        return f"Run: ALTER {owners[set_by]} RESET default_transaction_read_only"
-    if set_by == "client":
-        return "Take it out of the URL's options, or of PGOPTIONS in the environment"
-    return "Set default_transaction_read_only = off in the server's configuration, and reload it"
-
-
-def _close(connection: TargetConnection) -> None:
-    with suppress(psycopg.Error):  # the server may be gone; it rolls back what is open by itself
-        connection.close()
-
-
 def set_lock_timeout(
     connection: TargetConnection, seconds: float | None, *, in_transaction: bool = False
 ) -> None:
-    """Bound the wait for any lock; None waits for ever.
+    """Bound the wait for any lock; None: as BLB_LOCK_WAIT says. 0 is no limit.
 
     ``in_transaction`` limits it to the open transaction. A wait that is cut short raises SQLSTATE
     55P03, which ``failures`` counts as transient.
     """
-    milliseconds = 0 if seconds is None else max(1, round(seconds * 1000))  # to the server 0 is no limit
+    seconds = WaitingVariables.read().lock_wait if seconds is None else seconds
+    milliseconds = max(1, round(seconds * 1000)) if seconds else 0  # to the server 0 is no limit, too
     connection.execute("SELECT set_config('lock_timeout', %s, %s)", (str(milliseconds), in_transaction))
+
+
+def _set_if_alive(connection: TargetConnection, lock_timeout_seconds: float | None) -> bool:
+    try:
+        set_lock_timeout(connection, lock_timeout_seconds)
+    except psycopg.Error:  # the server restarted, or ended the session
+        return False
+    return True
 
 
 def server_version(connection: TargetConnection) -> int:

@@ -130,6 +130,18 @@ _REASONS = (
         is_transient=True,
     ),
     _Reason(
+        r"too many connections for role|zu viele Verbindungen für Rolle",
+        "the role's own limit of connections is reached: {text}; a run needs several",
+        "As a role that may, run ALTER ROLE ... CONNECTION LIMIT -1, or close the role's other sessions",
+        is_transient=True,
+    ),
+    _Reason(
+        r"too many connections for database|zu viele Verbindungen für Datenbank",
+        "the database's own limit of connections is reached: {text}; a run needs several",
+        "As its owner, run ALTER DATABASE ... CONNECTION LIMIT -1, or close other sessions",
+        is_transient=True,
+    ),
+    _Reason(
         r"too many clients|too many connections|remaining connection slots|no more connections allowed"
         r"|query_wait_timeout|max clients reached",
         "the server, or the pooler before it, has no free connection",
@@ -137,7 +149,8 @@ _REASONS = (
         is_transient=True,
     ),
     _Reason(
-        r"starting up|shutting down|server closed the connection|Connection reset|server_login_retry"
+        r"starting up|shutting down|in recovery mode|not (?:yet )?accepting connections"
+        r"|server closed the connection|Connection reset|server_login_retry"
         r"|cannot connect to server|server login has been failing",
         "the server is starting or stopping: {text}",
         "Run again when the server is up",

@@ -38,7 +38,7 @@ WHERE conrelid = %s::regclass AND contype = 'c' ORDER BY conname
 """
 _OWN_SCHEMAS = """
 SELECT nspname FROM pg_catalog.pg_namespace
-WHERE starts_with(nspname, 'blb_') AND nspname <> ALL (%s) ORDER BY nspname
+WHERE pg_catalog.starts_with(nspname, 'blb_') AND nspname <> ALL (%s) ORDER BY nspname
 """
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from blb_migration.errors import TargetNotOurs
+from blb_migration.first_few import name_some
 from blb_migration.model import TableName
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.names import TargetConnection, qualified_text, server_text
@@ -37,12 +38,10 @@ def create_tables(
     with connection.transaction():
         existing = find_existing(connection, tables)
         if existing:
-            shown = ", ".join(map(str, existing[:_NAMES_IN_MESSAGE]))
-            rest = len(existing) - _NAMES_IN_MESSAGE
             raise TargetNotOurs(
                 "the target's schema",
-                found=f"{len(existing)} of {len(tables)} tables exist already: {shown}"
-                + (f" and {rest} more" if rest > 0 else ""),
+                found=f"{len(existing)} of {len(tables)} tables exist already: "
+                + name_some(existing, _NAMES_IN_MESSAGE),
                 expected="a database without these tables",
                 next_act="Name another database, or leave the schema as it is and migrate into it",
             )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from blb_migration.model import TableName
+from blb_migration.model import ForeignKey, ReferentialAction, TableName
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.names import TargetConnection, qualified_definitions, qualified_text
 
@@ -37,6 +38,9 @@ WHERE c.contype = 'f' AND c.conparentid = 0
   AND (c.conrelid IN (SELECT oid FROM family) OR c.confrelid IN (SELECT oid FROM family))
 ORDER BY own_schema.nspname, own.relname, c.conname
 """
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_ACTION = re.compile(r"\bON (DELETE|UPDATE) (NO ACTION|RESTRICT|CASCADE|SET NULL|SET DEFAULT)")
+_NOT_VALIDATED = re.compile(r"\bNOT (?:VALID|ENFORCED)\b")
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,40 @@ class ForeignKeyDefinition:
 
     def __str__(self) -> str:
         return f"foreign key {self.name} of {self.table}"
+
+    @property
+    def is_not_valid(self) -> bool:
+        """Whether its owner had made it NOT VALID or NOT ENFORCED: it says nothing of rows that are there."""
+        return _NOT_VALIDATED.search(self._words) is not None
+
+    def as_in_catalog(self) -> ForeignKey:
+        """Describe the key as ``catalog`` reads one that is in place."""
+        actions = {event: cast("ReferentialAction", action) for event, action in _ACTION.findall(self._words)}
+        return ForeignKey(
+            name=self.name,
+            columns=self.columns,
+            referred_table=self.referred_table,
+            referred_columns=self.referred_columns,
+            on_delete=actions.get("DELETE", "NO ACTION"),
+            on_update=actions.get("UPDATE", "NO ACTION"),
+            trusted=not self.is_not_valid,
+            enabled="NOT ENFORCED" not in self._words,
+        )
+
+    @property
+    def is_deferrable(self) -> bool:
+        """Whether its check may wait for the end of a transaction."""
+        return " DEFERRABLE" in self._words.replace("NOT DEFERRABLE", "")
+
+    @property
+    def is_deferred(self) -> bool:
+        """Whether its check waits unless a transaction says otherwise."""
+        return "INITIALLY DEFERRED" in self._words
+
+    @property
+    def _words(self) -> str:
+        """The definition without names that may hold anything; others are in lower case."""
+        return _QUOTED.sub("", self.definition)
 
 
 def find_foreign_keys(

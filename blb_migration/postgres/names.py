@@ -23,6 +23,11 @@ def quote_identifier(name: str) -> sql.Identifier:
     return sql.Identifier(name)
 
 
+def identifier_text(name: str) -> str:
+    """``quote_identifier`` as text, for messages and scripts that a person reads or runs."""
+    return quote_identifier(name).as_string()
+
+
 def qualified_name(table: TableName) -> sql.Identifier:
     """``"schema"."name"`` of a table, an index or a sequence."""
     return sql.Identifier(table.schema, table.name)

@@ -27,6 +27,15 @@ CROSS JOIN unnest(c.conkey) WITH ORDINALITY k (number, position)
 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number
 WHERE c.conrelid = %s::regclass AND c.contype = 'p' ORDER BY k.position
 """
+# Types whose operators are PostgreSQL's own; citext, for one, has another "=" than text.
+_HAS_OTHER_TYPES = """
+SELECT count(*) > 0 FROM pg_catalog.pg_attribute a
+JOIN pg_catalog.pg_type given ON given.oid = a.atttypid
+JOIN pg_catalog.pg_type t ON t.oid = CASE given.typtype WHEN 'd' THEN given.typbasetype ELSE given.oid END
+WHERE t.typnamespace <> 'pg_catalog'::regnamespace
+  AND (a.attrelid = %s::regclass AND a.attname = ANY (%s)
+       OR a.attrelid = %s::regclass AND a.attname = ANY (%s))
+"""
 
 
 @dataclass(frozen=True)
@@ -37,17 +46,15 @@ class Orphans:
     first_keys: tuple[str, ...] = ()
 
 
-def find_orphans(
-    connection: TargetConnection, key: ForeignKeyDefinition, *, first_keys: int = FIRST_KEYS
-) -> Orphans:
+def find_orphans(connection: TargetConnection, key: ForeignKeyDefinition) -> Orphans:
     """Find the rows of ``key.table`` whose key columns are filled in but match no referred row.
 
     A NULL in any column refers to nothing (MATCH SIMPLE); under MATCH FULL a key that is only
     partly filled in is a violation and counts. Rows without a primary key are named by their
     place in the table (``ctid``). Raises TargetError.
     """
-    condition = _build_condition(key)
     with target_errors(key):
+        condition = _build_condition(key, _read_equality(connection, key))
         row = connection.execute(
             sql.SQL("SELECT count(*) FROM {} child WHERE {}").format(qualified_name(key.table), condition)
         ).fetchone()
@@ -62,7 +69,7 @@ def find_orphans(
                 qualified_name(key.table),
                 condition,
                 sql.SQL(", ").join(_child(name) for name in names),
-                first_keys,
+                FIRST_KEYS,
             )
         ).fetchall()
     return Orphans(
@@ -78,13 +85,25 @@ def read_primary_key(connection: TargetConnection, table: TableName) -> tuple[st
     return tuple(name for (name,) in connection.execute(_PRIMARY_KEY, (qualified_text(table),)))
 
 
-def _build_condition(key: ForeignKeyDefinition) -> sql.Composed:
+def _read_equality(connection: TargetConnection, key: ForeignKeyDefinition) -> sql.SQL:
+    """Return the operator that compares both sides: of PostgreSQL's own types none of the owner's."""
+    row = connection.execute(
+        _HAS_OTHER_TYPES,
+        (
+            *(qualified_text(key.table), list(key.columns)),
+            *(qualified_text(key.referred_table), list(key.referred_columns)),
+        ),
+    ).fetchone()
+    return sql.SQL("=" if row and row[0] else "OPERATOR(pg_catalog.=)")
+
+
+def _build_condition(key: ForeignKeyDefinition, equality: sql.SQL) -> sql.Composed:
     is_full = " MATCH FULL" in key.definition
     filled = sql.SQL(" OR " if is_full else " AND ").join(
         sql.SQL("{} IS NOT NULL").format(_child(column)) for column in key.columns
     )
     matches = sql.SQL(" AND ").join(
-        sql.SQL("parent.{} = {}").format(quote_identifier(referred), _child(column))
+        sql.SQL("parent.{} {} {}").format(quote_identifier(referred), equality, _child(column))
         for column, referred in zip(key.columns, key.referred_columns, strict=True)
     )
     return sql.SQL("({}) AND NOT EXISTS (SELECT FROM {} parent WHERE {})").format(

@@ -7,11 +7,12 @@ transaction mode it lends one for a transaction, so that settings and locks stay
 
 from __future__ import annotations
 
-import select
+import selectors
 import time
 from collections.abc import Callable
 
 from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGconn, PGresult
 
 from blb_migration.errors import MigrationError, TargetError, TargetUnreachable
 from blb_migration.postgres.names import TargetConnection
@@ -57,12 +58,8 @@ def _begin(connection: TargetConnection, subject: str) -> int:
     link = connection.pgconn
     link.send_query(_BEGIN)
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while link.is_busy():
-        if not select.select([link.socket], [], [], max(0.0, deadline - time.monotonic()))[0]:
-            raise _build_shortage(subject)
-        link.consume_input()
     pid = 0
-    while (result := link.get_result()) is not None:
+    while (result := _await_result(link, deadline, subject)) is not None:
         if result.status == ExecStatus.FATAL_ERROR:
             text = result.error_message.decode(errors="replace")
             if _STATEMENT_MODE in text:
@@ -71,6 +68,21 @@ def _begin(connection: TargetConnection, subject: str) -> int:
         if result.status == ExecStatus.TUPLES_OK:
             pid = int(result.get_value(0, 0) or 0)
     return pid
+
+
+def _await_result(link: PGconn, deadline: float, subject: str) -> PGresult | None:
+    """Return the next result, None after the last.
+
+    Never asked for before it is there: libpq would wait without end, and psycopg lets no other thread run
+    meanwhile.
+    """
+    with selectors.DefaultSelector() as selector:
+        selector.register(link.socket, selectors.EVENT_READ)
+        while link.is_busy():
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                raise _build_shortage(subject)
+            link.consume_input()
+    return link.get_result()
 
 
 def _build_refusal(subject: str, mode: str) -> MigrationError:

@@ -6,7 +6,8 @@ selected as is ``canonical``'s.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import psycopg
 from psycopg import Copy, pq, sql
@@ -22,7 +23,13 @@ from blb_migration.postgres.binary.blocks import (
 )
 from blb_migration.postgres.binary.canonical import canonical_expression, canonical_json, needs_rewriting
 from blb_migration.postgres.failures import target_errors
-from blb_migration.postgres.names import TargetConnection, comma_separated, qualified_name
+from blb_migration.postgres.names import (
+    TargetConnection,
+    comma_separated,
+    qualified_name,
+    quote_identifier,
+    server_text,
+)
 
 BLOCK_ROWS = 8192
 BLOCK_BYTES = 8 * 1024 * 1024
@@ -34,15 +41,18 @@ def read_row_blocks(
     table: TableName,
     columns: Sequence[Column],
     order_by: Sequence[Column] = (),
+    casts: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Iterator[RowBlock]:
     """Every row of the table, its fields in the order of ``columns``; without ``order_by`` in no order.
 
-    A block has at most ``BLOCK_ROWS`` rows, and fewer where rows are large. Raises TargetError.
+    ``casts`` are types, as the server spells them, that a column's values are cast to one after the other
+    before they are read. A block has at most ``BLOCK_ROWS`` rows, and fewer where rows are large. Raises
+    TargetError.
     """
     order = sql.SQL(" ORDER BY {}").format(comma_separated([column.name for column in order_by]))
     statement = sql.SQL("COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT BINARY)").format(
         sql.SQL(", ").join(map(canonical_expression, columns)),
-        qualified_name(table),
+        _build_cast_rows(table, columns, casts) if casts else qualified_name(table),
         order if order_by else sql.SQL(""),
     )
     rewritten = [position for position, column in enumerate(columns) if needs_rewriting(column)]
@@ -68,6 +78,17 @@ def read_row_blocks(
                 row_count = min(BLOCK_ROWS, 4 * row_count, most)
             rows = []
         copy.read()  # behind the trailer: the server's word that all went well
+
+
+def _build_cast_rows(
+    table: TableName, columns: Sequence[Column], casts: Mapping[str, Sequence[str]]
+) -> sql.Composable:
+    names = [(quote_identifier(column.name), casts.get(column.name, ())) for column in columns]
+    values = [
+        sql.SQL("{}{} AS {}").format(name, server_text("".join(f"::{each}" for each in types)), name)
+        for name, types in names
+    ]
+    return sql.SQL("(SELECT {} FROM {}) AS own").format(sql.SQL(", ").join(values), qualified_name(table))
 
 
 def _fetch_rows(pgconn: pq.abc.PGconn, copy: Copy, rows: list[Buffer], row_count: int) -> bool:

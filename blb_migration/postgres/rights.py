@@ -22,16 +22,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from psycopg import sql
-
 from blb_migration.model import TableName
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.ledger.versions import LEDGER_SCHEMA
-from blb_migration.postgres.names import TargetConnection, qualified_text
+from blb_migration.postgres.names import TargetConnection, identifier_text, qualified_text
 
 _DATABASE = """
 SELECT current_user::text, current_database()::text,
-       has_database_privilege(current_database(), 'CREATE'),
+       pg_catalog.has_database_privilege(current_database(), 'CREATE'),
        (SELECT pg_get_userbyid(n.nspowner)::text FROM pg_catalog.pg_namespace n
         WHERE n.nspname = %(ledger)s AND NOT pg_has_role(n.nspowner, 'USAGE')),
        EXISTS (SELECT FROM pg_catalog.pg_namespace n WHERE n.nspname = %(ledger)s)
@@ -100,24 +98,24 @@ def find_missing_rights(
         schemas = connection.execute(_SCHEMAS, arguments).fetchall()
         relations = connection.execute(_RELATIONS, arguments).fetchall()
     user, database, may_create, ledgers_owner, has_ledger = row or ("", "", True, None, True)
-    role = _quote(user)
+    role = identifier_text(user)
     missing: list[MissingRight] = []
     if not may_create:
         reason = "a dry run makes schemas for its copies of the tables"
         if not has_ledger:
             reason = f"the ledger needs its schema {LEDGER_SCHEMA}, and {reason}"
-        statement = f"GRANT CREATE ON DATABASE {_quote(database)} TO {role}"
+        statement = f"GRANT CREATE ON DATABASE {identifier_text(database)} TO {role}"
         missing.append(MissingRight(f"database {database}", reason, statement, only_for_dry_run=has_ledger))
     if ledgers_owner is not None:
-        statement = f"GRANT {_quote(ledgers_owner)} TO {role}"
+        statement = f"GRANT {identifier_text(ledgers_owner)} TO {role}"
         reason = f"{ledgers_owner} owns the ledger of earlier runs; every run writes to it"
         missing.append(MissingRight(f"schema {LEDGER_SCHEMA}", reason, statement))
     for schema, may_use, may_build in schemas:
         if not may_use:
-            statement = f"GRANT USAGE, CREATE ON SCHEMA {_quote(schema)} TO {role}"
+            statement = f"GRANT USAGE, CREATE ON SCHEMA {identifier_text(schema)} TO {role}"
             missing.append(MissingRight(f"schema {schema}", "the tables are in it", statement))
         elif not may_build:
-            statement = f"GRANT CREATE ON SCHEMA {_quote(schema)} TO {role}"
+            statement = f"GRANT CREATE ON SCHEMA {identifier_text(schema)} TO {role}"
             reason = "the tables' indexes are built anew in it"
             missing.append(MissingRight(f"schema {schema}", reason, statement))
     for schema, name, kind, owner, is_owner, lacks, may_refer in relations:
@@ -147,9 +145,5 @@ def _judge(
         )
     elif kind != "parent" and not is_owner:
         word, reason = _OWNED[kind]
-        statement = f"GRANT {_quote(owner)} TO {role}"
+        statement = f"GRANT {identifier_text(owner)} TO {role}"
         yield MissingRight(f"{word}{table}", f"{owner} owns it; {reason}", statement)
-
-
-def _quote(name: str) -> str:
-    return sql.Identifier(name).as_string()

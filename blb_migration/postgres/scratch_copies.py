@@ -1,7 +1,8 @@
 """Copies of the target's tables to try a load on: same columns, same constraints, no rows, then gone.
 
-What a copy must have comes from the server itself (CREATE TABLE ... LIKE), but for two things that
-LIKE leaves pointing at the original: foreign keys, and the sequences behind column defaults.
+What a copy must have comes from the server itself (CREATE TABLE ... LIKE), but for three things: foreign
+keys and the sequences behind column defaults, which LIKE leaves pointing at the original, and partitions,
+which it leaves out.
 """
 
 from __future__ import annotations
@@ -18,10 +19,21 @@ from blb_migration.postgres.names import (
     qualified_name,
     qualified_text,
     quote_identifier,
+    server_text,
 )
 from blb_migration.types import TARGET_TYPES, Family, name_target_types
 
 SCRATCH_PREFIX = "blb_dry_run_"
+_PARTITION_KEY = "SELECT pg_get_partkeydef(to_regclass(%s))"
+_PARTITIONS = """
+SELECT n.nspname::text, t.relname::text, pg_get_expr(t.relpartbound, t.oid), pg_get_partkeydef(t.oid)
+FROM pg_catalog.pg_inherits h
+JOIN pg_catalog.pg_class t ON t.oid = h.inhrelid AND t.relispartition
+JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+WHERE h.inhparent = to_regclass(%s)
+  AND NOT coalesce((to_jsonb(h) ->> 'inhdetachpending')::boolean, false)
+ORDER BY 1, 2
+"""
 _INTEGERS = name_target_types(Family.INTEGER)
 
 
@@ -37,11 +49,7 @@ def create_scratch_tables(connection: TargetConnection, copies: Sequence[tuple[T
         for schema in schemas:
             connection.execute(sql.SQL("CREATE SCHEMA {}").format(quote_identifier(schema)))
         for original, copy in copies:
-            connection.execute(
-                sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL EXCLUDING IDENTITY)").format(
-                    qualified_name(copy.name), qualified_name(original)
-                )
-            )
+            _create_like(connection, original, copy.name)
             _give_own_sequences(connection, copy)
         for _, copy in copies:
             for key in copy.foreign_keys:
@@ -55,6 +63,38 @@ def drop_scratch_schemas(connection: TargetConnection, schemas: Sequence[str]) -
             raise ValueError(f"{schema} is not a scratch schema")
         with target_errors(f"schema {schema}"):
             connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(quote_identifier(schema)))
+
+
+def _create_like(connection: TargetConnection, original: TableName, copy: TableName) -> None:
+    """Make the copy of one table, partitioned as the original is: a row may have no partition to go to."""
+    row = connection.execute(_PARTITION_KEY, (qualified_text(original),)).fetchone()
+    key = row[0] if row else None
+    connection.execute(
+        sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL EXCLUDING IDENTITY){}").format(
+            qualified_name(copy),
+            qualified_name(original),
+            sql.SQL("") if key is None else sql.SQL(" PARTITION BY {}").format(server_text(key)),
+        )
+    )
+    if key is not None:
+        _copy_partitions(connection, original, copy)
+
+
+def _copy_partitions(connection: TargetConnection, original: TableName, copy: TableName) -> None:
+    for number, (schema, name, bound, key) in enumerate(
+        connection.execute(_PARTITIONS, (qualified_text(original),)).fetchall()
+    ):
+        own = TableName(copy.schema, f"{SCRATCH_PREFIX}{copy.name[:30]}_{number}")
+        connection.execute(
+            sql.SQL("CREATE TABLE {} PARTITION OF {} {}{}").format(
+                qualified_name(own),
+                qualified_name(copy),
+                server_text(bound),
+                sql.SQL("") if key is None else sql.SQL(" PARTITION BY {}").format(server_text(key)),
+            )
+        )
+        if key is not None:
+            _copy_partitions(connection, TableName(schema, name), own)
 
 
 def _give_own_sequences(connection: TargetConnection, copy: Table) -> None:

@@ -1,4 +1,4 @@
-"""What a PostgreSQL server can do that not every server can. Only reads."""
+"""What a PostgreSQL server can do that not every server can, and what it may lose. Only reads."""
 
 from __future__ import annotations
 
@@ -47,3 +47,18 @@ def read_server_features(connection: TargetConnection) -> ServerFeatures:
         except psycopg.errors.FeatureNotSupported:
             has_xml = False
     return ServerFeatures(connection.info.server_version, has_icu, has_citext, has_xml)
+
+
+_READ_UNSAFE = """
+SELECT name || ' = ' || reset_val FROM pg_catalog.pg_settings
+WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND reset_val = 'off' ORDER BY name
+"""
+
+
+def read_unsafe_settings(connection: TargetConnection) -> list[str]:
+    """List settings, as ``name = value``, with which a crash may take what this user was told is committed.
+
+    As the server, the database or the role has them, whatever this session is set to. Raises TargetError.
+    """
+    with target_errors("the target server"):
+        return [str(row[0]) for row in connection.execute(_READ_UNSAFE).fetchall()]

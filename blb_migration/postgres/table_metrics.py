@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -58,18 +59,45 @@ def read_totals(
 ) -> tuple[MetricValue, ...]:
     """Read the metrics, in the order asked, from one scan of the table.
 
+    They come in arrays, one for each type: a target list has at most 1,664 entries, a table may have 1,600
+    columns.
+
     Raises ValueError for a metric that has no exact answer (the sum of a float, the maximum of a
     text), and TargetError when PostgreSQL cannot compute one.
     """
     if not metrics:
         return ()
+    by_type: dict[str, list[int]] = {}
+    for position, metric in enumerate(metrics):
+        by_type.setdefault(_name_result_type(table, metric), []).append(position)
+    arrays = [
+        sql.SQL("ARRAY[{}]::{}[]").format(
+            sql.SQL(", ").join(_select(table, metrics[position]) for position in positions),
+            sql.SQL(type_name),  # one of PostgreSQL's own names
+        )
+        for type_name, positions in by_type.items()
+    ]
     statement = sql.SQL("SELECT {} FROM {}").format(
-        sql.SQL(", ").join(build_metric(table, metric) for metric in metrics),
+        sql.SQL(", ").join(arrays),
         qualified_name(table.name),
     )
     with target_errors(f"totals of table {table.name}"):
         row = connection.execute(statement).fetchone()
-    return tuple(normalise_total(value, metric) for value, metric in zip(row or (), metrics, strict=True))
+    assert row is not None
+    values: dict[int, MetricValue] = {}
+    for positions, array in zip(by_type.values(), row, strict=True):
+        for position, value in zip(positions, array, strict=True):
+            values[position] = normalise_total(value, metrics[position])
+    return tuple(values[position] for position in range(len(metrics)))
+
+
+def _name_result_type(table: Table, metric: Metric) -> str:
+    """Name the type that the metric's value has or may be cast to without loss."""
+    if metric.kind in ("min", "max") and metric.column is not None:
+        name = table.columns_by_name[metric.column].type.name
+        if name in _MOMENTS:
+            return "text"  # Python holds only a part of what these types do
+    return "numeric"
 
 
 def build_metric(table: Table, metric: Metric) -> sql.Composed:
@@ -96,6 +124,10 @@ def _build_call(table: Table, metric: Metric) -> sql.Composable:
     )
 
 
+def _select(table: Table, metric: Metric) -> sql.Composable:
+    return sql.SQL("({})::{}").format(build_metric(table, metric), sql.SQL(_name_result_type(table, metric)))
+
+
 def _build_value(column: Column, metric: Metric) -> sql.Composable:
     kind, column_type, name = metric.kind, column.type, quote_identifier(column.name)
     if kind == "sum" and column_type.name == "boolean":
@@ -115,13 +147,24 @@ def normalise_total(value: Any, metric: Metric) -> MetricValue:
     """Return the driver's value in the form that ``metrics.py`` promises."""
     if value is None:
         return None
-    if isinstance(value, datetime.datetime):
-        moment = value if value.tzinfo is None else value.astimezone(datetime.UTC)
-        return moment.isoformat(timespec="microseconds")
-    if isinstance(value, datetime.time):
-        return value.isoformat(timespec="microseconds")
-    if isinstance(value, datetime.date):
-        return value.isoformat()
+    if isinstance(value, str):
+        return _normalise_moment(value)
     if metric.kind in ("sum", "min", "max"):
         return Decimal(value)
     return int(value)
+
+
+def _normalise_moment(text: str) -> str:
+    """Return a date or time as ISO 8601, moments with microseconds.
+
+    What Python cannot hold (infinity, 24:00:00, years before 1 and after 9999) stays as PostgreSQL shows it.
+    """
+    with suppress(ValueError):
+        return datetime.date.fromisoformat(text).isoformat()
+    with suppress(ValueError):
+        return datetime.time.fromisoformat(text).isoformat(timespec="microseconds")
+    with suppress(ValueError):
+        moment = datetime.datetime.fromisoformat(text)
+        moment = moment if moment.tzinfo is None else moment.astimezone(datetime.UTC)
+        return moment.isoformat(timespec="microseconds")
+    return text

@@ -32,6 +32,10 @@ def _describe_orphans(
 ) -> Finding:
     parent = f"{question.referred_table.name} ({', '.join(c.name for c in question.referred_columns)})"
     enforced = question.is_enforced
+    if question.is_not_valid:
+        carried = f"the target's foreign key {question.name} is NOT VALID, and is restored as that"
+    else:
+        carried = f"the source does not trust its foreign key {question.name}, the target has none like it"
     return Finding(
         Code.ORPHANS if enforced else Code.ORPHANS_CARRIED,
         Severity.ERROR if enforced else Severity.WARNING,
@@ -40,8 +44,7 @@ def _describe_orphans(
         + (
             f"the target's foreign key {question.name} does"
             if enforced
-            else f"PostgreSQL does; the source does not trust its foreign key {question.name}, the target "
-            "has none like it. They are carried as they are, nothing is deleted"
+            else f"PostgreSQL does; {carried}. They are carried as they are, nothing is deleted"
         ),
         "correct these rows at the source, or drop the target's foreign key" if enforced else None,
         row_count=answer.row_count,

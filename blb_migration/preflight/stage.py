@@ -7,38 +7,45 @@ refuse the migration (``refuse_if_errors``), warnings go along into the ledger a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
 
-from blb_migration.errors import PreflightRefused, SourceError, SourceUnreachable
-from blb_migration.findings import Code, Finding, Severity, has_errors, sort_findings
+from blb_migration.errors import PreflightRefused
+from blb_migration.findings import Finding, Severity, has_errors, sort_findings
 from blb_migration.migration import Migration
+from blb_migration.model import TableName
 from blb_migration.plan.project import Project
-from blb_migration.plan.table_plans import Plan, TablePlan
 from blb_migration.postgres import catalog as target_catalog
 from blb_migration.postgres.catalog_columns import read_insensitive_collations
 from blb_migration.postgres.ledger.records import NotMigratedRecord, ServerFacts
+from blb_migration.postgres.names import TargetConnection
+from blb_migration.postgres.target_hold import read_holder
+from blb_migration.postgres.target_rules import TargetRule, read_target_rules
+from blb_migration.preflight.asking import Unanswered, ask_source
+from blb_migration.preflight.broken_rules import add_key_questions, find_broken_rules
+from blb_migration.preflight.changed_plan import find_changes
 from blb_migration.preflight.collation_findings import find_insensitive_columns
 from blb_migration.preflight.default_findings import find_lost_defaults
-from blb_migration.preflight.keys import describe_key_answer
+from blb_migration.preflight.hidden_values import find_hidden_values
+from blb_migration.preflight.identity_doubts import find_identity_doubts
+from blb_migration.preflight.keys_left_off import find_keys_left_off
 from blb_migration.preflight.same_database import refuse_same_database
-from blb_migration.preflight.source_access import find_hidden_tables
+from blb_migration.preflight.source_access import (
+    find_failing_reads,
+    find_hidden_tables,
+    find_snapshot_refused,
+)
+from blb_migration.preflight.special_findings import find_special
 from blb_migration.preflight.target_access import find_target_obstacles
-from blb_migration.preflight.target_rights import find_rights_missing
-from blb_migration.preflight.values import describe_answers
-from blb_migration.questions import Answer, KeyAnswer
+from blb_migration.preflight.target_rights import find_limits, find_rights_missing
+from blb_migration.run_entry import refuse_other_environment
+from blb_migration.source_marker import SourceMarker
 from blb_migration.sqlserver import catalog as source_catalog
-from blb_migration.sqlserver.connect import SourceSession
-from blb_migration.sqlserver.key_probes import answer_key_questions
+from blb_migration.sqlserver.marker import read_marker
 from blb_migration.sqlserver.other_objects import SourceModule, read_not_migrated
-from blb_migration.sqlserver.probes import answer_questions
-from blb_migration.sqlserver.table_metrics import count_rows
+from blb_migration.waiting import SayPace, tell
 
 _FINDINGS_IN_MESSAGE = 10
-
-AnyQuestion = TypeVar("AnyQuestion")
-AnyAnswer = TypeVar("AnyAnswer")
+_FIRST_SECONDS = 4.0  # most preflights have ended by then
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,7 @@ class PreflightResult:
     live_project: Project
     source_objects: tuple[SourceModule, ...] = ()
     source_driver: str | None = None
+    source_marker: SourceMarker | None = None
 
     @property
     def facts(self) -> ServerFacts:
@@ -68,6 +76,7 @@ class PreflightResult:
             isolation=self.isolation,
             notes=self.notes,
             source_driver=self.source_driver,
+            source_marker=self.source_marker,
             objects_not_migrated=tuple(map(_as_not_migrated, self.source_objects)),
         )
 
@@ -84,27 +93,55 @@ class PreflightResult:
 def run_preflight(migration: Migration) -> PreflightResult:
     """Look at both sides; writes nothing.
 
-    Raises ConfigurationError where both are one database, SourceUnreachable, TargetUnreachable, or
-    SourceError/TargetError when a catalog cannot be read.
+    Raises ConfigurationError where both are one database or the target serves another environment,
+    SourceUnreachable, TargetUnreachable, or SourceError/TargetError when a catalog cannot be read.
     """
+    pace = SayPace(_FIRST_SECONDS)
     with migration.source.connect() as session, migration.target.connect() as connection:
         refuse_same_database(migration.source, migration.target)
+        if migration.run.kind == "preflight":  # every other run holds the target itself
+            _say_who_holds_target(connection)
         project = migration.project.with_catalogs(
             source_catalog.read_catalog(session), target_catalog.read_catalog(connection)
         )
         plan = project.plan
+        _say_progress(pace, "both catalogs are read")
+        marker = read_marker(session, [table.source.name for table in plan.tables])
         findings = list(plan.findings)
-        findings += _compare_with_definitions(migration.project.plan, plan)
+        findings += find_changes(migration.project.plan, plan)
         rights = list(find_rights_missing(connection, migration))
         findings += rights
+        findings += find_limits(connection, migration, plan)
+        rules: dict[TableName, tuple[TargetRule, ...]] = {}
         if not has_errors(tuple(rights)):  # without them, even the questions that follow may not be asked
-            findings += find_target_obstacles(connection, migration.project)
-        findings += find_hidden_tables(session, project.source)
+            refuse_other_environment(connection, migration)
+            rules = read_target_rules(connection, plan.target_tables)
+            findings += find_target_obstacles(connection, replace(migration, project=project))
+            findings += find_keys_left_off(connection, project)
+        hidden = list(find_hidden_tables(session, project))
+        findings += hidden
+        unreadable = {finding.subject for finding in hidden}
+        if not marker.is_immutable:
+            findings += find_snapshot_refused(session, migration.source.isolation)
+        findings += find_hidden_values(session, plan.tables)
+        findings += find_special(session, plan.tables)
+        _say_progress(pace, "rights and definitions are looked at")
+        tried = [table for table in plan.tables if str(table.source.name) not in unreadable]
+        failing = list(find_failing_reads(session, tried))
+        findings += failing
+        unreadable |= {finding.subject for finding in failing}
+        unanswered = Unanswered()
         insensitive_collations = read_insensitive_collations(connection)
-        for table in plan.tables:
+        for number, table in enumerate(plan.tables):
+            _say_progress(pace, f"{number:,} of {len(plan.tables):,} tables' values are asked")
             findings += find_insensitive_columns(table, insensitive_collations)
             findings += find_lost_defaults(table)
-            findings += _ask_source(session, table)
+            if not unreadable & {table.label, str(table.source.name)}:
+                own_rules = rules.get(table.target.name, ())
+                findings += ask_source(session, add_key_questions(table, own_rules), unanswered)
+                findings += find_broken_rules(session, table, own_rules)
+        findings += unanswered.describe()
+        findings += find_identity_doubts(session, connection, plan.tables)
         source_objects = read_not_migrated(session)
         return PreflightResult(
             findings=sort_findings(findings),
@@ -115,6 +152,7 @@ def run_preflight(migration: Migration) -> PreflightResult:
             live_project=project,
             source_objects=source_objects,
             source_driver=str(session.driver),
+            source_marker=marker,
         )
 
 
@@ -128,105 +166,23 @@ def refuse_if_errors(result: PreflightResult) -> None:
         shown.append(f"  and {len(errors) - len(shown)} more")
     raise PreflightRefused(
         f"project {result.live_project.name}",
-        found=f"preflight found {len(errors)} errors\n" + "\n".join(shown) + "\nNothing was written",
+        found=f"preflight found {len(errors)} errors\n" + "\n".join(shown) + "\nNo table was written",
         next_act="Settle each of them, then run again",
     )
+
+
+def _say_progress(pace: SayPace, what: str) -> None:
+    if pace.is_due():
+        tell(f"preflight has run for {pace.elapsed_seconds:.0f} s: {what}")
+
+
+def _say_who_holds_target(connection: TargetConnection) -> None:
+    holder = read_holder(connection)
+    if holder is not None:
+        tell(f"the target is changing while preflight reads it: {holder} holds it")
 
 
 def _as_not_migrated(module: SourceModule) -> NotMigratedRecord:
     name = f"{module.schema}.{module.name}"
     reason = f"A {module.kind} holds no rows; the new application brings its own, or somebody rewrites it."
     return NotMigratedRecord(module.kind, f"{name} on {module.parent}" if module.parent else name, reason)
-
-
-def _compare_with_definitions(planned: Plan, live: Plan) -> Iterator[Finding]:
-    """Find where a database no longer looks like the catalog from which the graph was drawn."""
-    if planned.hash == live.hash:
-        return
-    planned_labels, live_labels = set(planned.tables_by_label), set(live.tables_by_label)
-    changes = [f"+{label}" for label in sorted(live_labels - planned_labels)]
-    changes += [f"-{label}" for label in sorted(planned_labels - live_labels)]
-    changes += [
-        label
-        for label in sorted(planned_labels & live_labels)
-        if planned.tables_by_label[label].columns != live.tables_by_label[label].columns
-    ]
-    yield Finding(
-        Code.PLAN_IS_OUT_OF_DATE,
-        Severity.ERROR,
-        f"project {planned.project}",
-        "the databases no longer look like the project's catalog.json: " + ", ".join(changes[:20]),
-        "run 'blb-migrate plan', then reload the definitions",
-    )
-
-
-def _ask_one_by_one(
-    session: SourceSession, table: TablePlan
-) -> tuple[tuple[Answer, ...], tuple[KeyAnswer, ...], list[Finding]]:
-    """Return the same where one scan for everything failed: some servers lack a function, some a right.
-
-    A question that cannot be asked is a warning: what it would have found still fails the table's load
-    or its comparison. A table that cannot even be counted is an error.
-    """
-    try:
-        count_rows(session, table.source.name)
-    except SourceUnreachable:
-        raise
-    except SourceError as error:
-        next_act = error.next_act or "give the source's log-in the SELECT right on this table"
-        return (
-            (),
-            (),
-            [Finding(Code.SOURCE_TABLE_NOT_READABLE, Severity.ERROR, table.label, error.found, next_act)],
-        )
-    findings: list[Finding] = []
-    answers = _ask_each(
-        table, table.questions, lambda one: answer_questions(session, table.source, [one]), findings
-    )
-    key_answers = _ask_each(
-        table, table.key_questions, lambda one: answer_key_questions(session, table.source, [one]), findings
-    )
-    return answers, key_answers, findings
-
-
-def _ask_each(
-    table: TablePlan,
-    questions: Sequence[AnyQuestion],
-    ask: Callable[[AnyQuestion], tuple[AnyAnswer, ...]],
-    findings: list[Finding],
-) -> tuple[AnyAnswer, ...]:
-    """Return the answers to those questions the source can answer; the others become ``findings``."""
-    answers: list[AnyAnswer] = []
-    for question in questions:
-        try:
-            answers += ask(question)
-        except SourceUnreachable:
-            raise
-        except SourceError as error:
-            findings.append(
-                Finding(
-                    Code.QUESTION_NOT_ANSWERED,
-                    Severity.WARNING,
-                    table.label,
-                    f"the source could not answer the question {question} ({error.found}); what it would "
-                    "have found fails the load or the comparison instead",
-                )
-            )
-    return tuple(answers)
-
-
-def _ask_source(session: SourceSession, table: TablePlan) -> Iterator[Finding]:
-    """Yield what the rows say, in two scans at most: one for values, one for keys."""
-    try:
-        answers = answer_questions(session, table.source, table.questions)
-        key_answers = answer_key_questions(session, table.source, table.key_questions)
-    except SourceUnreachable:
-        raise
-    except SourceError:
-        answers, key_answers, findings = _ask_one_by_one(session, table)
-        yield from findings
-    yield from describe_answers(table, answers)
-    for key_answer in key_answers:
-        finding = describe_key_answer(table, key_answer)
-        if finding is not None:
-            yield finding

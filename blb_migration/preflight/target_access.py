@@ -5,30 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from blb_migration.findings import Code, Finding, Severity
-from blb_migration.plan.project import Project
+from blb_migration.migration import Migration
 from blb_migration.plan.table_plans import TablePlan
-from blb_migration.postgres.ledger.runs import read_cutover_moment
+from blb_migration.postgres.ledger.live_mark import read_live_mark
 from blb_migration.postgres.ledger.versions import upgrade_ledger
 from blb_migration.postgres.names import TargetConnection
-from blb_migration.postgres.ownership import ForeignRows, find_foreign_rows
+from blb_migration.postgres.ownership import ChangedRows, find_changed_rows
 from blb_migration.postgres.traits import TableTraits, read_table_traits
+from blb_migration.replacing import describe_next_act, find_word, read_loader
 
 
-def find_target_obstacles(connection: TargetConnection, project: Project) -> Iterator[Finding]:
+def find_target_obstacles(connection: TargetConnection, migration: Migration) -> Iterator[Finding]:
     """Everything about the target's tables that refuses a load or changes what it does.
 
     Asks what only a user with all rights on them may ask (``target_rights``).
     """
     upgrade_ledger(connection)
-    if read_cutover_moment(connection) is not None:
+    mark = read_live_mark(connection)
+    if mark is not None:
         yield Finding(
             Code.TARGET_IS_LIVE,
             Severity.ERROR,
             "target",
-            "it was cut over and is live; a load would remove what its users have entered since",
+            f"{mark}; a load would remove what its users have entered since",
             "load into another database",
         )
         return
+    project = migration.project
     known = project.target.tables_by_name
     tables = [table for table in project.plan_in_place.tables if table.target.name in known]
     traits = read_table_traits(connection, [table.target.name for table in tables])
@@ -37,8 +40,11 @@ def find_target_obstacles(connection: TargetConnection, project: Project) -> Ite
         if own is None:
             continue
         yield from _judge_traits(table, own)
-        foreign = find_foreign_rows(connection, table.target)
-        yield from _judge_rows(table, foreign)
+        if own.forces_row_security:
+            continue  # its rows cannot be asked for either
+        changed = find_changed_rows(connection, table.target, read_loader(migration))
+        if changed is not None:
+            yield _judge_rows(migration, table, changed)
 
 
 def _judge_traits(table: TablePlan, own: TableTraits) -> Iterator[Finding]:
@@ -67,28 +73,15 @@ def _judge_traits(table: TablePlan, own: TableTraits) -> Iterator[Finding]:
         )
 
 
-def _judge_rows(table: TablePlan, foreign: ForeignRows) -> Iterator[Finding]:
-    if foreign.row_count:
-        decided = table.replace_rows is not None
-        yield Finding(
-            Code.TARGET_ROWS_NOT_OURS,
-            Severity.WARNING if decided else Severity.ERROR,
-            table.label,
-            "the target table holds rows that this tool did not load"
-            + (f"; they will be removed by decision: {table.replace_rows}" if decided else ""),
-            None
-            if decided
-            else "move these rows away yourself, or decide: "
-            f"tables: {{{table.label}: {{replace_rows: the reason}}}}",
-            row_count=foreign.row_count,
-            first_keys=foreign.first_keys,
-        )
-    elif foreign.updated_count:
-        yield Finding(
-            Code.TARGET_ROWS_CHANGED_SINCE_THE_LOAD,
-            Severity.WARNING,
-            table.label,
-            "rows that this tool loaded were changed on the target since; loading again undoes that",
-            row_count=foreign.updated_count,
-            first_keys=foreign.first_keys,
-        )
+def _judge_rows(migration: Migration, table: TablePlan, changed: ChangedRows) -> Finding:
+    word = find_word(migration, table)
+    return Finding(
+        Code.TARGET_ROWS_CHANGED_SINCE_THE_LOAD if changed.was_loaded else Code.TARGET_ROWS_NOT_OURS,
+        Severity.ERROR if word is None else Severity.WARNING,
+        table.label,
+        changed.found
+        + (f"; a load removes that, allowed by {word.decision}: {word.reason}" if word is not None else ""),
+        describe_next_act(migration, table.label) if word is None else None,
+        row_count=changed.row_count,
+        first_keys=changed.first_keys,
+    )

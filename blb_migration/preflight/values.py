@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.plan.columns import ColumnPlan
+from blb_migration.plan.decision_texts import WHY, write_decision
 from blb_migration.plan.risks import TARGET_FRACTION_DIGITS
 from blb_migration.plan.table_plans import TablePlan
+from blb_migration.preflight.page_findings import describe_page_answer
 from blb_migration.questions import Answer, QuestionKind
 
 _CORRECT = "correct these rows at the source"
@@ -23,6 +25,21 @@ _MESSAGES: dict[QuestionKind, tuple[str, str]] = {
     "contains_nul": ("texts with the character U+0000, which PostgreSQL cannot store", _CORRECT),
     "lone_surrogate": ("texts with half a surrogate pair, which is not valid Unicode", _CORRECT),
     "not_json": ("texts that are not JSON, the target's {target} is {target_type}", _CORRECT),
+    "json_nul": ("JSON texts with an escaped U+0000, for which jsonb has no value", _CORRECT),
+    "json_lone_surrogate": ("JSON texts that escape half a surrogate pair, which jsonb refuses", _CORRECT),
+    "json_number_outside": ("JSON texts with numbers beyond numeric, which jsonb refuses", _CORRECT),
+    "not_uuid": ("texts that are no GUIDs (8-4-4-4-12 hexadecimal digits)", _CORRECT),
+    "not_a_word": ("texts that are none of those that {target} ({target_type}) knows", _CORRECT),
+    "not_sixteen_bytes": ("values that are not sixteen bytes, as a uuid is", _CORRECT),
+    "has_time_of_day": ("{source} with a time of day, the target's {target} is a date", _WIDEN),
+    "skipped_local_time": ("local times that the clocks of the decided zone never showed", _CORRECT),
+    "repeated_local_time": (
+        "local times that the clocks of the decided zone showed twice; the first of the two is taken",
+        "see that it does not matter which of the two it was",
+    ),
+    "float_finer_than": ("{source} with more digits after the point than {target_type} keeps", _WIDEN),
+    "float_outside": ("{source} holds numbers too large for {target_type}", _WIDEN),
+    "inexact_as_float": ("numbers with more digits than {target_type} gives back", _WIDEN),
     "ends_in_space": (
         "values of a key that end in spaces: equal to those without them at the source, different here",
         "see that no query of the application relies on it",
@@ -32,16 +49,21 @@ _MESSAGES: dict[QuestionKind, tuple[str, str]] = {
         "keep the offset in a column of its own if it matters",
     ),
 }
-_WARNINGS = ("ends_in_space", "offset_is_lost")
+_WARNINGS = ("ends_in_space", "offset_is_lost", "repeated_local_time")
 
 # The decision that would cover a finding, as it stands in decisions.yaml.
-_DECISIONS: dict[QuestionKind, str] = {
-    "is_null": "on_null: {fill: VALUE}",
-    "decimal_finer_than": "on_too_precise: round",
-    "fraction_finer_than": "on_too_precise: truncate",
-    "text_longer_than": "on_too_long: truncate",
-    "contains_nul": "on_nul_character: strip",
-    "lone_surrogate": "on_lone_surrogate: replace",
+_DECISIONS: dict[QuestionKind, dict[str, object]] = {
+    "is_null": {"on_null": {"fill": "VALUE"}},
+    "decimal_finer_than": {"on_too_precise": "round"},
+    "fraction_finer_than": {"on_too_precise": "truncate"},
+    "text_longer_than": {"on_too_long": "truncate"},
+    "contains_nul": {"on_nul_character": "strip"},
+    "lone_surrogate": {"on_lone_surrogate": "replace"},
+    "json_nul": {"on_nul_character": "strip"},
+    "json_lone_surrogate": {"on_lone_surrogate": "replace"},
+    "has_time_of_day": {"on_time_of_day": "truncate"},
+    "float_finer_than": {"on_too_precise": "round"},
+    "inexact_as_float": {"on_too_precise": "round"},
 }
 
 
@@ -56,7 +78,9 @@ def describe_answers(table: TablePlan, answers: Sequence[Answer]) -> Iterator[Fi
     for answer in answers:
         if answer.row_count == 0:
             continue
-        if answer.question.kind == "variant_of_type":
+        if answer.question.kind in ("row_too_wide", "index_entry_too_large"):
+            yield describe_page_answer(table, answer)
+        elif answer.question.kind == "variant_of_type":
             variants.setdefault(answer.question.column, []).append(answer)
         else:
             yield _describe_answer(table, columns[answer.question.column], answer)
@@ -80,8 +104,8 @@ def _describe_answer(table: TablePlan, column: ColumnPlan, answer: Answer) -> Fi
         severity, next_act = Severity.WARNING, None
         message = "digits past the microsecond are cut off, as PostgreSQL keeps six"
     elif kind in _DECISIONS:
-        decision = f"{{{column.source.name}: {{{_DECISIONS[kind]}, reason: WHY}}}}"
-        next_act = f"{act}, or decide: tables: {{{table.label}: {{columns: {decision}}}}}"
+        decision = write_decision(table.label, _DECISIONS[kind] | {"reason": WHY}, column.source.name)
+        next_act = f"{act}, or decide: {decision}"
     return Finding(
         Code[kind.upper()],
         severity,

@@ -65,6 +65,11 @@ class LogPace:
         self._started_at = self.clock()
         self._next_at = self._started_at + self.shortest_seconds
 
+    @property
+    def elapsed_seconds(self) -> float:
+        """Since the beginning."""
+        return self.clock() - self._started_at
+
     def is_due(self) -> bool:
         """Whether to speak now; if so, the next pause begins."""
         now = self.clock()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from blb_migration.findings import Code, Severity
+from blb_migration.first_few import name_some
 from blb_migration.model import TableName
 from blb_migration.plan.decisions import Decisions
 from blb_migration.schema.drafts import DesignContext, NewCollation, TableDraft
@@ -85,13 +86,12 @@ def report_case(context: DesignContext, drafts: Sequence[TableDraft]) -> None:
             _DECISION,
         )
     if others:
-        rest = len(others) - _COLUMNS_IN_MESSAGE
         context.add(
             Code.CASE_INSENSITIVE_COLUMNS,
             Severity.NOTE,
             "texts",
             f"{len(others)} columns compare without regard to letter case at the source, with it here: "
-            f"{', '.join(others[:_COLUMNS_IN_MESSAGE])}" + (f" and {rest} more" if rest > 0 else ""),
+            f"{name_some(others, _COLUMNS_IN_MESSAGE)}",
             _DECISION,
         )
 

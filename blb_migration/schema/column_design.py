@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 from blb_migration.findings import Code, Severity
 from blb_migration.model import Column, ColumnType, Computed, Identity, Table, TableName
+from blb_migration.plan.decision_texts import WHY, write_decision
 from blb_migration.plan.decisions import ColumnDecision, TableDecision
+from blb_migration.plan.reserved_names import SYSTEM_COLUMNS, describe_reserved_name
 from blb_migration.plan.target_names import build_target_name
 from blb_migration.schema.collations import find_collation, ignores_case
 from blb_migration.schema.defaults import translate_default
@@ -45,6 +47,9 @@ def design_columns(
         if own.skip is not None:
             continue
         target_name = own.to or build_target_name(column.name, context.decisions.names)
+        if target_name in SYSTEM_COLUMNS:
+            context.findings.append(describe_reserved_name(label, column.name, target_name))
+            continue
         if target_name in taken:
             _report_collision(context, label, column.name, target_name, taken[target_name])
             continue
@@ -73,7 +78,7 @@ def _report_collision(context: DesignContext, label: str, column: str, target_na
         Severity.ERROR,
         f"{label}.{column}",
         f"it would be called {target_name}, as {other} already is",
-        f"tables: {{{label}: {{columns: {{{column}: {{to: another name, reason: ...}}}}}}}}",
+        write_decision(label, {"to": "another name", "reason": WHY}, column),
     )
 
 
@@ -110,7 +115,7 @@ def _design_column(
         target_type = ColumnType("citext")
     elif is_ci and context.decisions.case_insensitive == "icu":
         collation = find_collation(context.decisions, column.collation).name.name
-    identity = _design_identity(context, table, column, target_name)
+    identity = _design_identity(context, subject, table, column, target_name)
     target = Column(
         name=target_name,
         type=target_type,
@@ -124,9 +129,20 @@ def _design_column(
 
 
 def _design_identity(
-    context: DesignContext, table: TableName, column: Column, target_name: str
+    context: DesignContext, subject: str, table: TableName, column: Column, target_name: str
 ) -> Identity | None:
     if column.identity is None:
+        return None
+    reached = column.identity.seed if column.identity.last_value is None else column.identity.last_value
+    if not -(2**63) <= reached + column.identity.increment < 2**63:
+        context.add(
+            Code.IDENTITY_NOT_CARRIED,
+            Severity.WARNING,
+            subject,
+            f"it has come to {reached}; no sequence of PostgreSQL goes beyond bigint, so the column is "
+            "created without one",
+            "let the application number its rows",
+        )
         return None
     sequence = TableName(table.schema, context.names.take_relation(table, f"{table.name}_{target_name}_seq"))
     return Identity(column.identity.seed, column.identity.increment, sequence=sequence)

@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from blb_migration.model import Catalog, Column, ForeignKey, Index, Table, TableName, UniqueKey
-from blb_migration.postgres.names import comma_separated, qualified_text, quote_identifier, quote_text
+from blb_migration.postgres.names import (
+    comma_separated,
+    identifier_text,
+    qualified_text,
+    quote_text,
+)
 from blb_migration.schema.design import SchemaDesign
 from blb_migration.types import TARGET_TYPES, Family, name_target_types
 
@@ -25,9 +30,9 @@ def build_statements(design: SchemaDesign) -> tuple[str, ...]:
 def _iterate_statements(design: SchemaDesign) -> Iterator[str]:
     catalog = design.catalog
     for extension in design.extensions:
-        yield f"CREATE EXTENSION IF NOT EXISTS {_quote(extension)}"
+        yield f"CREATE EXTENSION IF NOT EXISTS {identifier_text(extension)}"
     for schema in _find_schemas(catalog, design):
-        yield f"CREATE SCHEMA IF NOT EXISTS {_quote(schema)}"
+        yield f"CREATE SCHEMA IF NOT EXISTS {identifier_text(schema)}"
     collations = {collation.name.name: collation.name for collation in design.collations}
     for collation in design.collations:
         yield (
@@ -60,7 +65,7 @@ def _create_table(table: Table, collations: dict[str, TableName]) -> Iterator[st
     for key in table.unique_keys:
         lines.append(_define_key(key, "UNIQUE" if key.nulls_distinct else "UNIQUE NULLS NOT DISTINCT"))
     for check in table.checks:
-        lines.append(f"CONSTRAINT {_quote(check.name)} CHECK ({check.expression})")
+        lines.append(f"CONSTRAINT {identifier_text(check.name)} CHECK ({check.expression})")
     sequences = [column for column in table.columns if _draws_from_sequence(column)]
     for column in sequences:
         yield f"CREATE SEQUENCE {_sequence_name(column)} AS bigint {_sequence_options(column)}"
@@ -71,12 +76,12 @@ def _create_table(table: Table, collations: dict[str, TableName]) -> Iterator[st
         else (f"CREATE TABLE {qualified_text(table.name)} ()")
     )
     for column in sequences:
-        owner = f"{qualified_text(table.name)}.{_quote(column.name)}"
+        owner = f"{qualified_text(table.name)}.{identifier_text(column.name)}"
         yield f"ALTER SEQUENCE {_sequence_name(column)} OWNED BY {owner}"
 
 
 def _define_column(column: Column, collations: dict[str, TableName]) -> str:
-    parts = [_quote(column.name), str(column.type)]
+    parts = [identifier_text(column.name), str(column.type)]
     if column.collation is not None:
         parts.append(f"COLLATE {qualified_text(collations[column.collation])}")
     if column.computed is not None:
@@ -118,16 +123,16 @@ def _sequence_options(column: Column) -> str:
 
 
 def _define_key(key: UniqueKey, kind: str) -> str:
-    return f"CONSTRAINT {_quote(key.name)} {kind} ({comma_separated(key.columns).as_string()})"
+    return f"CONSTRAINT {identifier_text(key.name)} {kind} ({comma_separated(key.columns).as_string()})"
 
 
 def _create_index(table: Table, index: Index, nulls_not_distinct: bool) -> str:
     columns = ", ".join(
-        f"{_quote(column.name)} DESC" if column.descending else _quote(column.name)
+        f"{identifier_text(column.name)} DESC" if column.descending else identifier_text(column.name)
         for column in index.columns
     )
     parts = [
-        f"CREATE {'UNIQUE ' if index.unique else ''}INDEX {_quote(index.name)} "
+        f"CREATE {'UNIQUE ' if index.unique else ''}INDEX {identifier_text(index.name)} "
         f"ON {qualified_text(table.name)} ({columns})"
     ]
     if index.included:
@@ -146,7 +151,7 @@ def _comment(table: Table) -> Iterator[str]:
         yield f"COMMENT ON TABLE {name} IS {quote_text(table.comment)}"
     for column in table.columns:
         if column.comment is not None:
-            yield f"COMMENT ON COLUMN {name}.{_quote(column.name)} IS {quote_text(column.comment)}"
+            yield f"COMMENT ON COLUMN {name}.{identifier_text(column.name)} IS {quote_text(column.comment)}"
 
 
 def _add_foreign_key(table: Table, key: ForeignKey) -> str:
@@ -156,13 +161,9 @@ def _add_foreign_key(table: Table, key: ForeignKey) -> str:
         if action != "NO ACTION"
     )
     return (
-        f"ALTER TABLE {qualified_text(table.name)} ADD CONSTRAINT {_quote(key.name)} "
+        f"ALTER TABLE {qualified_text(table.name)} ADD CONSTRAINT {identifier_text(key.name)} "
         f"FOREIGN KEY ({comma_separated(key.columns).as_string()}) "
         f"REFERENCES {qualified_text(key.referred_table)} "
         f"({comma_separated(key.referred_columns).as_string()})"
         f"{actions}{'' if key.trusted else ' NOT VALID'}"
     )
-
-
-def _quote(name: str) -> str:
-    return quote_identifier(name).as_string()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from blb_migration.findings import Code, Finding, Severity, sort_findings
 from blb_migration.model import Catalog, Column, Table, TableName, UniqueKey
+from blb_migration.plan.decision_texts import WHY, write_decision, write_keys
 from blb_migration.plan.decisions import Decisions
 from blb_migration.plan.match import build_label, choose_target_table, find_table_decision
 from blb_migration.postgres.ledger.versions import LEDGER_SCHEMA
@@ -107,7 +108,7 @@ def _draft_tables(context: DesignContext, source: Catalog) -> Sequence[TableDraf
                 Severity.ERROR,
                 label,
                 f"PostgreSQL, or this tool, keeps the schema name {name.schema} for itself",
-                f"schemas: {{{table.name.schema}: another name}}",
+                write_keys("schemas", {table.name.schema: "another name"}),
             )
         elif not context.names.claim_table(name):
             other = next(label for label, _, taken in named if taken == name)
@@ -116,7 +117,7 @@ def _draft_tables(context: DesignContext, source: Catalog) -> Sequence[TableDraf
                 Severity.ERROR,
                 label,
                 f"it would be called {name}, as {other} already is",
-                f"tables: {{{label}: {{to: another name, reason: ...}}}}",
+                write_decision(label, {"to": "another name", "reason": WHY}),
             )
         else:
             named.append((label, table, name))

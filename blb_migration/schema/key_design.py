@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from blb_migration.findings import Code, Severity
-from blb_migration.model import CheckConstraint, Index, IndexColumn, UniqueKey
+from blb_migration.model import CheckConstraint, ColumnType, Index, IndexColumn, UniqueKey
 from blb_migration.postgres.names import qualified_text, quote_identifier
 from blb_migration.schema.drafts import DesignContext, TableDraft
 from blb_migration.schema.translate_expression import translate_condition
 from blb_migration.schema.translation import Untranslatable
 
+_LONG_CHARACTERS = 600  # of up to four bytes, beside the key's own
 MAX_INDEX_COLUMNS = 32  # INDEX_MAX_KEYS, included columns counted
 
 
@@ -66,6 +67,7 @@ def design_indexes(context: DesignContext, draft: TableDraft) -> Iterator[Index]
         included = tuple(
             pair.target.name for name in index.included if (pair := draft.find(name)) is not None
         )
+        included = _leave_out_long(context, draft, index.name, included)
         if len(columns) + len(included) > MAX_INDEX_COLUMNS:
             context.add(
                 Code.INDEX_TOO_WIDE,
@@ -99,6 +101,30 @@ def design_indexes(context: DesignContext, draft: TableDraft) -> Iterator[Index]
             included=included,
             filter=condition,
         )
+
+
+def _leave_out_long(
+    context: DesignContext, draft: TableDraft, name: str, included: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the included columns whose values cannot make an entry too large for a page of the index."""
+    types = {pair.target.name: pair.target.type for pair in draft.pairs.values()}
+    long = [each for each in included if _may_be_long(types[each])]
+    if long:
+        context.add(
+            Code.INCLUDED_COLUMNS_LEFT_OUT,
+            Severity.WARNING,
+            f"{draft.label}.{name}",
+            f"its included columns {', '.join(long)} are left out: an entry of an index has at most 2,704 "
+            "bytes, and one longer value would fail the load",
+            "add them by hand if their values are short",
+        )
+    return tuple(each for each in included if each not in long)
+
+
+def _may_be_long(column_type: ColumnType) -> bool:
+    if column_type.name in ("character varying", "character"):
+        return (column_type.length or 0) > _LONG_CHARACTERS
+    return column_type.name in ("text", "citext", "bytea", "json", "jsonb", "xml")
 
 
 def _translate_filter(draft: TableDraft, index: Index) -> str | None:

@@ -15,6 +15,7 @@ from blb_migration.model import ColumnType
 from blb_migration.schema.conditions import CONDITIONS
 from blb_migration.schema.translation import NUMBERS, Kind, Scope, Untranslatable, Value, kind_of
 from blb_migration.schema.value_expressions import VALUES, as_boolean
+from blb_migration.sql_negations import spell_out_negations
 
 
 class ExpressionTranslator:
@@ -41,7 +42,7 @@ class ExpressionTranslator:
 def parse_expression(text: str) -> Any:
     """sqlglot's tree of a T-SQL expression, without the brackets around all of it. Raises Untranslatable."""
     try:
-        node: Any = sqlglot.parse_one(text, into=exp.Condition, dialect="tsql")
+        node: Any = spell_out_negations(sqlglot.parse_one(text, into=exp.Condition, dialect="tsql"))
     except sqlglot.errors.SqlglotError:
         raise Untranslatable("it cannot be parsed") from None
     while isinstance(node, exp.Paren):

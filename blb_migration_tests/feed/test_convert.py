@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blb_migration.feed.convert import BatchConverter, uuid_text_to_bytes
+from blb_migration.feed.convert import BatchConverter
+from blb_migration.feed.uuid_texts import uuid_text_to_bytes
 from blb_migration.plan.columns import ColumnPlan
 from blb_migration.plan.type_pairs import find_rule
 from blb_migration_tests.catalogs import column

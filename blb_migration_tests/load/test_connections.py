@@ -22,9 +22,12 @@ def target(new_chain: Callable[..., Chain]) -> Iterator[TargetConnection]:
 
 
 def limit(target: TargetConnection, sessions: int) -> None:
+    """Limit the sessions of this database, and go on as a role that the limit holds: no superuser."""
+    target.execute("RESET ROLE")
     target.execute(
         sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(sql.Identifier(target.info.dbname), sessions)
     )
+    target.execute("SET ROLE pg_monitor")
 
 
 def test_what_is_set_counts_and_else_the_processors(
@@ -45,3 +48,9 @@ def test_a_full_target_leaves_one(target: TargetConnection) -> None:
     assert choose_connections(Loading(connections=7), target) == 2
     limit(target, 1)
     assert choose_connections(Loading(connections=7), target) == 1
+
+
+def test_a_superuser_is_not_held_by_the_limit_of_a_database(target: TargetConnection) -> None:
+    limit(target, 1)
+    target.execute("RESET ROLE")
+    assert read_free_sessions(target) > 1

@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 
 from blb_migration.findings import Severity
-from blb_migration.model import Catalog, Computed
+from blb_migration.model import Catalog, Computed, TableName
 from blb_migration.plan.build import build_plan
+from blb_migration.plan.decisions import Decisions, TableDecision
 from blb_migration.plan.decisions_file import parse_decisions
+from blb_migration.plan.match import choose_target_table
 from blb_migration.plan.table_plans import Plan
 from blb_migration_tests.catalogs import catalog, table
 
@@ -195,3 +197,22 @@ def test_a_where_is_spelled_for_both_engines(where: str, source_sql: str, target
     )
     (total,) = result.tables[0].key_totals
     assert (total.source_where, total.target_where) == (source_sql, target_sql)
+
+
+@pytest.mark.parametrize(
+    ("to", "schema", "name"),
+    [
+        ("sales.orders", "sales", "orders"),
+        ("orders", "public", "orders"),
+        ('"My ""S"."Art.ikel"', 'My "S', "Art.ikel"),
+        ('"Art.ikel"', "public", "Art.ikel"),
+        ('sales."a.b"', "sales", "a.b"),
+        ('"s.x".b', "s.x", "b"),
+        ('My "S.Articles', 'My "S', "Articles"),
+        ("a.b.c", "a", "b.c"),
+    ],
+)
+def test_a_target_table_may_be_named_as_sql_writes_it(to: str, schema: str, name: str) -> None:
+    decision = TableDecision(to=to, reason="The application calls it so.")
+    chosen = choose_target_table(TableName("dbo", "articles"), decision, Decisions(project="shop"))
+    assert chosen == TableName(schema, name)

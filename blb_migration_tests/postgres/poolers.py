@@ -108,9 +108,9 @@ def _find_free_port() -> int:
 
 
 @contextmanager
-def scripted_pooler(server_url: str) -> Iterator[str]:
+def scripted_pooler(server_url: str, pause_seconds: float = 0.0) -> Iterator[str]:
     """Yield the URL of a pooler in session mode: takes no ``options``, and names a process of its own
-    invention."""
+    invention. Waits ``pause_seconds`` before it hands on each row of an answer."""
     server = conninfo_to_dict(server_url)
     listener = socket.create_server(("127.0.0.1", 0))
     address = (str(server["host"]), int(str(server["port"])))
@@ -119,7 +119,9 @@ def scripted_pooler(server_url: str) -> Iterator[str]:
         with suppress(OSError):
             while True:
                 client, _ = listener.accept()
-                threading.Thread(target=_serve_client, args=(client, address), daemon=True).start()
+                threading.Thread(
+                    target=_serve_client, args=(client, address, pause_seconds), daemon=True
+                ).start()
 
     threading.Thread(target=serve, daemon=True).start()
     try:
@@ -129,7 +131,7 @@ def scripted_pooler(server_url: str) -> Iterator[str]:
         listener.close()
 
 
-def _serve_client(client: socket.socket, address: tuple[str, int]) -> None:
+def _serve_client(client: socket.socket, address: tuple[str, int], pause_seconds: float) -> None:
     with suppress(OSError, EOFError), client:
         while True:
             packet = _read(client, struct.unpack("!I", _read(client, 4))[0] - 4)
@@ -146,6 +148,8 @@ def _serve_client(client: socket.socket, address: tuple[str, int]) -> None:
             while True:
                 head = _read(server, 5)
                 body = _read(server, struct.unpack("!I", head[1:])[0] - 4)
+                if head[:1] == b"D":
+                    time.sleep(pause_seconds)
                 if head[:1] == b"K":
                     body = struct.pack("!I", 4_000_001) + body[4:]
                 client.sendall(head + body)

@@ -41,7 +41,7 @@ TYPES = {
     "j": ("int[]", "integer[]", ColumnType("integer[]")),
     "k": ("bit varying(5)", "bit varying(5)", ColumnType("bit varying", length=5)),
     "l": ("uuid", "uuid", ColumnType("uuid")),
-    "m": ("mood", "enum", ColumnType("enum", alias="public.mood")),
+    "m": ("mood", "enum public.mood", ColumnType("enum", alias="public.mood", labels=("sad",))),
     "n": ("email", "character varying(80)", ColumnType("character varying", length=80, alias="public.email")),
     "o": ("float8", "double precision", ColumnType("double precision")),
 }
@@ -165,7 +165,6 @@ def test_only_the_applications_tables_are_listed(target: TargetConnection) -> No
     )
     catalog = read_catalog(target)
     assert [str(table.name) for table in catalog] == ["other.apple", "public.parts", "public.zebra"]
-    assert [str(table.name) for table in read_catalog(target, ["other"])] == ["other.apple"]
     assert catalog.engine == "postgres"
     assert catalog.database == target.info.dbname
     assert catalog.server_version.startswith("18")

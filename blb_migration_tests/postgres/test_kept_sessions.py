@@ -26,7 +26,7 @@ def test_every_use_has_the_lock_timeout_it_asked_for(connector: TargetConnector)
         first = backend(connector, lock_timeout_seconds=1.5)
         with connector.connect() as session:
             assert scalar(session, "SELECT pg_backend_pid()") == first
-            assert scalar(session, "SHOW lock_timeout") == "0"
+            assert scalar(session, "SHOW lock_timeout") == "30s"
 
 
 def test_a_failed_use_leaves_nothing_behind(connector: TargetConnector) -> None:

@@ -33,6 +33,14 @@ def test_a_session_needs_no_startup_option_that_a_pooler_refuses(database_url: s
     assert "Remove 'options'" in str(error)
 
 
+def test_an_answer_may_come_in_parts(database_url: str) -> None:
+    with (
+        scripted_pooler(database_url, pause_seconds=0.1) as url,
+        TargetConnector(parse_target_url(url)).connect() as session,
+    ):
+        assert scalar(session, "SELECT 1") == 1
+
+
 def test_a_migration_runs_through_a_pooler_in_session_mode(new_chain: Callable[..., Chain]) -> None:
     direct = new_chain()
     direct.database.create_table(table("things", "id int not null", "name nvarchar(20)"))

@@ -14,6 +14,7 @@ from blb_migration.errors import ExitCode, PreflightRefused, TargetForbids
 from blb_migration.findings import Severity
 from blb_migration.load.scratch import on_scratch
 from blb_migration.migration import RunInfo
+from blb_migration.postgres.server_features import read_server_features
 from blb_migration.preflight.stage import refuse_if_errors, run_preflight
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
 from blb_migration_tests.catalogs import table
@@ -192,3 +193,59 @@ def test_read_only_sessions_are_refused_with_what_ends_it(
         connection.execute(caught.value.next_act.removeprefix("Run: ").encode())
     with as_role(shop, role).target.connect():
         pass
+
+
+EVENT_TRIGGER = """
+CREATE FUNCTION no_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;
+CREATE EVENT TRIGGER stop ON ddl_command_start EXECUTE FUNCTION no_ddl();
+"""
+
+
+def test_an_event_trigger_that_refuses_ddl_is_found(shop: Chain, role: str) -> None:
+    shop.execute(EVENT_TRIGGER.format(body="RAISE EXCEPTION 'not now';"))
+    [finding] = [f for f in as_role(shop, role).preflight(DECISIONS).findings if f.code.startswith("event_")]
+    assert (finding.code, finding.severity) == ("event_triggers_refuse", Severity.ERROR)
+    assert "stop (no_ddl())" in finding.message
+    shop.execute("ALTER EVENT TRIGGER stop DISABLE")
+    assert as_role(shop, role).check(as_role(shop, role).migrate(DECISIONS))
+
+
+def test_an_event_trigger_that_let_everything_pass_is_a_warning(shop: Chain, role: str) -> None:
+    shop.execute(EVENT_TRIGGER.format(body="NULL;"))
+    chain = as_role(shop, role)
+    [finding] = [f for f in chain.preflight(DECISIONS).findings if f.code.startswith("event_")]
+    assert (finding.code, finding.severity) == ("event_triggers_fire", Severity.WARNING)
+    chain.migrate(DECISIONS)
+    assert shop.execute("SELECT count(*) FROM pg_class WHERE relname LIKE 'blb_migration_probe%'") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "lifted"),
+    [
+        ("ALTER ROLE {role} CONNECTION LIMIT 2", 'ALTER ROLE "{role}" CONNECTION LIMIT -1'),
+        ("ALTER DATABASE {database} CONNECTION LIMIT 2", 'ALTER DATABASE "{database}" CONNECTION LIMIT -1'),
+    ],
+)
+def test_a_limit_of_sessions_that_no_load_can_do_with_is_found(
+    shop: Chain, role: str, limit: str, lifted: str
+) -> None:
+    names = {"database": name_database(shop), "role": role}
+    shop.execute(limit.format(**names))
+    chain = as_role(shop, role)
+    migration = replace(shop.migration(DECISIONS), target=chain.target, run=RunInfo("run", "preflight"))
+    [finding] = [f for f in run_preflight(migration).findings if f.code == "too_few_sessions"]
+    assert finding.severity is Severity.ERROR
+    assert finding.decision is not None
+    assert finding.decision.endswith(lifted.format(**names))
+    shop.execute(lifted.format(**names))
+    chain.migrate(DECISIONS)
+
+
+def test_a_server_without_libxml_is_found_where_a_column_is_xml(shop: Chain) -> None:
+    shop.database.create_table(table("documents", "id int not null", "body xml"))
+    shop.execute("CREATE TABLE app.documents (id integer PRIMARY KEY, body xml)")
+    found = [f for f in shop.preflight(DECISIONS).findings if f.code == "server_lacks_xml"]
+    with shop.target.connect() as connection:
+        has_xml = read_server_features(connection).has_xml
+    assert [f.severity for f in found] == ([] if has_xml else [Severity.ERROR])
+    assert has_xml or "documents.body" in found[0].message

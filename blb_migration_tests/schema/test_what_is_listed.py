@@ -141,6 +141,11 @@ def test_a_check_that_might_refuse_other_rows_is_left_out(expression: str) -> No
         ("([amount]>=(0) AND [amount]<=(100))", '("amount" >= 0 AND "amount" <= 100)'),
         ("([exact]='A ' OR [exact] IS NULL)", "(rtrim(\"exact\", ' ') = 'A' OR \"exact\" IS NULL)"),
         ("([exact] like 'a\\_%')", "\"exact\" LIKE E'a\\\\_%' ESCAPE ''"),
+        ("([exact] not like 'a%')", "NOT (\"exact\" LIKE 'a%')"),
+        (
+            "([exact] not like 'a!%' escape '!' AND [id]>(1))",
+            "(NOT (\"exact\" LIKE 'a!%' ESCAPE '!') AND \"id\" > 1)",
+        ),
         ("(NOT [live]=(1))", 'NOT ("live" = true)'),
         ("([day]>='20240229')", "\"day\" >= timestamp '2024-02-29'"),
         ("([id]-(-(1))>(0))", '("id" - (-1)) > 0'),

@@ -20,21 +20,22 @@ from blb_migration.load.write import WrittenTable
 from blb_migration.postgres.dropping.indexes import IndexDefinition, build_indexes
 from blb_migration.postgres.ledger.chunked_loads import forbid_resuming
 from blb_migration.postgres.ledger.chunks import LoadedChunk, TableChunk, read_chunks, read_merged_digest
-from blb_migration.sqlserver.identities import read_last_identity
+from blb_migration.sqlserver.identities import IdentityReading, read_identity
 from blb_migration.sqlserver.table_metrics import count_rows
 
 
 def write_chunks(
     task: LoadTask, column: ChunkColumn, chunks: Sequence[TableChunk], indexes: Sequence[IndexDefinition]
-) -> int | None:
-    """Load the open ones of ``chunks`` and build the dropped ``indexes``; returns the source's last identity.
+) -> IdentityReading | None:
+    """Load the open ones of ``chunks`` and build the dropped ``indexes``; returns what the source says of its
+    identity.
 
     Raises the first error; the load can go on then.
     """
     connections = choose_connections(task.migration.loading, task.connection)
     with task.migration.source.keeping_sessions(), task.migration.target.keeping_sessions():
-        ChunkWorkers(task, column, chunks).run(connections)
-        last_identity = _compare_counts(task)
+        ChunkWorkers(task, column.column, chunks).run(connections)
+        identity = _compare_counts(task)
         if indexes:
             task.begin_phase("building indexes")
             with ExitStack() as stack:
@@ -43,10 +44,10 @@ def write_chunks(
                     for _ in range(min(connections, len(indexes)))
                 ]
                 build_indexes(sessions, indexes)
-    return last_identity
+    return identity
 
 
-def add_up_chunks(task: LoadTask, last_identity: int | None) -> WrittenTable:
+def add_up_chunks(task: LoadTask, identity: IdentityReading | None) -> WrittenTable:
     """Add up all chunks, earlier ones included, within the open transaction. Raises TargetError."""
     chunks = read_chunks(task.connection, task.load_id)
     rows_decided = Counter[str]()
@@ -60,15 +61,15 @@ def add_up_chunks(task: LoadTask, last_identity: int | None) -> WrittenTable:
         read_merged_digest(task.connection, task.load_id),
         task.elapsed_seconds,
     )
-    return WrittenTable(rows, last_identity)
+    return WrittenTable(rows, identity)
 
 
-def _compare_counts(task: LoadTask) -> int | None:
-    """Refuse chunks that do not hold what the source holds; returns its last identity number."""
+def _compare_counts(task: LoadTask) -> IdentityReading | None:
+    """Refuse chunks that do not hold what the source holds; returns what it says of its identity."""
     name = task.table.source.name
     with task.migration.source.connect() as session:
         source_count = count_rows(session, name)
-        last_identity = read_last_identity(session, name)
+        identity = read_identity(session, task.table.source)
     chunks = read_chunks(task.connection, task.load_id)
     written = sum(each.rows_written for each in chunks)
     if written != source_count:
@@ -79,4 +80,4 @@ def _compare_counts(task: LoadTask) -> int | None:
             expected="a source that nobody changes while it is read",
             next_act="Freeze the source, then run the table again; it begins afresh",
         )
-    return last_identity
+    return identity

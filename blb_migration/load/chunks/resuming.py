@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from blb_migration import __version__
-from blb_migration.load.chunks.planning import ChunkColumn
 from blb_migration.load.task import LoadTask
+from blb_migration.model import Column
 from blb_migration.postgres.ledger.chunked_loads import UnfinishedChunkedLoad, read_table_oid
 from blb_migration.postgres.ledger.chunks import TableChunk
 from blb_migration.postgres.ownership import count_written_rows
@@ -18,16 +19,18 @@ from blb_migration.sqlserver.origin import read_origin
 OLDEST_RESUMED_SECONDS = 24 * 3600.0
 
 
-def build_basis(task: LoadTask, column: ChunkColumn, session: SourceSession) -> dict[str, Any]:
-    """Collect what must be the same for chunks of two loads to belong together."""
+def build_basis(
+    task: LoadTask, column: Column, session: SourceSession, *, is_aligned: bool
+) -> dict[str, Any]:
+    """Collect what must be the same for chunks of two loads, or of two processes, to belong together."""
     return {
         "tool_version": __version__,
         "plan_hash": task.migration.project.plan.hash,
         "source_identity": str(task.migration.source.settings.identity),
-        "source_origin": list(read_origin(session)),
+        "source_origin": asdict(read_origin(session)),
         "isolation": session.isolation,
-        "key_column": column.column.name,
-        "is_aligned": column.is_aligned,
+        "key_column": column.name,
+        "is_aligned": is_aligned,
         "table_oid": read_table_oid(task.connection, task.target_name),
     }
 

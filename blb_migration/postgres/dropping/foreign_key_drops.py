@@ -8,13 +8,16 @@ transaction. A table that is loaded alone drops its own at the beginning of its 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import psycopg
 from psycopg import sql
 
-from blb_migration.errors import TargetError
+from blb_migration.cancellation import NEVER, Cancellation
+from blb_migration.errors import KeysNotRestored, TargetError
+from blb_migration.first_few import name_some
 from blb_migration.model import TableName
 from blb_migration.postgres.bulk_settings import BulkSettings, apply_bulk_settings, read_bulk_settings
 from blb_migration.postgres.connect import set_lock_timeout
@@ -29,8 +32,26 @@ from blb_migration.postgres.ledger.dropped_keys import (
 from blb_migration.postgres.names import TargetConnection, qualified_name, quote_identifier, server_text
 from blb_migration.postgres.orphans import find_orphans
 
-LOCK_TIMEOUT_SECONDS = 10.0  # an idle session on a parent would otherwise stop the run without a word
+# Once one key's tables were locked for so long, others' probably are too, by the same session.
+_LOCK_TIMEOUT_AFTER_ONE_SECONDS = 1.0
+_CANCEL_TIMEOUT_SECONDS = 2
 _KEYS_IN_MESSAGE = 10
+_BROKEN_OFF = "broken off while it was being validated"
+_GIVEN_UP = "not tried: the restoring was broken off"
+
+KeyListener = Callable[["KeyBegun"], None]
+
+
+@dataclass(frozen=True)
+class KeyBegun:
+    """A foreign key is about to be restored: which one, and the how manieth of how many."""
+
+    key: ForeignKeyDefinition
+    number: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"foreign key {self.number} of {self.total}: {self.key.name} of {self.key.table}"
 
 
 @dataclass(frozen=True)
@@ -38,7 +59,7 @@ class RestoredKey:
     """What became of one foreign key; ``error`` None means that it is in place again.
 
     With an error it is still on record. ``orphan_count`` rows refer to no parent, the first of
-    them are in ``first_keys`` as text.
+    them are in ``first_keys`` as text. ``is_locked_out``: another session held its tables for too long.
     """
 
     name: str
@@ -46,6 +67,7 @@ class RestoredKey:
     error: str | None = None
     orphan_count: int = 0
     first_keys: tuple[str, ...] = ()
+    is_locked_out: bool = False
 
     def __str__(self) -> str:
         if not self.orphan_count:
@@ -61,7 +83,7 @@ def drop_recorded_foreign_keys(
     run_id: str,
     tables: Sequence[TableName],
     *,
-    lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
+    lock_timeout_seconds: float | None = None,
 ) -> tuple[ForeignKeyDefinition, ...]:
     """Drop every foreign key from or onto ``tables`` in a transaction of its own: all or none.
 
@@ -96,14 +118,16 @@ def restore_foreign_keys(
     connection: TargetConnection,
     *,
     names: Collection[tuple[str, str, str]] | None = None,
-    lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
+    giving_up: Cancellation = NEVER,
+    on_key: KeyListener | None = None,
 ) -> tuple[RestoredKey, ...]:
     """Add every foreign key on record back, or those of ``names`` (schema, table, name) alone.
 
     Each in a transaction of its own (a savepoint within an open one), so one key that rows violate does not
     keep the others out: it stays on record, with its orphans counted and the reason noted. A key that was
     NOT VALID is restored NOT VALID. A key that someone has added again by hand, under the same name on the
-    same table, counts as back if it is the same.
+    same table, counts as back if it is the same. ``on_key`` hears of each before it begins. Once
+    ``giving_up`` is asked for, the key at hand is broken off, and it and all others stay on record.
     """
     pending = [
         (dropped_key_id, key)
@@ -112,21 +136,43 @@ def restore_foreign_keys(
     ]
     # The server gives maintenance_work_mem to the query that validates a key.
     settings = read_bulk_settings(connection) if pending else BulkSettings()
-    return tuple(
-        _restore_one(connection, dropped_key_id, key, lock_timeout_seconds, settings)
-        for dropped_key_id, key in pending
-    )
+    outcomes: list[RestoredKey] = []
+    lock_timeout_seconds: float | None = None  # as BLB_LOCK_WAIT says
+    with giving_up.breaking(lambda: _break_off(connection)):
+        for number, (dropped_key_id, key) in enumerate(pending, start=1):
+            if giving_up.is_asked:
+                outcomes.append(RestoredKey(key.name, key.table, _GIVEN_UP))
+                continue
+            if on_key is not None:
+                on_key(KeyBegun(key, number, len(pending)))
+            outcome = _restore_one(connection, dropped_key_id, key, lock_timeout_seconds, settings)
+            if outcome.is_locked_out:
+                lock_timeout_seconds = _LOCK_TIMEOUT_AFTER_ONE_SECONDS
+            if giving_up.is_asked and outcome.error is not None:
+                outcome = replace(outcome, error=_BROKEN_OFF)
+            outcomes.append(outcome)
+    return tuple(outcomes)
 
 
-def require_restored(outcomes: Sequence[RestoredKey], subject: str, *, next_act: str) -> None:
-    """Raise a TargetError about ``subject`` that names the keys which could not be restored, if any."""
+def _break_off(connection: TargetConnection) -> None:
+    with suppress(psycopg.Error):  # it has ended meanwhile, or the server is gone
+        connection.cancel_safe(timeout=_CANCEL_TIMEOUT_SECONDS)
+
+
+def require_restored(
+    outcomes: Sequence[RestoredKey], subject: str, *, next_act: str, next_act_on_rows: str | None = None
+) -> None:
+    """Raise KeysNotRestored about ``subject``, naming the keys that could not be restored, if any.
+
+    ``next_act_on_rows`` is said instead where rows are in the way of one.
+    """
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     if failed:
-        shown = "; ".join(str(outcome) for outcome in failed[:_KEYS_IN_MESSAGE])
-        raise TargetError(
+        shown = name_some(failed, _KEYS_IN_MESSAGE, "; ")
+        raise KeysNotRestored(
             subject,
             found=f"{len(failed)} of {len(outcomes)} could not be restored: {shown}",
-            next_act=next_act,
+            next_act=(any(key.orphan_count for key in failed) and next_act_on_rows) or next_act,
         )
 
 
@@ -134,7 +180,7 @@ def _restore_one(
     connection: TargetConnection,
     dropped_key_id: int,
     key: ForeignKeyDefinition,
-    lock_timeout_seconds: float,
+    lock_timeout_seconds: float | None,
     settings: BulkSettings,
 ) -> RestoredKey:
     try:
@@ -177,7 +223,8 @@ def _report_failure(
 ) -> RestoredKey:
     record_restore_failure(connection, dropped_key_id, str(error))
     if not isinstance(error.__cause__, psycopg.errors.ForeignKeyViolation):
-        return RestoredKey(key.name, key.table, str(error))
+        is_locked_out = isinstance(error.__cause__, psycopg.errors.LockNotAvailable)
+        return RestoredKey(key.name, key.table, str(error), is_locked_out=is_locked_out)
     orphans = find_orphans(connection, key)
     return RestoredKey(key.name, key.table, str(error), orphans.row_count, orphans.first_keys)
 

@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 from blb_migration.model import TableName
 from blb_migration.postgres.ledger.ledger_sql import read, write
 from blb_migration.postgres.ledger.records import CheckResult, PlannedTable
+from blb_migration.postgres.ledger.sources import as_jsonb
 from blb_migration.postgres.names import TargetConnection
 
 
@@ -17,7 +18,9 @@ def record_check(connection: TargetConnection, check: CheckResult) -> None:
     write(
         connection,
         "INSERT INTO blb_migration.check_results (run_id, load_id, table_schema, table_name, check_name,"
-        " passed, plan_hash, details) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+        " passed, plan_hash, details, source_id, source_before, read_from, read_until)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s,"
+        " CASE WHEN %s THEN clock_timestamp() END)",
         check.run_id,
         check.load_id,
         check.table.schema,
@@ -26,6 +29,10 @@ def record_check(connection: TargetConnection, check: CheckResult) -> None:
         check.passed,
         check.plan_hash,
         Jsonb(check.details),
+        check.read.source_id,
+        as_jsonb(check.read.before),
+        check.read.read_from,
+        check.read.read_from is not None,
     )
 
 

@@ -95,7 +95,7 @@ def take_over_chunked_load(connection: TargetConnection, earlier_load_id: int, l
         load_id,
         earlier_load_id,
     )
-    for name in ("chunked_loads", "table_chunks"):
+    for name in ("chunked_loads", "table_chunks", "left_rows"):
         write(
             connection,
             f"UPDATE blb_migration.{name} SET load_id = %s WHERE load_id = %s",

@@ -75,7 +75,7 @@ def read_chunks(connection: TargetConnection, load_id: int, *, locks: bool = Fal
     return tuple(TableChunk(*row) for row in rows)
 
 
-def claim_chunk(connection: TargetConnection, load_id: int, chunk_no: int) -> bool:
+def lock_chunk(connection: TargetConnection, load_id: int, chunk_no: int) -> bool:
     """Lock a chunk for the open transaction, which will load it.
 
     Its commit need not wait for the disk: rows and this record are lost together if the server crashes, and

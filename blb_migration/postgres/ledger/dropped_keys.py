@@ -7,7 +7,7 @@ the one that drops it, and struck off in the one that adds it.
 from __future__ import annotations
 
 from blb_migration.postgres.foreign_keys import ForeignKeyDefinition, build_foreign_key
-from blb_migration.postgres.ledger.ledger_sql import read, write
+from blb_migration.postgres.ledger.ledger_sql import read, read_one, write
 from blb_migration.postgres.names import TargetConnection
 
 _RECORD = """
@@ -26,6 +26,17 @@ SELECT dropped_key_id, table_schema, table_name, constraint_name, columns, refer
        referred_columns, definition, comment
 FROM blb_migration.dropped_keys WHERE restored_at IS NULL
 ORDER BY table_schema, table_name, constraint_name
+"""
+_MAY_READ = """
+SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'blb_migration' AND c.relname = 'dropped_keys'
+"""
+_TO_RESTORE = """
+SELECT table_schema, table_name, constraint_name FROM blb_migration.dropped_keys
+WHERE restored_at IS NULL
+  AND (run_id = %s OR EXISTS (SELECT FROM blb_migration.runs
+                              WHERE run_id = %s AND prepared_at IS NOT NULL AND kind <> 'dry_run'))
 """
 
 
@@ -53,6 +64,22 @@ def record_dropped_key(connection: TargetConnection, run_id: str, key: ForeignKe
 def read_dropped_keys(connection: TargetConnection) -> tuple[tuple[int, ForeignKeyDefinition], ...]:
     """Read the foreign keys that are still dropped, with their ids, sorted by table and name."""
     return tuple((row[0], build_foreign_key(row[1:])) for row in read(connection, _PENDING))
+
+
+def read_dropped_keys_if_allowed(connection: TargetConnection) -> tuple[ForeignKeyDefinition, ...]:
+    """Read the same without their ids; none where there is no ledger, or none that this user may read."""
+    row = read_one(connection, _MAY_READ)
+    if row is None or not row[0]:
+        return ()
+    return tuple(key for _, key in read_dropped_keys(connection))
+
+
+def read_keys_to_restore(connection: TargetConnection, run_id: str) -> tuple[tuple[str, str, str], ...]:
+    """Read the keys (schema, table, name) that a run's end is to restore.
+
+    All that are dropped if it has prepared the target, else those that it dropped itself.
+    """
+    return tuple((row[0], row[1], row[2]) for row in read(connection, _TO_RESTORE, run_id, run_id))
 
 
 def record_restored_key(connection: TargetConnection, dropped_key_id: int) -> None:

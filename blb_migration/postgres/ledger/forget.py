@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from blb_migration.postgres.ledger.ledger_sql import write
+from blb_migration.postgres.ledger.ledger_sql import read, write
 from blb_migration.postgres.names import TargetConnection
 
 # Children before parents; a dry run never cuts over, so that table is not here.
-_TABLES_BY_LOAD = ("digest_buckets", "table_chunks", "chunked_loads")
+_TABLES_BY_LOAD = ("identity_evidence", "digest_buckets", "left_rows", "table_chunks", "chunked_loads")
 _TABLES_BY_RUN = (
     "check_results", "table_loads", "planned_tables", "table_definitions", "dropped_keys", "findings",
     "decisions", "not_migrated", "runs",
 )  # fmt: skip
+
+_ON_SCRATCH = """
+SELECT run_id, array_agg(DISTINCT table_schema::text) FROM blb_migration.planned_tables
+WHERE pg_catalog.starts_with(table_schema, %s) AND run_id <> %s
+GROUP BY run_id
+"""
+
+
+def read_left_dry_runs(
+    connection: TargetConnection, prefix: str, run_id: str
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Read which runs but this one are on record with tables in schemas of ``prefix``, and in which.
+
+    A dry run that has come to its end is not. Raises TargetError.
+    """
+    return tuple((left, tuple(schemas)) for left, schemas in read(connection, _ON_SCRATCH, prefix, run_id))
 
 
 def forget_run(connection: TargetConnection, run_id: str) -> None:

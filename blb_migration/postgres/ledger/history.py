@@ -13,30 +13,14 @@ from blb_migration.postgres.ledger.records import DecisionRecord, FindingRecord,
 from blb_migration.postgres.names import TargetConnection
 
 _HISTORY = """
-WITH recent AS (
-    SELECT run_id, kind, started_at, finished_at, outcome
-    FROM blb_migration.runs
+SELECT * FROM (
+    SELECT run_id, kind, started_at, ended_at, outcome, tables_loaded, loads_failed, rows_loaded, mismatches,
+           checks_done
+    FROM blb_migration.run_history
     ORDER BY started_at DESC, run_id DESC
     LIMIT %s
-), loads AS (
-    SELECT run_id,
-           count(DISTINCT (table_schema, table_name)) FILTER (WHERE status = 'finished') AS tables_loaded,
-           count(*) FILTER (WHERE status = 'failed') AS loads_failed,
-           sum(rows_written) FILTER (WHERE status = 'finished') AS rows_loaded,
-           max(table_loads.finished_at) AS last_at
-    FROM blb_migration.table_loads JOIN recent USING (run_id) GROUP BY run_id
-), checks AS (
-    SELECT run_id, count(*) FILTER (WHERE NOT passed) AS mismatches, count(*) AS checks_done,
-           max(checked_at) AS last_at
-    FROM blb_migration.check_results JOIN recent USING (run_id) GROUP BY run_id
-)
-SELECT recent.run_id, recent.kind, recent.started_at,
-       coalesce(recent.finished_at, greatest(loads.last_at, checks.last_at)),
-       recent.outcome,
-       coalesce(loads.tables_loaded, 0), coalesce(loads.loads_failed, 0), coalesce(loads.rows_loaded, 0),
-       coalesce(checks.mismatches, 0), coalesce(checks.checks_done, 0)
-FROM recent LEFT JOIN loads USING (run_id) LEFT JOIN checks USING (run_id)
-ORDER BY recent.started_at, recent.run_id
+) AS recent
+ORDER BY started_at, run_id
 """
 
 
@@ -101,6 +85,6 @@ def read_history(connection: TargetConnection, limit: int) -> tuple[RunSummary, 
     """Read the last ``limit`` runs, oldest first."""
     rows = read(connection, _HISTORY, limit)
     return tuple(
-        RunSummary(run_id, kind, started_at, ended_at, outcome, *map(int, counts))
+        RunSummary(run_id, kind, started_at, ended_at, outcome, *counts)
         for run_id, kind, started_at, ended_at, outcome, *counts in rows
     )

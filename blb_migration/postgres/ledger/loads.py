@@ -13,8 +13,10 @@ from blb_migration.postgres.binary.digest import TableDigest
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.ledger.ledger_sql import LEDGER, Row, copy_rows, read, read_one, write
 from blb_migration.postgres.ledger.records import LoadedTable, TableLoad
+from blb_migration.postgres.ledger.sources import as_jsonb
 from blb_migration.postgres.ledger.versions import LEDGER_LOCK_KEY, require_current_ledger
 from blb_migration.postgres.names import TargetConnection, qualified_text
+from blb_migration.source_marker import SourceMarker
 
 _INTERRUPTED = "interrupted: the process ended before the load did; nothing of it stayed"
 _INTERRUPTED_CHUNKED = "interrupted: the process ended before the load did; its finished chunks stayed"
@@ -22,7 +24,7 @@ _INTERRUPTED_CHUNKED = "interrupted: the process ended before the load did; its 
 _COLUMNS = """
 load_id, run_id, table_schema, table_name, source_schema, source_table, status, started_at,
 finished_at, rows_read, rows_written, bytes_written, elapsed_seconds, sequence_column,
-next_sequence_value, digest, load_xid, error, chunk_count, resumed_from
+next_sequence_value, digest, load_xid, error, chunk_count, resumed_from, source_id
 """
 # Only the latest load of a table can ever be compared with what stands there.
 _FORGET_OLDER_DIGESTS = """
@@ -35,8 +37,16 @@ DELETE FROM blb_migration.digest_buckets WHERE load_id IN (
 """
 
 
-def begin_load(connection: TargetConnection, run_id: str, table: TableName, source_table: TableName) -> int:
-    """Record that a table's load begins; returns its load id.
+def begin_load(
+    connection: TargetConnection,
+    run_id: str,
+    table: TableName,
+    source_table: TableName,
+    *,
+    source_id: int | None = None,
+    source_before: SourceMarker | None = None,
+) -> int:
+    """Record that a table's load begins, and from which source; returns its load id.
 
     Call it with the table locked (``lock_table_load``): loads of this table that are still marked as
     running cannot be, and are marked as failed.
@@ -55,18 +65,25 @@ def begin_load(connection: TargetConnection, run_id: str, table: TableName, sour
         rows = read(
             connection,
             "INSERT INTO blb_migration.table_loads (run_id, table_schema, table_name, source_schema,"
-            " source_table, status) VALUES (%s, %s, %s, %s, %s, 'running') RETURNING load_id",
+            " source_table, status, source_id, source_before)"
+            " VALUES (%s, %s, %s, %s, %s, 'running', %s, %s) RETURNING load_id",
             run_id,
             table.schema,
             table.name,
             source_table.schema,
             source_table.name,
+            source_id,
+            as_jsonb(source_before),
         )
     return int(rows[0][0])
 
 
 def finish_load(
-    connection: TargetConnection, load_id: int, loaded: LoadedTable, load_xid: int | None
+    connection: TargetConnection,
+    load_id: int,
+    loaded: LoadedTable,
+    load_xid: int | None,
+    source_after: SourceMarker | None = None,
 ) -> None:
     """Record a load as finished, on the connection and in the transaction that wrote its rows.
 
@@ -76,7 +93,8 @@ def finish_load(
         connection,
         "UPDATE blb_migration.table_loads SET status = 'finished', finished_at = clock_timestamp(),"
         " rows_read = %s, rows_written = %s, bytes_written = %s, elapsed_seconds = %s,"
-        " sequence_column = %s, next_sequence_value = %s, digest = %s, load_xid = %s"
+        " sequence_column = %s, next_sequence_value = %s, digest = %s, load_xid = %s,"
+        " source_after = %s"
         " WHERE load_id = %s AND status = 'running'",
         loaded.rows_read,
         loaded.rows_written,
@@ -86,6 +104,7 @@ def finish_load(
         loaded.next_sequence_value,
         loaded.digest,
         load_xid,
+        as_jsonb(source_after),
         load_id,
     )
     if finished != 1:
@@ -195,7 +214,7 @@ def unlock_table_load(connection: TargetConnection, table: TableName) -> None:
 
 def _build_load(row: Row) -> TableLoad:
     (load_id, run_id, schema, table, source_schema, source_table, status, started_at, finished_at) = row[:9]
-    load_xid, error, chunk_count, resumed_from = row[16:]
+    load_xid, error, chunk_count, resumed_from, source_id = row[16:]
     return TableLoad(
         load_id,
         run_id,
@@ -209,4 +228,5 @@ def _build_load(row: Row) -> TableLoad:
         error,
         chunk_count,
         resumed_from,
+        source_id,
     )

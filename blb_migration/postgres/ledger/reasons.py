@@ -53,6 +53,16 @@ class ReasonCode(StrEnum):
         "{check} was compared for an earlier load",
         TableStatus.NOT_COMPARED,
     )
+    CHECK_OF_OTHER_SOURCE = (
+        "check_of_other_source",
+        "{check} was compared with another source than the table was loaded from",
+        TableStatus.NOT_COMPARED,
+    )
+    LOADED_FROM_OTHER_SOURCE = (
+        "loaded_from_other_source",
+        "loaded from another source than the tables that were loaded last",
+        TableStatus.NOT_LOADED,
+    )
     CHECK_OF_OTHER_PLAN = (
         "check_of_other_plan",
         "{check} was compared under another plan",
@@ -60,6 +70,14 @@ class ReasonCode(StrEnum):
     )
     CHECK_FAILED = "check_failed", "{check} differs", TableStatus.DIFFERS
     KEY_DROPPED = "key_dropped", "foreign key {key} of {table} is still dropped"
+    SOURCE_MOVED = (
+        "source_moved",
+        "since it was read, {source}: reconcile again, with a source that stands still",
+    )
+    LAST_RUN_ENDED = (
+        "last_run_ended",
+        "the last run was {outcome} at {at}: settle its cause, then run it again",
+    )
     TARGET_IS_LIVE = "target_is_live", "the target is live since {since}"
 
 

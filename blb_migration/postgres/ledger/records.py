@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from blb_migration.model import TableName
+from blb_migration.settings.environments import PRODUCTION, Environment
+from blb_migration.source_marker import MarkerVerdict, SourceMarker
 
-RunKind = Literal["migration", "rehearsal", "reconcile", "cutover", "dry_run", "preflight"]
+RunKind = Literal["migration", "rehearsal", "reconcile", "cutover", "dry_run", "preflight", "verdict"]
+# What only looks has no place in the history, and a dry run leaves nothing behind.
+KINDS_OFF_RECORD: tuple[RunKind, ...] = ("dry_run", "preflight", "verdict")
 LoadStatus = Literal["running", "finished", "failed"]
 
 
@@ -17,7 +22,8 @@ class RunStart:
     """Who started what: known before anything is written.
 
     ``source_identity`` says which database was read, without user or password; ``operator`` and
-    ``host`` are a person's log-in name and machine.
+    ``host`` are a person's log-in name and machine. ``environment`` None: an older version recorded the run.
+    ``seconds_ago``: how long it has been going on when it is recorded.
     """
 
     run_id: str
@@ -28,6 +34,8 @@ class RunStart:
     source_identity: str
     operator: str
     host: str
+    environment: Environment | None = PRODUCTION
+    seconds_ago: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -50,11 +58,15 @@ class Run:
     source_driver: str | None
     notes: tuple[str, ...]
     is_prepared: bool
+    source_movement: MarkerVerdict | None = None
 
 
 @dataclass(frozen=True)
 class PlannedTable:
-    """One table of a run's plan, in load order, and the checks it must pass to count as equal."""
+    """One table of a run's plan, in load order, and the checks it must pass to count as equal.
+
+    ``column_types`` has each source column's type there and in the target, in words.
+    """
 
     label: str
     table: TableName
@@ -62,6 +74,7 @@ class PlannedTable:
     group: str
     column_count: int
     required_checks: tuple[str, ...]
+    column_types: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,7 +94,8 @@ class NotMigratedRecord:
 class ServerFacts:
     """What preflight learned of both servers: versions, how the source is read, and what it would not say.
 
-    ``source_driver`` is the driver that reads it, its version, and why this one.
+    ``source_driver`` is the driver that reads it, its version, and why this one; ``source_marker`` is of the
+    time before anything was read.
 
     ``objects_not_migrated`` are the source's views, procedures, triggers and the like.
     """
@@ -91,6 +105,7 @@ class ServerFacts:
     isolation: str
     notes: tuple[str, ...] = ()
     source_driver: str | None = None
+    source_marker: SourceMarker | None = None
     objects_not_migrated: tuple[NotMigratedRecord, ...] = ()
 
 
@@ -117,7 +132,8 @@ class TableLoad:
 
     ``load_xid`` is the transaction id its rows carry in ``xmin`` (32 bits), None for no rows. What
     ``loaded`` says exists only for finished loads, ``error`` only for failed ones. A chunked
-    load has a ``chunk_count``, and a transaction per chunk; ``resumed_from`` is the load it went on with.
+    load has a ``chunk_count``, and a transaction per chunk; ``resumed_from`` is the load it went on with;
+    ``source_id`` is of the source that it read.
     """
 
     load_id: int
@@ -132,6 +148,16 @@ class TableLoad:
     error: str | None
     chunk_count: int | None = None
     resumed_from: int | None = None
+    source_id: int | None = None
+
+
+@dataclass(frozen=True)
+class SourceRead:
+    """What a check has read of the source. ``read_from`` None: nothing, it trusts the load."""
+
+    source_id: int | None = None
+    read_from: datetime.datetime | None = None
+    before: SourceMarker | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +175,7 @@ class CheckResult:
     plan_hash: str
     details: dict[str, object] = field(default_factory=dict)
     checked_at: datetime.datetime | None = None
+    read: SourceRead = SourceRead()
 
 
 @dataclass(frozen=True)

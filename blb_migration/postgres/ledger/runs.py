@@ -6,7 +6,6 @@ checks are ``loads``'s and ``check_results``'s; what the report reads of earlier
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
 
 from psycopg.types.json import Jsonb
@@ -22,13 +21,19 @@ from blb_migration.postgres.ledger.records import (
     RunStart,
     ServerFacts,
 )
-from blb_migration.postgres.ledger.versions import has_ledger
+from blb_migration.postgres.ledger.sources import as_jsonb
 from blb_migration.postgres.names import TargetConnection
+from blb_migration.source_marker import MarkerVerdict
 
+KILLED = (
+    "It was killed, ran out of memory, or its machine was started anew: no end was recorded, and the next run"
+    " found nobody at work. What it had finished stays."
+)
 _RUNS = """
-SELECT run_id, kind, tool_version, plan_hash, project, source_identity, operator, host,
+SELECT run_id, kind, tool_version, plan_hash, project, source_identity, operator, host, environment,
        started_at, finished_at, outcome, errors,
-       source_server, target_server, isolation, source_driver, notes, prepared_at IS NOT NULL
+       source_server, target_server, isolation, source_driver, notes, prepared_at IS NOT NULL,
+       source_movement
 FROM blb_migration.runs
 """
 
@@ -38,7 +43,8 @@ def start_run(connection: TargetConnection, start: RunStart) -> bool:
     inserted = write(
         connection,
         "INSERT INTO blb_migration.runs (run_id, kind, tool_version, plan_hash, project, source_identity,"
-        " operator, host) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (run_id) DO NOTHING",
+        " operator, host, environment, started_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s,"
+        " clock_timestamp() - make_interval(secs => %s)) ON CONFLICT (run_id) DO NOTHING",
         start.run_id,
         start.kind,
         start.tool_version,
@@ -47,6 +53,8 @@ def start_run(connection: TargetConnection, start: RunStart) -> bool:
         start.source_identity,
         start.operator,
         start.host,
+        start.environment,
+        start.seconds_ago,
     )
     return inserted == 1
 
@@ -59,6 +67,26 @@ def finish_run(connection: TargetConnection, run_id: str, outcome: str, errors: 
         " WHERE run_id = %s",
         outcome,
         list(errors),
+        run_id,
+    )
+
+
+def end_killed_runs(connection: TargetConnection, run_id: str) -> None:
+    """Record the end of runs that could not do so themselves; only for the run that holds the target.
+
+    Since one run holds it at a time, one that has begun to load and has no end is gone, unless the target is
+    reserved for its next process. It ended when the last thing is known of it.
+    """
+    write(
+        connection,
+        "UPDATE blb_migration.runs AS run SET outcome = 'interrupted', errors = run.errors || %s::text[],"
+        " finished_at = greatest(run.prepared_at, run.started_at, (SELECT ended_at"
+        "   FROM blb_migration.run_history AS known WHERE known.run_id = run.run_id))"
+        " WHERE outcome IS NULL AND run_id <> %s AND kind <> 'dry_run'"
+        " AND (reserved_until IS NULL OR reserved_until < clock_timestamp())"
+        " AND (prepared_at IS NOT NULL OR EXISTS (SELECT FROM blb_migration.table_loads AS load"
+        "      WHERE load.run_id = run.run_id AND load.status = 'running'))",
+        [KILLED],
         run_id,
     )
 
@@ -80,8 +108,8 @@ def record_planned_tables(connection: TargetConnection, run_id: str, tables: Seq
     write_each(
         connection,
         "INSERT INTO blb_migration.planned_tables (run_id, position, label, table_schema, table_name,"
-        " source_schema, source_table, table_group, column_count, required_checks)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        " source_schema, source_table, table_group, column_count, required_checks, column_types)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         [
             (
                 run_id,
@@ -94,6 +122,7 @@ def record_planned_tables(connection: TargetConnection, run_id: str, tables: Seq
                 planned.group,
                 planned.column_count,
                 list(planned.required_checks),
+                Jsonb(dict(planned.column_types)),
             )
             for position, planned in enumerate(tables, start=1)
         ],
@@ -113,13 +142,14 @@ def record_preparation(
     prepared = write(
         connection,
         "UPDATE blb_migration.runs SET prepared_at = clock_timestamp(), source_server = %s,"
-        " target_server = %s, isolation = %s, source_driver = %s, notes = %s"
+        " target_server = %s, isolation = %s, source_driver = %s, notes = %s, source_before = %s"
         " WHERE run_id = %s AND prepared_at IS NULL",
         facts and facts.source_server,
         facts and facts.target_server,
         facts and facts.isolation,
         facts and facts.source_driver,
         list(facts.notes) if facts else [],
+        as_jsonb(facts.source_marker if facts else None),
         run_id,
     )
     if prepared != 1:
@@ -181,6 +211,16 @@ def read_run(connection: TargetConnection, run_id: str) -> Run | None:
     return _build_run(row) if row else None
 
 
+def read_last_of_environment(connection: TargetConnection) -> tuple[str, str] | None:
+    """Read the environment that this target last served, and its source; None where no run has said so."""
+    row = read_one(
+        connection,
+        "SELECT environment, source_identity FROM blb_migration.runs"
+        " WHERE environment IS NOT NULL AND kind <> 'dry_run' ORDER BY started_at DESC, run_id DESC LIMIT 1",
+    )
+    return (str(row[0]), str(row[1])) if row else None
+
+
 def read_run_in_force(connection: TargetConnection) -> Run | None:
     """Read the run by whose plan the views judge the target, or None when nothing was carried out yet."""
     row = read_one(connection, f"{_RUNS} WHERE run_id = (SELECT run_id FROM blb_migration.plan_in_force)")
@@ -204,7 +244,8 @@ def read_planned_tables(connection: TargetConnection, run_id: str) -> tuple[Plan
     rows = read(
         connection,
         "SELECT label, table_schema, table_name, source_schema, source_table, table_group, column_count,"
-        " required_checks FROM blb_migration.planned_tables WHERE run_id = %s ORDER BY position",
+        " required_checks, coalesce(column_types, '{}') FROM blb_migration.planned_tables"
+        " WHERE run_id = %s ORDER BY position",
         run_id,
     )
     return tuple(
@@ -215,37 +256,17 @@ def read_planned_tables(connection: TargetConnection, run_id: str) -> tuple[Plan
             group,
             columns,
             tuple(checks),
+            column_types,
         )
-        for label, schema, name, source_schema, source_name, group, columns, checks in rows
+        for label, schema, name, source_schema, source_name, group, columns, checks, column_types in rows
     )
-
-
-def record_cutover(connection: TargetConnection, run_id: str) -> None:
-    """Record that the target is live from now on; every load refuses after that."""
-    write(connection, "INSERT INTO blb_migration.cutover (run_id) VALUES (%s)", run_id)
-
-
-def withdraw_cutover(connection: TargetConnection) -> None:
-    """Record that the cutover was rolled back: the target may be loaded again."""
-    write(
-        connection,
-        "UPDATE blb_migration.cutover SET withdrawn_at = clock_timestamp() WHERE withdrawn_at IS NULL",
-    )
-
-
-def read_cutover_moment(connection: TargetConnection) -> datetime.datetime | None:
-    """Since when the target is live, or None; then every load must refuse."""
-    if not has_ledger(connection):
-        return None
-    row = read_one(connection, "SELECT cutover_at FROM blb_migration.cutover WHERE withdrawn_at IS NULL")
-    return row[0] if row else None
 
 
 def _build_run(row: Row) -> Run:
-    started_at, finished_at, outcome, errors = row[8:12]
-    source_server, target_server, isolation, source_driver, notes, is_prepared = row[12:]
+    started_at, finished_at, outcome, errors = row[9:13]
+    source_server, target_server, isolation, source_driver, notes, is_prepared, movement = row[13:]
     return Run(
-        RunStart(*row[:8]),
+        RunStart(*row[:9]),
         started_at,
         finished_at,
         outcome,
@@ -256,4 +277,5 @@ def _build_run(row: Row) -> Run:
         source_driver,
         tuple(notes),
         is_prepared,
+        MarkerVerdict.from_json(movement) if movement else None,
     )

@@ -1,6 +1,18 @@
 -- The ledger's tables as a fresh target gets them; the ones of an older version become these by upgrades/.
 -- After a change here: a new file in upgrades/, whose number is then the version. Views are in views.sql.
 
+CREATE TABLE blb_migration.sources (
+    source_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    address text NOT NULL,
+    server text,
+    database text,
+    created_at text,
+    recovery_fork text,
+    first_read_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE blb_migration.sources IS
+    'Each database that was read, as it says of itself; a restored copy is another. NULL: the server hides it';
+
 CREATE TABLE blb_migration.runs (
     run_id text PRIMARY KEY,
     kind text NOT NULL,
@@ -19,10 +31,19 @@ CREATE TABLE blb_migration.runs (
     target_server text,
     isolation text,
     notes text[] NOT NULL DEFAULT '{}',
-    source_driver text
+    source_driver text,
+    environment text CHECK (environment IN ('production', 'rehearsal')),
+    reserved_until timestamptz,
+    source_before jsonb,
+    source_after jsonb,
+    source_movement jsonb
 );
 COMMENT ON COLUMN blb_migration.runs.source_driver IS
     'The driver that read SQL Server, its version, and why this one';
+COMMENT ON COLUMN blb_migration.runs.environment IS
+    'What this target served in this run: production, or its rehearsal; later runs must be of the same';
+COMMENT ON COLUMN blb_migration.runs.reserved_until IS
+    'No other run may take the target before, although no process of this one is there: its next one is to come';
 
 CREATE TABLE blb_migration.planned_tables (
     run_id text NOT NULL REFERENCES blb_migration.runs,
@@ -35,8 +56,11 @@ CREATE TABLE blb_migration.planned_tables (
     table_group text NOT NULL,
     column_count integer NOT NULL,
     required_checks text[] NOT NULL CHECK (cardinality(required_checks) > 0),
+    column_types jsonb,
     PRIMARY KEY (run_id, position)
 );
+COMMENT ON COLUMN blb_migration.planned_tables.column_types IS
+    'Each source column with its type there and in the target; NULL: an older version has recorded the run';
 
 CREATE TABLE blb_migration.table_loads (
     load_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -58,7 +82,10 @@ CREATE TABLE blb_migration.table_loads (
     next_sequence_value bigint,
     error text,
     chunk_count integer,
-    resumed_from bigint REFERENCES blb_migration.table_loads
+    resumed_from bigint REFERENCES blb_migration.table_loads,
+    source_id bigint REFERENCES blb_migration.sources,
+    source_before jsonb,
+    source_after jsonb
 );
 CREATE INDEX table_loads_by_table ON blb_migration.table_loads (table_schema, table_name, load_id);
 CREATE INDEX table_loads_by_run ON blb_migration.table_loads (run_id);
@@ -110,6 +137,27 @@ CREATE TABLE blb_migration.digest_buckets (
 COMMENT ON TABLE blb_migration.digest_buckets IS
     'What the latest load of each table read, to compare contents with; blb-migrate docs digest defines it';
 
+CREATE TABLE blb_migration.identity_evidence (
+    load_id bigint PRIMARY KEY REFERENCES blb_migration.table_loads,
+    answers text NOT NULL,
+    is_settled boolean NOT NULL,
+    next_value numeric NOT NULL
+);
+COMMENT ON TABLE blb_migration.identity_evidence IS
+    'What the source said of its identity during a load, and the next number worked out from it and the rows';
+
+CREATE TABLE blb_migration.left_rows (
+    load_id bigint PRIMARY KEY REFERENCES blb_migration.table_loads,
+    system_identifier text,
+    database_oid bigint NOT NULL,
+    table_oid bigint NOT NULL,
+    transaction_id bigint NOT NULL,
+    content_form jsonb NOT NULL,
+    others_digest text
+);
+COMMENT ON TABLE blb_migration.left_rows IS
+    'Where and in which form each table''s latest load left its rows: by it rows that others changed are told';
+
 CREATE TABLE blb_migration.table_definitions (
     table_schema text NOT NULL,
     table_name text NOT NULL,
@@ -150,7 +198,11 @@ CREATE TABLE blb_migration.check_results (
     passed boolean NOT NULL,
     details jsonb NOT NULL,
     plan_hash text NOT NULL,
-    checked_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    checked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    source_id bigint REFERENCES blb_migration.sources,
+    source_before jsonb,
+    read_from timestamptz,
+    read_until timestamptz
 );
 CREATE INDEX check_results_by_table
     ON blb_migration.check_results (table_schema, table_name, check_name, check_id);
@@ -166,6 +218,7 @@ CREATE TABLE blb_migration.findings (
     details jsonb NOT NULL,
     found_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+CREATE INDEX findings_by_run ON blb_migration.findings (run_id);
 
 CREATE TABLE blb_migration.decisions (
     decision_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -189,9 +242,55 @@ CREATE TABLE blb_migration.cutover (
     cutover_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     run_id text NOT NULL REFERENCES blb_migration.runs,
     cutover_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    withdrawn_at timestamptz
+    withdrawn_at timestamptz,
+    operator text,
+    host text,
+    tool_version text,
+    night_id text
 );
 CREATE UNIQUE INDEX cutover_in_force ON blb_migration.cutover ((true)) WHERE withdrawn_at IS NULL;
+
+CREATE TABLE blb_migration.night_lines (
+    night_id text NOT NULL,
+    line_no integer NOT NULL,
+    step text NOT NULL,
+    event text NOT NULL,
+    written_at timestamptz NOT NULL,
+    operator text NOT NULL,
+    host text NOT NULL,
+    tool_version text NOT NULL,
+    details jsonb NOT NULL,
+    PRIMARY KEY (night_id, line_no)
+);
+COMMENT ON TABLE blb_migration.night_lines IS
+    'The journal of each cutover; the file journal.jsonl of the machine that carried it out says the same';
+
+CREATE TABLE blb_migration.kept_tables (
+    night_id text NOT NULL,
+    purpose text NOT NULL CHECK (purpose IN ('smoke', 'live')),
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    copy_name text,
+    key_columns text[] NOT NULL,
+    is_whole boolean NOT NULL,
+    row_count bigint NOT NULL,
+    from_xid bigint NOT NULL,
+    open_xids bigint[] NOT NULL,
+    kept_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (night_id, purpose, table_schema, table_name)
+);
+COMMENT ON TABLE blb_migration.kept_tables IS
+    'What each table held before the smoke test and before the application used it: its keys or all its rows, '
+    'in blb_migration_kept';
+
+CREATE TABLE blb_migration.watch_rows (
+    night_id text NOT NULL,
+    looked_at timestamptz NOT NULL,
+    facts jsonb NOT NULL,
+    alerts text[] NOT NULL,
+    PRIMARY KEY (night_id, looked_at)
+);
+COMMENT ON TABLE blb_migration.watch_rows IS 'What was seen each minute after the target went live';
 
 CREATE TABLE blb_migration.reasons (
     code text PRIMARY KEY,
@@ -199,5 +298,13 @@ CREATE TABLE blb_migration.reasons (
 );
 COMMENT ON TABLE blb_migration.reasons IS
     'What can speak against "equal", and how it is said; {names} stand for what the reason is about';
+
+COMMENT ON COLUMN blb_migration.runs.source_before IS
+    'The source marker before the first table was read: what tells whether somebody writes to the source';
+COMMENT ON COLUMN blb_migration.runs.source_movement IS
+    'What the markers say at the end of the run of the time since each table was read';
+COMMENT ON COLUMN blb_migration.table_loads.source_before IS 'The source marker before the rows were read';
+COMMENT ON COLUMN blb_migration.check_results.read_from IS
+    'Since when the check itself has read the source; NULL where it trusts what the load has read';
 
 COMMENT ON SCHEMA blb_migration IS 'What blb-migrate did to this database; safe to read, not to change';

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from blb_migration.model import TableName
 from blb_migration.postgres.fingerprint import read_definitions
+from blb_migration.postgres.foreign_keys import ForeignKeyDefinition
 from blb_migration.postgres.ledger.chunked_loads import read_unfinished_tables
 from blb_migration.postgres.ledger.dropped_keys import read_dropped_keys
 from blb_migration.postgres.ledger.ledger_sql import read, read_one, write_each
@@ -26,29 +27,32 @@ SET run_id = excluded.run_id, definitions = excluded.definitions, recorded_at = 
 def record_definitions(connection: TargetConnection, run_id: str, tables: Sequence[TableName]) -> None:
     """Record the tables as they are defined now, before anything of them is dropped.
 
-    Keys that an earlier run dropped and that are not back yet are recorded as they were then. What was
+    Keys that an earlier run dropped and that are not back yet are recorded as they will be again. What was
     recorded of a table whose chunked load is not finished stands: its indexes are off. Raises TargetError.
     """
     unfinished = read_unfinished_tables(connection)
     tables = [table for table in tables if table not in unfinished]
-    dropped: dict[TableName, set[str]] = {}
+    dropped: dict[TableName, list[ForeignKeyDefinition]] = {}
     for _, key in read_dropped_keys(connection):
-        dropped.setdefault(key.table, set()).add(key.name)
+        dropped.setdefault(key.table, []).append(key)
+    printed = _print_names(connection, tables)
     rows = []
     for table, definitions in read_table_definitions(connection, tables).items():
-        missing = _recall_constraints(connection, table, dropped.get(table, set()))
+        in_place = {json.loads(fact)[2] for fact in definitions if json.loads(fact)[0] == "constraint"}
+        missing = [
+            _describe_dropped(printed[table], key)
+            for key in dropped.get(table, ())
+            if key.name not in in_place
+        ]
         rows.append((table.schema, table.name, run_id, sorted({*definitions, *missing})))
     write_each(connection, _RECORD, rows)
 
 
-def _recall_constraints(connection: TargetConnection, table: TableName, names: set[str]) -> list[str]:
-    """Return the recorded facts of these constraints of a table."""
-    recorded = (read_recorded_definitions(connection, table) or ()) if names else ()
-    return [fact for fact in recorded if _names_constraint(json.loads(fact), names)]
-
-
-def _names_constraint(fact: Sequence[object], names: set[str]) -> bool:
-    return fact[0] == "constraint" and fact[2] in names
+def _describe_dropped(printed_table: str, key: ForeignKeyDefinition) -> str:
+    """Return the fact that ``fingerprint`` reads of the key while it is in place."""
+    is_valid = not key.is_not_valid
+    fact = ["constraint", printed_table, key.name, key.definition, is_valid, key.is_deferrable]
+    return json.dumps([*fact, key.is_deferred, True, key.comment], ensure_ascii=False)
 
 
 def read_recorded_definitions(connection: TargetConnection, table: TableName) -> tuple[str, ...] | None:

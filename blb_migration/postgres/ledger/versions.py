@@ -14,7 +14,7 @@ from importlib.resources.abc import Traversable
 
 from blb_migration.errors import TargetError
 from blb_migration.postgres.failures import target_errors
-from blb_migration.postgres.ledger.ledger_sql import copy_rows, read_one, write
+from blb_migration.postgres.ledger.ledger_sql import copy_rows, read, read_one, write
 from blb_migration.postgres.ledger.reasons import ReasonCode
 from blb_migration.postgres.names import TargetConnection
 
@@ -44,9 +44,9 @@ def create_ledger(connection: TargetConnection) -> None:
     One transaction, serialised between processes by an advisory lock. Raises TargetError when the
     ledger was written by a newer version of this tool, or when the right to create is missing.
     """
-    current = read_current_version()
-    if read_ledger_version(connection) == current:
+    if has_current_ledger(connection):
         return
+    current = read_current_version()
     with target_errors(_SUBJECT), connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (LEDGER_LOCK_KEY,))
         version = read_ledger_version(connection)
@@ -58,6 +58,7 @@ def create_ledger(connection: TargetConnection) -> None:
             connection.execute("INSERT INTO blb_migration.ledger_version VALUES (0)")
             _run_script(connection, _folder() / "schema.sql")
         else:
+            _drop_views(connection)
             for number, upgrade in _list_upgrades().items():
                 if number > version:
                     _run_script(connection, upgrade)
@@ -100,6 +101,14 @@ def read_ledger_version(connection: TargetConnection) -> int | None:
     return version
 
 
+def has_current_ledger(connection: TargetConnection) -> bool:
+    """Whether there is a ledger, and of this tool's version. Needs only SELECT.
+
+    Raises TargetError when a newer version of this tool wrote it.
+    """
+    return read_ledger_version(connection) == read_current_version()
+
+
 def require_current_ledger(connection: TargetConnection) -> bool:
     """Whether there is a ledger, for questions that an older one could not answer. Needs only SELECT.
 
@@ -126,6 +135,20 @@ def _list_upgrades() -> dict[int, Traversable]:
     scripts = [each for each in (_folder() / "upgrades").iterdir() if each.name.endswith(".sql")]
     by_number = {int(each.name.removesuffix(".sql")): each for each in scripts}
     return dict(sorted(by_number.items()))
+
+
+def _drop_views(connection: TargetConnection) -> None:
+    """Drop every view and function of the ledger, of whichever version: views.sql makes them anew."""
+    commands = read(
+        connection,
+        "SELECT format('DROP VIEW IF EXISTS blb_migration.%I CASCADE', relname) FROM pg_catalog.pg_class"
+        " WHERE relnamespace = 'blb_migration'::regnamespace AND relkind = 'v'"
+        " UNION ALL"
+        " SELECT format('DROP FUNCTION IF EXISTS %s CASCADE', oid::regprocedure) FROM pg_catalog.pg_proc"
+        " WHERE pronamespace = 'blb_migration'::regnamespace",
+    )
+    for (command,) in commands:
+        write(connection, command)
 
 
 def _run_script(connection: TargetConnection, script: Traversable) -> None:

@@ -11,6 +11,26 @@ FROM blb_migration.table_loads
 WHERE status = 'finished' OR chunk_count IS NOT NULL
 ORDER BY table_schema, table_name, load_id DESC;
 
+-- When the rows were read that each table's content was compared with last: by that check, or by the load.
+CREATE VIEW blb_migration.table_reads AS
+SELECT load.table_schema, load.table_name, load.load_id,
+       coalesce(result.read_from, load.started_at) AS read_from,
+       coalesce(result.read_until, load.finished_at) AS read_until,
+       result.read_from IS NOT NULL AS is_reread,
+       CASE WHEN result.read_from IS NULL THEN load.source_before ELSE result.source_before END AS source_before
+FROM blb_migration.effective_loads AS load
+LEFT JOIN LATERAL (
+    SELECT latest.read_from, latest.read_until, latest.source_before
+    FROM blb_migration.check_results AS latest
+    WHERE latest.table_schema = load.table_schema
+      AND latest.table_name = load.table_name
+      AND latest.check_name = 'content'
+      AND latest.load_id = load.load_id
+    ORDER BY latest.check_id DESC
+    LIMIT 1
+) AS result ON true
+WHERE load.status = 'finished';
+
 -- What speaks against a plan, by what the ledger holds: a row per reason, and none if all of it is equal.
 -- judged_tables is a JSON array of {position, table_schema, table_name, required_checks}.
 CREATE FUNCTION blb_migration.find_reasons(judged_plan_hash text, judged_tables jsonb)
@@ -24,7 +44,7 @@ WITH planned AS (
     FROM jsonb_to_recordset(judged_tables)
          AS planned (position integer, table_schema text, table_name text, required_checks text[])
 ), judged AS (
-    SELECT planned.*, load.load_id, load.status,
+    SELECT planned.*, load.load_id, load.status, load.source_id,
            (SELECT attempt.status
             FROM blb_migration.table_loads AS attempt
             WHERE attempt.table_schema = planned.table_schema AND attempt.table_name = planned.table_name
@@ -42,10 +62,13 @@ WITH planned AS (
            judged.table_schema, judged.table_name
     FROM judged
     WHERE judged.status IS DISTINCT FROM 'finished'
+), newest AS (  -- whose rows the target is to hold
+    SELECT source_id FROM judged WHERE source_id IS NOT NULL ORDER BY load_id DESC LIMIT 1
 ), unchecked AS (
     SELECT judged.position,
            CASE WHEN result.check_id IS NULL THEN 'check_missing'
                 WHEN result.load_id IS DISTINCT FROM judged.load_id THEN 'check_of_earlier_load'
+                WHEN result.source_id <> judged.source_id THEN 'check_of_other_source'
                 WHEN result.plan_hash <> judged_plan_hash THEN 'check_of_other_plan'
                 WHEN NOT result.passed THEN 'check_failed'
            END AS code,
@@ -53,7 +76,7 @@ WITH planned AS (
     FROM judged
     CROSS JOIN LATERAL unnest(judged.required_checks) WITH ORDINALITY AS required (name, number)
     LEFT JOIN LATERAL (  -- the latest of each check, by its index: results are many, and wide
-        SELECT latest.check_id, latest.load_id, latest.plan_hash, latest.passed
+        SELECT latest.check_id, latest.load_id, latest.plan_hash, latest.passed, latest.source_id
         FROM blb_migration.check_results AS latest
         WHERE latest.table_schema = judged.table_schema
           AND latest.table_name = judged.table_name
@@ -69,6 +92,10 @@ WITH planned AS (
     UNION ALL
     SELECT position, 0, code, NULL, table_schema, table_name, NULL FROM unloaded
     UNION ALL
+    SELECT judged.position, 0, 'loaded_from_other_source', NULL, judged.table_schema, judged.table_name, NULL
+    FROM judged
+    JOIN newest ON newest.source_id <> judged.source_id
+    UNION ALL
     SELECT position, number, code, name, table_schema, table_name, NULL FROM unchecked WHERE code IS NOT NULL
     UNION ALL
     SELECT NULL, 1, 'key_dropped', NULL, dropped.table_schema, dropped.table_name, dropped.constraint_name
@@ -81,7 +108,7 @@ ORDER BY found.position NULLS LAST, found.number, found.table_schema, found.tabl
 $$;
 
 CREATE VIEW blb_migration.plan_in_force AS
-SELECT run_id, kind, project, plan_hash, source_identity, started_at
+SELECT run_id, kind, project, plan_hash, source_identity, started_at, source_movement
 FROM blb_migration.runs AS run
 WHERE kind <> 'dry_run'
   AND EXISTS (SELECT FROM blb_migration.planned_tables AS planned WHERE planned.run_id = run.run_id)
@@ -145,13 +172,15 @@ CROSS JOIN LATERAL (
 ORDER BY planned.position;
 
 CREATE VIEW blb_migration.may_we_cut_over AS
-SELECT status.is_equal AND live.cutover_at IS NULL AS answer,
+SELECT status.is_equal AND live.cutover_at IS NULL AND moved.reason IS NULL AND broken.reason IS NULL AS answer,
        CASE WHEN live.cutover_at IS NULL THEN ARRAY[]::text[] ELSE ARRAY[(
            SELECT replace(sentence, '{since}',
                           to_char(live.cutover_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'))
            FROM blb_migration.reasons
            WHERE code = 'target_is_live'
-       )] END || status.reasons AS reasons,
+       )] END || CASE WHEN moved.reason IS NULL THEN ARRAY[]::text[] ELSE ARRAY[moved.reason] END
+       || CASE WHEN broken.reason IS NULL THEN ARRAY[]::text[] ELSE ARRAY[broken.reason] END
+       || status.reasons AS reasons,
        status.is_equal,
        tables.planned AS tables_planned,
        tables.equal AS tables_equal,
@@ -160,7 +189,11 @@ SELECT status.is_equal AND live.cutover_at IS NULL AS answer,
        plan.plan_hash,
        plan.source_identity,
        tables.oldest_load_at,
-       tables.latest_check_at
+       tables.latest_check_at,
+       tables.source_read_from,
+       tables.source_read_until,
+       plan.source_movement ->> 'movement' AS source_movement,
+       plan.source_movement ->> 'sentence' AS source_sentence
 FROM (
     SELECT count(*) = 0 AS is_equal,
            coalesce(array_agg(coalesce(planned.label || ': ', '') || reason.sentence ORDER BY reason.number),
@@ -173,13 +206,95 @@ CROSS JOIN (
     SELECT count(*) AS planned,
            count(*) FILTER (WHERE is_equal) AS equal,
            min(loaded_at) AS oldest_load_at,
-           max(checked_at) AS latest_check_at
+           max(checked_at) AS latest_check_at,
+           min(read.read_from) AS source_read_from,
+           max(read.read_until) AS source_read_until
     FROM blb_migration.table_status
+    LEFT JOIN blb_migration.table_reads AS read USING (table_schema, table_name)
 ) AS tables
 LEFT JOIN blb_migration.plan_in_force AS plan ON true
 LEFT JOIN (SELECT max(cutover_at) AS cutover_at FROM blb_migration.cutover WHERE withdrawn_at IS NULL) AS live
-       ON true;
+       ON true
+-- What was written at the source after it was read does not make the target unequal to what was read; but
+-- nobody may cut over without it.
+LEFT JOIN (
+    SELECT replace(reason.sentence, '{source}', latest.source_movement ->> 'sentence') AS reason
+    FROM blb_migration.plan_in_force AS latest
+    JOIN blb_migration.reasons AS reason ON reason.code = 'source_moved'
+    WHERE latest.source_movement ->> 'movement' IN ('moved', 'another source')
+) AS moved ON true
+-- What stopped the last run may be what the tables do not show: a column that is gone, a right that is missing.
+LEFT JOIN (
+    SELECT replace(replace(reason.sentence, '{outcome}', latest.outcome), '{at}',
+                   to_char(latest.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')) AS reason
+    FROM (
+        SELECT outcome, finished_at
+        FROM blb_migration.runs
+        WHERE kind <> 'dry_run' AND outcome IS NOT NULL
+        ORDER BY finished_at DESC, run_id DESC
+        LIMIT 1
+    ) AS latest
+    JOIN blb_migration.reasons AS reason ON reason.code = 'last_run_ended'
+    WHERE latest.outcome IN ('failed', 'refused', 'interrupted')
+) AS broken ON true;
 
+-- Each run with what it did, in numbers; what never came to its end is followed to the last thing known of it.
+CREATE VIEW blb_migration.run_history AS
+SELECT run.run_id, run.kind, run.environment, run.project, run.source_identity, run.plan_hash, run.started_at,
+       coalesce(run.finished_at, greatest(loads.last_at, checks.last_at)) AS ended_at,
+       run.outcome, run.errors,
+       (SELECT count(*) FROM blb_migration.planned_tables AS planned WHERE planned.run_id = run.run_id)
+           AS tables_planned,
+       loads.tables_loaded, loads.loads_failed, loads.rows_loaded, checks.mismatches, checks.checks_done
+FROM blb_migration.runs AS run
+CROSS JOIN LATERAL (
+    SELECT count(DISTINCT (table_schema, table_name)) FILTER (WHERE status = 'finished') AS tables_loaded,
+           count(*) FILTER (WHERE status = 'failed') AS loads_failed,
+           coalesce(sum(rows_written) FILTER (WHERE status = 'finished'), 0)::bigint AS rows_loaded,
+           max(load.finished_at) AS last_at
+    FROM blb_migration.table_loads AS load
+    WHERE load.run_id = run.run_id
+) AS loads
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE NOT passed) AS mismatches, count(*) AS checks_done, max(checked_at) AS last_at
+    FROM blb_migration.check_results AS result
+    WHERE result.run_id = run.run_id
+) AS checks;
+
+-- Each planned table of each run: what its last finished load in that run brought, and its key totals then.
+CREATE VIEW blb_migration.night_tables AS
+SELECT planned.run_id, planned.position, planned.label, load.rows_written, load.bytes_written,
+       load.elapsed_seconds, load.digest, planned.column_types, totals.key_totals
+FROM blb_migration.planned_tables AS planned
+LEFT JOIN LATERAL (
+    SELECT rows_written, bytes_written, elapsed_seconds, digest
+    FROM blb_migration.table_loads AS latest
+    WHERE latest.run_id = planned.run_id
+      AND latest.table_schema = planned.table_schema
+      AND latest.table_name = planned.table_name
+      AND latest.status = 'finished'
+    ORDER BY latest.load_id DESC
+    LIMIT 1
+) AS load ON true
+LEFT JOIN LATERAL (
+    SELECT jsonb_object_agg(compared ->> 'name', compared -> 'source_value')
+           FILTER (WHERE (compared ->> 'is_key_total')::boolean) AS key_totals
+    FROM (
+        SELECT latest.details
+        FROM blb_migration.check_results AS latest
+        WHERE latest.run_id = planned.run_id
+          AND latest.table_schema = planned.table_schema
+          AND latest.table_name = planned.table_name
+          AND latest.check_name = 'key_totals'
+        ORDER BY latest.check_id DESC
+        LIMIT 1
+    ) AS result
+    CROSS JOIN LATERAL jsonb_array_elements(result.details -> 'comparisons') AS compared
+) AS totals ON true;
+
+COMMENT ON VIEW blb_migration.run_history IS 'Each run with its times, and what it did in numbers';
+COMMENT ON VIEW blb_migration.night_tables IS
+    'Each planned table of each run: rows, bytes, seconds, digest and key totals as that run found them';
 COMMENT ON FUNCTION blb_migration.find_reasons(text, jsonb) IS
     'The rule for "equal": one row for each reason against a plan, none if all of it is equal';
 COMMENT ON VIEW blb_migration.plan_in_force IS
@@ -192,6 +307,10 @@ COMMENT ON VIEW blb_migration.may_we_cut_over IS
     'One row: answer is true only if every planned table is verified equal and every foreign key is back';
 COMMENT ON COLUMN blb_migration.may_we_cut_over.answer IS
     'true: every table is loaded and equal, every foreign key is back, and the target is not live yet';
+COMMENT ON COLUMN blb_migration.may_we_cut_over.source_sentence IS
+    'Whether somebody wrote to the source since it was read, and what tells that';
+COMMENT ON VIEW blb_migration.table_reads IS
+    'When the source rows were read that each table was compared with last';
 COMMENT ON COLUMN blb_migration.may_we_cut_over.reasons IS
     'What speaks against it; empty when the answer is true';
 GRANT EXECUTE ON FUNCTION blb_migration.find_reasons(text, jsonb) TO PUBLIC;

@@ -220,11 +220,11 @@ class CrowdedSource(SourceConnector):
 
 def test_a_server_that_lets_fewer_in_is_served_by_fewer(chain: Chain) -> None:
     migration = begin_run(chain, loading(2))
-    # The first log-in plans the chunks, the next two are the workers'.
-    one_left = CrowdedSource(chain.source.settings, 3, 3)
+    # The first log-in reads the marker, the second plans the chunks, the next two are the workers'.
+    one_left = CrowdedSource(chain.source.settings, 4, 4)
     assert load(chain, replace(migration, source=one_left)).rows_written == ROW_COUNT
     with pytest.raises(SourceUnreachable, match="no free connection"):
-        load(chain, replace(migration, source=CrowdedSource(chain.source.settings, 2, 3)))
+        load(chain, replace(migration, source=CrowdedSource(chain.source.settings, 3, 4)))
     assert count_ranges(chain, "finished") == 0
     assert load(chain, migration).rows_written == ROW_COUNT
 
@@ -269,11 +269,6 @@ def age(chain: Chain) -> Migration:
     return begin_run(chain)
 
 
-def delete_row(chain: Chain) -> Migration:
-    chain.execute("DELETE FROM parts WHERE id = (SELECT min(id) FROM parts)")
-    return begin_run(chain)
-
-
 def load_whole(chain: Chain) -> Migration:
     return begin_run(chain, WHOLE)
 
@@ -282,7 +277,7 @@ def do_not_resume(chain: Chain) -> Migration:
     return begin_run(chain, loading(resumes=False))
 
 
-@pytest.mark.parametrize("prepare_anew", [change_plan, age, delete_row, load_whole, do_not_resume])
+@pytest.mark.parametrize("prepare_anew", [change_plan, age, load_whole, do_not_resume])
 def test_what_does_not_belong_together_begins_again(
     chain: Chain, emulator: SqlServerEmulator, prepare_anew: Callable[[Chain], Migration]
 ) -> None:
@@ -295,8 +290,26 @@ def test_rows_of_others_in_a_table_loaded_in_part_refuse(chain: Chain, emulator:
     break_off(chain, emulator)
     chain.execute("INSERT INTO parts (id, maker_id, name) VALUES (5000000, 1, 'theirs')")
     for how in (loading(), WHOLE):
-        with pytest.raises(TargetNotOurs, match="1 rows that this tool did not load"):
+        with pytest.raises(
+            TargetNotOurs, match=r"1 rows were added to the [\d,]+ rows that its last load left; first"
+        ):
             load(chain, begin_run(chain, how))
+
+
+def test_rows_missing_in_a_table_loaded_in_part_refuse(chain: Chain, emulator: SqlServerEmulator) -> None:
+    break_off(chain, emulator)
+    chain.execute("DELETE FROM parts WHERE id = (SELECT min(id) FROM parts)")
+    with pytest.raises(TargetNotOurs, match=r"1 of the [\d,]+ rows that its last load left are missing"):
+        load(chain, begin_run(chain))
+
+
+def test_a_table_loaded_in_part_that_was_rewritten_is_still_ours(
+    chain: Chain, emulator: SqlServerEmulator
+) -> None:
+    break_off(chain, emulator)
+    chain.execute("UPDATE parts SET name = name")
+    load_all(chain, begin_run(chain))
+    assert chain.execute("SELECT count(resumed_from) FROM blb_migration.table_loads") == [(0,)]
 
 
 def test_ranges_that_do_not_add_up_to_the_source_fail(chain: Chain, emulator: SqlServerEmulator) -> None:

@@ -129,6 +129,11 @@ KEYS: dict[str, tuple[Column, pa.DataType, st.SearchStrategy[object]]] = {
 }  # fmt: skip
 
 
+def compared_as(value: object) -> object:
+    """Return what SQL Server compares: blanks at the end of a text do not count, in any collation."""
+    return value.rstrip(" ") if isinstance(value, str) else value
+
+
 @pytest.mark.parametrize("kind", list(KEYS))
 @settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
@@ -137,7 +142,7 @@ KEYS: dict[str, tuple[Column, pa.DataType, st.SearchStrategy[object]]] = {
 def test_every_row_is_in_one_range(source: Source, kind: str, data: st.DataObject) -> None:
     column, arrow_type, values = KEYS[kind]
     is_unique = column.collation != CASELESS and data.draw(st.booleans())
-    keys = data.draw(st.lists(values, max_size=40, unique=is_unique))
+    keys = data.draw(st.lists(values, max_size=40, unique_by=compared_as if is_unique else None))
     chunk_rows = data.draw(st.integers(1, 15))
     table = source.create(column, pa.array(keys, arrow_type), is_unique=is_unique)
     counts = assert_partition(

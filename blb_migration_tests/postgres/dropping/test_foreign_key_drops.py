@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from blb_migration.errors import TargetError
+from blb_migration.errors import KeysNotRestored, TargetError
 from blb_migration.model import TableName
+from blb_migration.postgres.catalog import read_catalog
 from blb_migration.postgres.dropping.foreign_key_drops import (
     drop_foreign_keys,
     drop_recorded_foreign_keys,
@@ -15,6 +16,11 @@ from blb_migration.postgres.dropping.foreign_key_drops import (
 from blb_migration.postgres.fingerprint import read_definitions
 from blb_migration.postgres.foreign_keys import find_foreign_keys
 from blb_migration.postgres.ledger.dropped_keys import read_dropped_keys
+from blb_migration.postgres.ledger.table_definitions import (
+    read_recorded_definitions,
+    read_table_definitions,
+    record_definitions,
+)
 from blb_migration.postgres.names import TargetConnection
 from blb_migration_tests.postgres.tables import column, execute, scalar
 
@@ -193,7 +199,7 @@ def test_one_tables_rerun_that_leaves_orphans_changes_nothing(shop: TargetConnec
     execute(shop, "INSERT INTO products VALUES (1, 1, NULL)", "INSERT INTO lines VALUES (10, 1, 1)")
     before = read_definitions(shop, ALL)
     with (
-        pytest.raises(TargetError, match=r"1 of 3 could not be restored: public\.lines\.both: 1 rows"),
+        pytest.raises(KeysNotRestored, match=r"1 of 3 could not be restored: public\.lines\.both: 1 rows"),
         shop.transaction(),
     ):
         drop_foreign_keys(shop, RUN_ID, [PRODUCTS])
@@ -202,3 +208,22 @@ def test_one_tables_rerun_that_leaves_orphans_changes_nothing(shop: TargetConnec
     assert read_dropped_keys(shop) == ()
     assert read_definitions(shop, ALL) == before
     assert column(shop, "SELECT id FROM products") == [1]
+
+
+def test_dropped_keys_are_in_the_catalog_and_in_the_definitions_as_if_in_place(
+    shop: TargetConnection,
+) -> None:
+    execute(
+        shop,
+        'CREATE TABLE "Odd ON DELETE" ("ON UPDATE CASCADE" int REFERENCES products ON DELETE SET NULL)',
+    )
+    tables = [*ALL, TableName("public", "Odd ON DELETE")]
+    catalog = read_catalog(shop).tables_by_name
+    before = [catalog[name].foreign_keys for name in tables]
+    definitions = read_table_definitions(shop, tables)
+    assert len(drop_recorded_foreign_keys(shop, RUN_ID, tables)) == 4
+    catalog = read_catalog(shop).tables_by_name
+    assert [catalog[name].foreign_keys for name in tables] == before
+    record_definitions(shop, RUN_ID, tables)
+    for name in tables:
+        assert sorted(read_recorded_definitions(shop, name) or ()) == sorted(definitions[name])

@@ -5,10 +5,16 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from blb_migration.errors import TargetError
+from blb_migration.errors import TargetError, TargetNotOurs
 from blb_migration.model import TableName
 from blb_migration.postgres.connect import TargetConnector
 from blb_migration.postgres.ledger.check_results import read_latest_checks, record_check
+from blb_migration.postgres.ledger.live_mark import (
+    mark_live,
+    read_live_mark,
+    refuse_live_target,
+    withdraw_live_mark,
+)
 from blb_migration.postgres.ledger.loads import (
     begin_load,
     fail_load,
@@ -27,13 +33,10 @@ from blb_migration.postgres.ledger.records import (
 )
 from blb_migration.postgres.ledger.runs import (
     finish_run,
-    read_cutover_moment,
     read_run,
-    record_cutover,
     record_decisions,
     record_findings,
     start_run,
-    withdraw_cutover,
 )
 from blb_migration.postgres.ledger.versions import create_ledger
 from blb_migration.postgres.names import TargetConnection
@@ -130,16 +133,27 @@ def test_findings_and_decisions_are_on_record(target: TargetConnection, ledger: 
     assert scalar(target, "SELECT reason FROM blb_migration.decisions") == "not used any more"
 
 
-def test_a_cutover_holds_until_it_is_withdrawn(ledger: TargetConnection) -> None:
-    assert read_cutover_moment(ledger) is None
-    record_cutover(ledger, RUN.run_id)
-    assert read_cutover_moment(ledger) is not None
+def mark(connection: TargetConnection, night_id: str = "night") -> None:
+    mark_live(
+        connection, run_id=RUN.run_id, night_id=night_id, operator="ana", host="erp-01", tool_version="1"
+    )
+
+
+def test_a_live_mark_holds_until_it_is_withdrawn(ledger: TargetConnection) -> None:
+    assert read_live_mark(ledger) is None
+    mark(ledger)
+    mark(ledger)  # the same night, going on
+    found = read_live_mark(ledger)
+    assert found is not None and "by ana on erp-01" in str(found)
+    with pytest.raises(TargetNotOurs, match=r"live since .* by ana on erp-01"):
+        refuse_live_target(ledger, "dbo.users")
     with pytest.raises(TargetError):
-        record_cutover(ledger, RUN.run_id)
-    withdraw_cutover(ledger)
-    assert read_cutover_moment(ledger) is None
-    record_cutover(ledger, RUN.run_id)
-    assert read_cutover_moment(ledger) is not None
+        mark(ledger, "another night")
+    assert withdraw_live_mark(ledger) and not withdraw_live_mark(ledger)
+    assert read_live_mark(ledger) is None
+    refuse_live_target(ledger, "dbo.users")
+    mark(ledger, "another night")
+    assert read_live_mark(ledger) is not None
 
 
 def test_reading_needs_no_more_than_select(
@@ -158,5 +172,5 @@ def test_reading_needs_no_more_than_select(
         assert read_run(session, RUN.run_id) is not None
         assert read_finished_load(session, USERS) is None and read_latest_checks(session, [PLANNED]) == ()
         with pytest.raises(TargetError, match="permission denied"):
-            record_cutover(session, RUN.run_id)
+            mark(session)
     execute(target, f"DROP OWNED BY {role}", f"DROP ROLE {role}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ from blb_migration.model import TableName
 from blb_migration.postgres.connect import TargetConnector
 from blb_migration.postgres.ledger.chunked_loads import read_unfinished_chunked_load
 from blb_migration.postgres.ledger.judgement import judge
+from blb_migration.postgres.ledger.live_mark import read_live_mark
 from blb_migration.postgres.ledger.loads import read_finished_load
 from blb_migration.postgres.ledger.reasons import ReasonCode
 from blb_migration.postgres.ledger.records import PlannedTable
-from blb_migration.postgres.ledger.runs import read_cutover_moment, start_run
 from blb_migration.postgres.ledger.versions import (
     create_ledger,
     has_ledger,
@@ -75,7 +76,7 @@ ORDER BY 1, 2, 3
 
 
 def make_ledger_of(version: int, target: TargetConnection) -> None:
-    """Make the ledger as the tool of that version left it, without its views."""
+    """Make the ledger as the tool of that version left it, with some of the views."""
     execute(
         target,
         "CREATE SCHEMA blb_migration",
@@ -83,6 +84,11 @@ def make_ledger_of(version: int, target: TargetConnection) -> None:
         f"INSERT INTO blb_migration.ledger_version VALUES ({version})",
         VERSION_1.read_text(encoding="utf-8"),
         *((UPGRADES / f"{number}.sql").read_text(encoding="utf-8") for number in range(2, version + 1)),
+        "CREATE FUNCTION blb_migration.find_reasons(text, jsonb) RETURNS bigint LANGUAGE sql"
+        " AS 'SELECT count(*) FROM blb_migration.runs'",
+        "CREATE VIEW blb_migration.plan_in_force AS SELECT run_id, plan_hash FROM blb_migration.runs",
+        "CREATE VIEW blb_migration.may_we_cut_over AS SELECT plan_hash FROM blb_migration.plan_in_force"
+        " WHERE blb_migration.find_reasons(plan_hash, NULL) > 0",
     )
 
 
@@ -92,7 +98,7 @@ def read_catalog_of_ledger(target: TargetConnection) -> list[tuple[Any, ...]]:
 
 def test_a_target_never_touched_has_no_ledger(target: TargetConnection) -> None:
     assert not has_ledger(target) and not upgrade_ledger(target) and not require_current_ledger(target)
-    assert read_cutover_moment(target) is None
+    assert read_live_mark(target) is None
     assert read_finished_load(target, USERS) is None
     assert scalar(target, "SELECT to_regnamespace('blb_migration')") is None
 
@@ -141,10 +147,18 @@ def test_a_fresh_ledger_and_an_upgraded_one_are_the_same(
         assert read_catalog_of_ledger(other) == fresh
 
 
+def start_run_of_old(target: TargetConnection) -> None:
+    target.execute(
+        "INSERT INTO blb_migration.runs (run_id, kind, tool_version, plan_hash, project, source_identity,"
+        " operator, host) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+        [*astuple(RUN)[:8]],
+    )
+
+
 @pytest.mark.parametrize("version", OLDER)
 def test_what_an_older_ledger_held_still_counts(target: TargetConnection, version: int) -> None:
     make_ledger_of(version, target)
-    start_run(target, RUN)
+    start_run_of_old(target)
     insert_load(target, status="finished", rows_read="3", rows_written="3")
     execute(
         target,
@@ -164,7 +178,7 @@ def test_what_an_older_ledger_held_still_counts(target: TargetConnection, versio
 
 def test_a_chunked_load_of_version_2_that_is_not_finished_is_still_one(target: TargetConnection) -> None:
     make_ledger_of(2, target)
-    start_run(target, RUN)
+    start_run_of_old(target)
     insert_load(target, status="failed", range_count="4")
     execute(
         target,

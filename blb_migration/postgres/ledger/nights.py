@@ -1,0 +1,45 @@
+"""The nights that a target's ledger remembers, for ``history`` to compare. Only reads; raises TargetError."""
+
+from __future__ import annotations
+
+from blb_migration.history.past_nights import NightDetails, NightFinding, NightTable, Past, PastNight
+from blb_migration.postgres.ledger.history import read_findings
+from blb_migration.postgres.ledger.ledger_sql import read
+from blb_migration.postgres.ledger.night_lines import read_step_durations
+from blb_migration.postgres.names import TargetConnection
+
+NIGHTS_READ = 30
+_NIGHTS = """
+SELECT * FROM (
+    SELECT run_id, kind, environment, project, source_identity, plan_hash, started_at,
+           extract(epoch FROM ended_at - started_at)::float8, outcome, errors, tables_planned, tables_loaded,
+           rows_loaded, mismatches
+    FROM blb_migration.run_history
+    WHERE kind IN ('migration', 'rehearsal', 'cutover')
+    ORDER BY started_at DESC, run_id DESC
+    LIMIT %s
+) AS recent
+ORDER BY started_at, run_id
+"""
+_TABLES = """
+SELECT label, rows_written, elapsed_seconds, digest, coalesce(key_totals, '{}'), column_types
+FROM blb_migration.night_tables WHERE run_id = %s ORDER BY position
+"""
+
+
+def read_past(connection: TargetConnection) -> Past:
+    """Read the last ``NIGHTS_READ`` runs that were to load, and how long steps of cutovers took."""
+    nights = tuple(PastNight(*row) for row in read(connection, _NIGHTS, NIGHTS_READ))
+    return Past(nights, read_step_durations(connection))
+
+
+def read_night_details(connection: TargetConnection, night: PastNight) -> NightDetails:
+    """Read a night's tables and what preflight found then."""
+    return NightDetails(
+        night,
+        tuple(NightTable(*row) for row in read(connection, _TABLES, night.run_id)),
+        tuple(
+            NightFinding(found.kind, found.severity, found.subject, found.message)
+            for found in read_findings(connection, night.run_id)
+        ),
+    )
