@@ -1,0 +1,41 @@
+"""Files that may hold rows: their names, and that they are their owner's alone.
+
+One that was there before and is open to others stays so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import IO, Any
+
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make the folder, and those above it that are missing, for its owner alone. Raises OSError."""
+    if folder.is_dir():
+        return
+    if not folder.parent.is_dir():
+        make_private_folder(folder.parent)
+    folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+
+
+def open_private(path: Path, mode: str = "w", **options: Any) -> IO[Any]:
+    """Open as ``open`` does; a file that is new is its owner's alone. Raises OSError."""
+    return open(path, mode, opener=lambda name, flags: os.open(name, flags, FILE_MODE), **options)
+
+
+def build_file_name(label: str) -> str:
+    """Return the label, with a digest of it where a file system might not take it, or not tell it apart.
+
+    Windows' does not know ``Orders`` from ``orders``.
+    """
+    safe = _UNSAFE.sub("_", label)
+    if safe == label == label.lower() and len(label) <= 100:
+        return label
+    return f"{safe[:80]}_{hashlib.sha256(label.encode()).hexdigest()[:8]}"
