@@ -10,29 +10,68 @@ import hashlib
 import re
 from collections.abc import Mapping
 
-from dagster import AssetKey
+from dagster import AssetCheckKey, AssetKey
 
 from blb_migration.plan.table_plans import Plan, TablePlan
+from blb_migration.settings.environments import PRODUCTION, REHEARSAL, Environment
 
+# Of production; those of the rehearsal have its name before them.
 PREFLIGHT = AssetKey("preflight")
 TARGET_PREPARED = AssetKey("target_prepared")
 CONSTRAINTS_RESTORED = AssetKey("constraints_restored")
 RECONCILIATION_REPORT = AssetKey("reconciliation_report")
 STAGE_KEYS = (PREFLIGHT, TARGET_PREPARED, CONSTRAINTS_RESTORED, RECONCILIATION_REPORT)
 
+SOURCE_PREFIX = "sqlserver"  # of the source's tables, which nothing here materializes
+VERDICT = "may_we_cut_over"
 CHECKS_SUFFIX = "checks"
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_]")
 _DIGEST_LENGTH = 6
 
 
-def build_asset_keys(plan: Plan) -> Mapping[str, AssetKey]:
-    """Build the asset key of every planned table, by label.
+def place_key(key: AssetKey, environment: Environment) -> AssetKey:
+    """Return ``key`` as the environment has it: Dagster keeps status and history by key."""
+    return key if environment == PRODUCTION else key.with_prefix(environment)
+
+
+def build_asset_keys(plan: Plan, environment: Environment = PRODUCTION) -> Mapping[str, AssetKey]:
+    """Build the asset key of every planned table in ``environment``, by label.
 
     ``users`` for a table of the default schema, ``sales/orders`` for others. A name that Dagster does
     not allow, or that another table or a stage already has, ends in a digest of its label, so that a
     table's key does not depend on which other tables there are. Keys differ by more than letter case,
     since Dagster names files after them.
     """
+    keys = _build_plain_keys(plan)
+    return {table.label: place_key(keys[table.label], environment) for table in plan.tables}
+
+
+def build_source_keys(plan: Plan, environment: Environment = PRODUCTION) -> Mapping[str, AssetKey]:
+    """Build the key of every planned table at the source, by label: ``sqlserver/users``."""
+    keys = _build_plain_keys(plan)
+    return {
+        table.label: place_key(keys[table.label].with_prefix(SOURCE_PREFIX), environment)
+        for table in plan.tables
+    }
+
+
+def build_verdict_key(environment: Environment) -> AssetCheckKey:
+    """Build the key of the environment's verdict, which is a check of its report."""
+    return AssetCheckKey(place_key(RECONCILIATION_REPORT, environment), VERDICT)
+
+
+def build_checks_name(key: AssetKey) -> str:
+    """Build the name of the operation that runs a table's checks."""
+    return f"{_operation_name(key)}__{CHECKS_SUFFIX}"
+
+
+def build_group_name(group: str) -> str:
+    """Build a group name that Dagster allows; schemas, which are groups by default, may be called
+    anything."""
+    return _FORBIDDEN.sub("_", group) or "_"
+
+
+def _build_plain_keys(plan: Plan) -> dict[str, AssetKey]:
     taken = {_operation_name(key).lower() for key in STAGE_KEYS}
     keys: dict[str, AssetKey] = {}
     # Plain names first: they keep their names whatever else is there.
@@ -44,23 +83,7 @@ def build_asset_keys(plan: Plan) -> Mapping[str, AssetKey]:
             attempt += 1
         taken |= {_operation_name(key).lower(), build_checks_name(key).lower()}
         keys[table.label] = key
-    return {table.label: keys[table.label] for table in plan.tables}
-
-
-def build_checks_name(key: AssetKey) -> str:
-    """Build the name of the operation that runs a table's checks."""
-    return f"{_operation_name(key)}__{CHECKS_SUFFIX}"
-
-
-def build_integrity_name(key: AssetKey) -> str:
-    """Build the name of a table's check among those of ``constraints_restored``."""
-    return f"integrity_{_operation_name(key)}"
-
-
-def build_group_name(group: str) -> str:
-    """Build a group name that Dagster allows; schemas, which are groups by default, may be called
-    anything."""
-    return _FORBIDDEN.sub("_", group) or "_"
+    return keys
 
 
 def _operation_name(key: AssetKey) -> str:
@@ -82,6 +105,8 @@ def _is_plain(table: TablePlan) -> bool:
 
 def _build_path(table: TablePlan, digested: str | None = None) -> list[str]:
     path = [_FORBIDDEN.sub("_", part) for part in _name_parts(table)]
+    if len(path) > 1 and path[0].lower() in (REHEARSAL, SOURCE_PREFIX):  # a schema of that name is neither
+        path[0] += "_"
     if digested is not None:
         path[-1] += "_" + hashlib.sha256(digested.encode()).hexdigest()[:_DIGEST_LENGTH]
     return path

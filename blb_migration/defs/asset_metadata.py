@@ -14,15 +14,12 @@ from dagster import (
     TableColumn,
     TableColumnConstraints,
     TableConstraints,
-    TableRecord,
     TableSchema,
 )
 
 from blb_migration.model import Column, Table
 
 if TYPE_CHECKING:
-    from blb_migration.compare.run_checks import CheckResult
-    from blb_migration.findings import Finding
     from blb_migration.load.table import TableLoad
     from blb_migration.plan.table_plans import TablePlan
 
@@ -33,25 +30,6 @@ ROW_COUNT = "dagster/row_count"
 COLUMN_SCHEMA = "dagster/column_schema"
 TABLE_NAME = "dagster/table_name"
 STORAGE_KIND = "dagster/storage_kind"
-
-_COMPARISON_SCHEMA = TableSchema(
-    columns=[
-        TableColumn("metric", "string", description="what was compared"),
-        TableColumn("expected", "string", description="in the source"),
-        TableColumn("actual", "string", description="in the target"),
-        TableColumn("difference", "string", description="actual minus expected, where that means something"),
-        TableColumn("equal", "bool"),
-    ]
-)
-_FINDING_SCHEMA = TableSchema(
-    columns=[
-        TableColumn("severity", "string"),
-        TableColumn("subject", "string", description="table or table.column"),
-        TableColumn("finding", "string"),
-        TableColumn("rows", "int", description="rows concerned"),
-        TableColumn("next_act", "string"),
-    ]
-)
 
 
 def describe_table(table: TablePlan) -> str:
@@ -69,15 +47,62 @@ def describe_table(table: TablePlan) -> str:
     return "\n\n".join(lines)
 
 
+def describe_source(table: TablePlan) -> str:
+    """Return what the table at the source is, in Markdown."""
+    lines = [table.source.comment] if table.source.comment else []
+    lines.append(f"`{table.source.name}` in SQL Server, which is only read")
+    return "\n\n".join(lines)
+
+
 def build_table_definition_metadata(table: TablePlan) -> Metadata:
     """Return what is known before any run: the target's columns and names."""
     return {
-        COLUMN_SCHEMA: build_column_schema(table.target),
+        COLUMN_SCHEMA: build_target_schema(table),
         TABLE_NAME: str(table.target.name),
         STORAGE_KIND: "postgres",
         "source_table": str(table.source.name),
         "level": table.level,
     }
+
+
+def build_source_metadata(table: TablePlan) -> Metadata:
+    """Return what is known of the table at the source."""
+    metadata: dict[str, Any] = {
+        COLUMN_SCHEMA: build_column_schema(table.source),
+        TABLE_NAME: str(table.source.name),
+        STORAGE_KIND: "sqlserver",
+        "target_table": str(table.target.name),
+    }
+    if table.source.row_estimate is not None:
+        metadata["rows_estimated"] = table.source.row_estimate
+    return metadata
+
+
+def build_target_schema(table: TablePlan) -> TableSchema:
+    """Build the target's columns, each with the source's type beside its own.
+
+    What a column is about says the target's own comment, where it has none the source's (MS_Description).
+    """
+    sources = {pair.target.name: pair.source for pair in table.columns}
+    sources |= {pair.target.name: pair.source for pair in table.computed}
+    schema = build_column_schema(table.target)
+    columns = [_add_source(column, sources.get(column.name)) for column in schema.columns]
+    return TableSchema(columns, constraints=schema.constraints)
+
+
+def _add_source(column: TableColumn, source: Column | None) -> TableColumn:
+    if source is None:
+        return column
+    return TableColumn(
+        column.name,
+        column.type,
+        description=column.description or source.comment,
+        constraints=TableColumnConstraints(
+            nullable=column.constraints.nullable,
+            unique=column.constraints.unique,
+            other=[f"SQL Server: {source.type}", *column.constraints.other],
+        ),
+    )
 
 
 def build_column_schema(table: Table) -> TableSchema:
@@ -116,13 +141,14 @@ def _describe_constraints(table: Table) -> Iterable[str]:
 
 
 def build_load_metadata(load: TableLoad) -> Metadata:
-    """How much was loaded, and how fast."""
+    """How much was loaded, how fast, and whether somebody wrote to the source meanwhile."""
     metadata: dict[str, Any] = {
         ROW_COUNT: load.rows_written,
         "rows_read": load.rows_read,
         "source_bytes": load.source_bytes,
         "copy_bytes": load.copy_bytes,
         "seconds": round(load.elapsed_seconds, 3),
+        "source_movement": load.source_movement.sentence,
     }
     if load.elapsed_seconds > 0:
         metadata["rows_per_second"] = round(load.rows_written / load.elapsed_seconds)
@@ -132,71 +158,33 @@ def build_load_metadata(load: TableLoad) -> Metadata:
     return metadata
 
 
-def build_check_metadata(result: CheckResult) -> Metadata:
-    """Show expected against actual: a line of what differs, else of the key totals; a table of everything."""
-    records = [
-        TableRecord(
-            {
-                "metric": comparison.name,
-                "expected": _show(comparison.source_value),
-                "actual": _show(comparison.target_value),
-                "difference": comparison.difference or "",
-                "equal": comparison.match,
-            }
-        )
-        for comparison in result.comparisons
-    ]
-    unequal = [comparison for comparison in result.comparisons if not comparison.match]
-    shown = unequal or [item for item in result.comparisons if item.is_key_total or item.name == "rows"]
-    metadata: dict[str, Any] = {
-        "metrics_compared": len(result.comparisons),
-        "expected": "; ".join(f"{item.name} = {_show(item.source_value)}" for item in shown) or "equal",
-        "actual": "; ".join(f"{item.name} = {_show(item.target_value)}" for item in shown) or "equal",
-        "comparisons": MetadataValue.table(records, _COMPARISON_SCHEMA),
-    }
-    differences = [f"{item.name}: {item.difference}" for item in unequal if item.difference]
-    if differences:
-        metadata["difference"] = "; ".join(differences)
-    kept = result.differences
-    if kept is not None:
-        metadata["rows_only_in_source"] = kept.source_rows
-        metadata["rows_only_in_target"] = kept.target_rows
-        metadata["differences"] = MetadataValue.path(kept.csv_path)
-        metadata["differences_parquet"] = MetadataValue.path(kept.parquet_path)
-        metadata["first_differences"] = MetadataValue.text("\n".join(kept.first))
-    return metadata
-
-
-def _show(value: str | None) -> str:
-    return "NULL" if value is None else value
-
-
-def build_finding_table(findings: Iterable[Finding]) -> MetadataValue:
-    """Preflight's findings as a table."""
-    records = [
-        TableRecord(
-            {
-                "severity": str(finding.severity),
-                "subject": finding.subject,
-                "finding": finding.message,
-                "rows": finding.row_count,
-                "next_act": finding.decision or "",
-            }
-        )
-        for finding in findings
-    ]
-    return MetadataValue.table(records, _FINDING_SCHEMA)
-
-
 def build_report_metadata(report: Mapping[str, Any]) -> Metadata:
     """Build the report at a glance, its metrics for the plots over time, and the whole document."""
-    from blb_migration.report.markdown import draw_text_timeline, summarise
+    from blb_migration.report.markdown import compare_nights, draw_text_timeline, summarise
 
     metrics = {name: metric for name, metric in report["stats"].items() if metric is not None}
+    metrics |= _measure_nights(report["nights"])
     return {
         "verdict": report["verdict"],
         "summary": MetadataValue.md(summarise(report)),
         "timeline": MetadataValue.md(draw_text_timeline(report)),
+        "nights": MetadataValue.md(compare_nights(report)),
         **metrics,
         "report": MetadataValue.json(dict(report)),
     }
+
+
+def _measure_nights(nights: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what changed and what is forecast, as numbers that Dagster plots over time."""
+    if nights is None:
+        return {}
+    changes, forecast = nights["changes"], nights["forecast"]
+    metrics = {
+        "rows_added": changes["rows_added"],
+        "new_findings": len(changes["new_findings"]),
+        "columns_changed": len(changes["columns"] or ()),
+        "seconds_longer": changes["seconds_longer"],
+        "forecast_seconds": forecast["median_seconds"],
+        "forecast_worst_seconds": forecast["worst_seconds"],
+    }
+    return {name: metric for name, metric in metrics.items() if metric is not None}

@@ -9,9 +9,6 @@ transaction.
 
 from __future__ import annotations
 
-import contextvars
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -19,10 +16,9 @@ from typing import TypeVar
 from dagster import DagsterExecutionInterruptedError
 
 from blb_migration.cancellation import Cancellation, Interrupted
+from blb_migration.cancellation import run_cancellable as run_cancellable_by
 
 INTERRUPTS = (KeyboardInterrupt, DagsterExecutionInterruptedError, Interrupted)
-POLL_SECONDS = 0.1
-PATIENCE_SECONDS = 5.0  # to roll back and to note down; a server that is there needs a moment
 
 Result = TypeVar("Result")
 
@@ -46,43 +42,8 @@ def find_cancellation(run_id: str) -> Cancellation:
 
 
 def run_cancellable(work: Callable[[], Result], cancellation: Cancellation) -> Result:
-    """Return the result of ``work``; on the main thread, an interrupt asks it to end.
+    """Return the result of a step's ``work``; on the main thread, an interrupt asks it to end.
 
     Raises what ``work`` raises, and Interrupted if it does not end in time.
     """
-    if threading.current_thread() is not threading.main_thread():
-        return work()  # whoever started this thread asks
-    results: list[Result] = []
-    errors: list[BaseException] = []
-    has_ended = threading.Event()
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
-            errors.append(error)
-        finally:
-            has_ended.set()
-
-    context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(run,), name="blb-step", daemon=True).start()
-    _await(has_ended, cancellation)
-    if errors:
-        raise errors[0]
-    return results[0]
-
-
-def _await(has_ended: threading.Event, cancellation: Cancellation) -> None:
-    asked_at = None
-    while True:
-        try:
-            if has_ended.wait(POLL_SECONDS):
-                return
-            if cancellation.is_asked:
-                asked_at = asked_at or time.monotonic()
-                if time.monotonic() > asked_at + PATIENCE_SECONDS:
-                    break
-                cancellation.break_off()
-        except INTERRUPTS:
-            cancellation.ask()
-    raise Interrupted
+    return run_cancellable_by(work, cancellation, INTERRUPTS)

@@ -26,24 +26,20 @@ from dagster import (
 )
 
 from blb_migration.defs.optional_internals import find_internal
+from blb_migration.processes import is_running
 
 PROCESS_TAG = "blb/process"
+RUN_TAG = "blb/process_of"  # a run that is executed again begins with the tags of the one before
 LOOK_EVERY_SECONDS = 30
 _RUNNING = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 
 
-def build_process_tags(*, is_one_process: bool = True) -> Mapping[str, str]:
+def build_process_tags(run_id: str, *, is_one_process: bool = True) -> Mapping[str, str]:
     """Build the tags of a run of this process, or of the process that has started this one for one step."""
     parent = None if is_one_process else multiprocessing.parent_process()
     pid = parent.pid if parent is not None and parent.pid is not None else os.getpid()
-    return {PROCESS_TAG: f"{platform.node()} {pid} {psutil.Process(pid).create_time():.2f}"}
-
-
-def tag_with_process(instance: DagsterInstance, run_id: str, *, is_one_process: bool) -> None:
-    """Name the run's process in its tags, where this Dagster can do that."""
-    tag_run = find_internal("run_states", "tag_run")
-    if tag_run is not None:
-        tag_run(instance, run_id, build_process_tags(is_one_process=is_one_process))
+    process = f"{platform.node()} {pid} {psutil.Process(pid).create_time():.2f}"
+    return {PROCESS_TAG: process, RUN_TAG: run_id}
 
 
 def end_dead_runs(instance: DagsterInstance) -> list[str]:
@@ -79,7 +75,8 @@ def build_dead_runs_sensor() -> SensorDefinition:
 
 
 def _is_dead(record: RunRecord) -> bool:
-    tag = record.dagster_run.tags.get(PROCESS_TAG)
+    run = record.dagster_run
+    tag = run.tags.get(PROCESS_TAG) if run.tags.get(RUN_TAG, run.run_id) == run.run_id else None
     if tag is None:  # it died before its first step, if it did
         return record.start_time is not None and record.start_time < psutil.boot_time()
     host, pid, created_at = tag.rsplit(" ", 2)
@@ -88,7 +85,7 @@ def _is_dead(record: RunRecord) -> bool:
     try:
         process = psutil.Process(int(pid))
         is_same = abs(process.create_time() - float(created_at)) < 1
-        return not is_same or process.status() == psutil.STATUS_ZOMBIE
+        return not is_same or not is_running(process)
     except psutil.NoSuchProcess:
         return True
     except psutil.AccessDenied:

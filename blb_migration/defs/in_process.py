@@ -1,7 +1,8 @@
 """Running a job of the graph in this process, for the command.
 
-Against the instance of DAGSTER_HOME when that is set, so that the run shows in the UI, else against one
-that vanishes. What happens in the run reaches the caller through its observer.
+Against the instance of DAGSTER_HOME when that is set and its history is of the same target, so that the run
+shows in the UI, else against one that vanishes. What happens in the run reaches the caller through its
+observer.
 """
 
 from __future__ import annotations
@@ -10,26 +11,31 @@ import logging
 import os
 import uuid
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from dagster import DagsterError, DagsterInstance, JobDefinition
+from dagster import DagsterError, DagsterInstance, JobDefinition, RunsFilter
 from filelock import FileLock
 from sqlalchemy.exc import DatabaseError
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
+from blb_migration.cancellation import NEVER, Cancellation
 from blb_migration.defs.assemble import build_defs
-from blb_migration.defs.asset_keys import PREFLIGHT
+from blb_migration.defs.asset_keys import PREFLIGHT, place_key
+from blb_migration.defs.connectors import Connectors
 from blb_migration.defs.dead_runs import build_process_tags, end_dead_runs
+from blb_migration.defs.ended_runs import list_failures_around_steps
 from blb_migration.defs.event_storage import kept_event_files
 from blb_migration.defs.executor import MULTIPROCESS, THREADS, read_choice
-from blb_migration.defs.jobs import RECONCILE, REHEARSAL
+from blb_migration.defs.jobs import name_reconcile_job, name_whole_job
 from blb_migration.defs.optional_internals import find_internal
-from blb_migration.defs.resource import KIND_TAG, Connectors, MigrationResource
+from blb_migration.defs.resource import MigrationResource
+from blb_migration.defs.run_tags import ENVIRONMENT_TAG, KIND_TAG, TARGET_TAG, build_place_tags
 from blb_migration.errors import ConfigurationError
+from blb_migration.settings.environments import read_target_identity
 
 if TYPE_CHECKING:
     from blb_migration.defs.observer import RunObserver
@@ -38,6 +44,9 @@ if TYPE_CHECKING:
 
 HOME_VARIABLE = "DAGSTER_HOME"
 LOCK_FILE = ".blb-migrate.lock"
+# Whatever dagster.yaml says, or where there is none: a migration of production data is nobody else's affair.
+# Who reports to Dagster's maker is kept in the user's home, too, which would be made where it is not there.
+_NO_TELEMETRY = {"telemetry": {"enabled": False}}
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -61,17 +70,28 @@ def run_in_process(
     *,
     labels: Collection[str] | None = None,
     checks: Collection[str] | None = None,
+    giving_up: Cancellation = NEVER,
 ) -> RunOutcome:
     """Run what ``migration.run.kind`` asks for, step by step, and return when it is over.
 
     ``reconcile`` runs the checks of ``labels`` at ``checks`` (all by default), ``preflight`` preflight
-    alone, every other kind the whole graph. A step's failure is an outcome, not an exception. Raises
-    ConfigurationError when DAGSTER_HOME is no usable instance.
+    alone, every other kind the whole graph. A step's failure is an outcome, not an exception. ``giving_up``
+    breaks off the restoring of foreign keys at the end. Raises ConfigurationError when DAGSTER_HOME is no
+    usable instance.
     """
     kind: RunKind = migration.run.kind
+    environment = migration.run.environment
     connectors = Connectors(migration.source, migration.target)
     resource = MigrationResource(
-        migration.project, lambda _role: connectors, observer, migration.comparing, migration.loading
+        migration.project,
+        lambda _environment: connectors,
+        observer,
+        migration.comparing,
+        migration.loading,
+        replacing=migration.replacing,
+        giving_up=giving_up,
+        environment=environment,
+        writes_reports=False,
     )
     choice = read_choice(migration.project.plan.tables_by_label)
     if choice.name == MULTIPROCESS:  # other processes would know neither this plan nor this observer
@@ -82,18 +102,26 @@ def run_in_process(
         reconciled_labels=labels,
         reconciled_checks=checks,
         executor=choice,
+        environment=environment,
     )
-    job = definitions.resolve_job_def(RECONCILE if kind == "reconcile" else REHEARSAL)
+    name = name_reconcile_job(environment) if kind == "reconcile" else name_whole_job(environment)
+    job = definitions.resolve_job_def(name)
     run_job = find_internal("run_job", "run_job") or _run_as_promised
-    with _quiet_dagster(), _open_instance() as instance, kept_event_files(instance):
+    with _quiet_dagster(), _open_instance(migration) as instance, kept_event_files(instance):
         is_success, is_interrupted = run_job(
             job,
             instance,
             run_id=migration.run.run_id,
             run_config=_QUIET,
-            tags={KIND_TAG: kind, **build_process_tags()},
-            asset_selection=[PREFLIGHT] if kind == "preflight" else None,
+            tags={
+                KIND_TAG: kind,
+                **build_place_tags(migration),
+                **build_process_tags(migration.run.run_id),
+            },
+            asset_selection=[place_key(PREFLIGHT, environment)] if kind == "preflight" else None,
         )
+        for step, error in () if is_success else list_failures_around_steps(instance, migration.run.run_id):
+            observer.step_failed(step, error)
     return RunOutcome(migration.run.run_id, is_success, is_interrupted)
 
 
@@ -105,15 +133,31 @@ def _run_as_promised(job: JobDefinition, instance: DagsterInstance, **what: Any)
     return result.success, not result.success and not failed_steps
 
 
+def is_of_instance(instance: DagsterInstance, migration: Migration) -> bool:
+    """Whether the history of ``instance`` is of this target: its statuses must not tell of another one.
+
+    That is the target that the environment's variable names, without one that of the last run there. Scratch
+    copies are nobody's target.
+    """
+    environment, target = migration.run.environment, str(migration.target.settings.identity)
+    if migration.run.kind == "dry_run":
+        return False
+    configured = read_target_identity(environment)
+    if configured is not None:
+        return str(configured) == target
+    last = instance.get_run_records(RunsFilter(tags={ENVIRONMENT_TAG: environment}), limit=1)
+    return not last or last[0].dagster_run.tags.get(TARGET_TAG, target) == target
+
+
 @contextmanager
-def _open_instance() -> Iterator[DagsterInstance]:
+def _open_instance(migration: Migration) -> Iterator[DagsterInstance]:
     home = os.environ.get(HOME_VARIABLE, "").strip()
     if not home:
-        with DagsterInstance.ephemeral() as instance:
+        with _open_ephemeral() as instance:
             yield instance
         return
     try:
-        instance = _get_instance(Path(home))
+        instance = _get_instance(Path(home).expanduser())
     except (DagsterError, OSError, yaml.YAMLError) as error:
         raise ConfigurationError(
             f"environment variable {HOME_VARIABLE}",
@@ -121,8 +165,21 @@ def _open_instance() -> Iterator[DagsterInstance]:
             expected="an absolute path to a folder, with a valid dagster.yaml if there is one",
             next_act=f"Correct {HOME_VARIABLE}, or unset it to run without Dagster's records",
         ) from None
-    with instance:
+    with ExitStack() as stack:
+        stack.enter_context(instance)
         end_dead_runs(instance)
+        if not is_of_instance(instance, migration):
+            instance = stack.enter_context(_open_ephemeral())
+        yield instance
+
+
+@contextmanager
+def _open_ephemeral() -> Iterator[DagsterInstance]:
+    """Yield an instance whose records are in memory, fit for steps in several threads."""
+    with DagsterInstance.ephemeral() as instance:
+        take_turns = find_internal("memory_events", "take_turns")
+        if take_turns is not None:
+            take_turns(instance)
         yield instance
 
 
@@ -136,10 +193,12 @@ def _get_instance(home: Path) -> DagsterInstance:
     """Return the instance of DAGSTER_HOME, whose files the first of several commands makes.
 
     Dagster's own processes, which make them too, know no lock: their half-made files are tried again.
+    Raises NotADirectoryError where Dagster would refuse the folder.
     """
-    lock = FileLock(home / LOCK_FILE) if home.is_dir() else nullcontext()
-    with lock:
-        return DagsterInstance.get()
+    if not (home.is_absolute() and home.is_dir()):
+        raise NotADirectoryError("no absolute path to a folder that exists")
+    with FileLock(home / LOCK_FILE):
+        return DagsterInstance.local_temp(str(home), overrides=_NO_TELEMETRY)
 
 
 @contextmanager

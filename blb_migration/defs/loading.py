@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from blb_migration.migration import Comparing, Loading
+from blb_migration.settings.variable_list import refuse_misspelt_variables
 from blb_migration.settings.variables import (
     ComparingVariables,
     LoadingVariables,
-    refuse_misspelt_variables,
 )
 
 
@@ -18,6 +18,8 @@ def read_loading() -> Loading:
         connections=variables.connections,
         chunked_from_rows=variables.chunked_from_rows,
         resumes=variables.resume,
+        source_sessions=variables.source_sessions,
+        target_sessions=variables.target_sessions,
     )
 
 

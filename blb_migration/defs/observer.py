@@ -40,6 +40,12 @@ class RunObserver:
     def constraints_restored(self, result: RestoredConstraints) -> None:
         """Every foreign key and index that was dropped is back."""
 
+    def keys_lasting(self, text: str) -> None:
+        """Hear which foreign key is being restored, because it takes long."""
+
+    def keys_left_over(self, result: RestoredConstraints) -> None:
+        """Hear what became of the foreign keys that the run's end found dropped."""
+
     def step_failed(self, step: str, error: BaseException) -> None:
         """Hear that a step ended in an error; ``step`` is a table's label or a stage's name."""
 

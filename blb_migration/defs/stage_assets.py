@@ -7,11 +7,10 @@ again before the target is prepared: nothing is prepared on hearsay.
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dagster import (
     AssetCheckResult,
-    AssetCheckSeverity,
     AssetCheckSpec,
     AssetExecutionContext,
     AssetKey,
@@ -21,17 +20,18 @@ from dagster import (
     asset,
 )
 
-from blb_migration.defs.asset_keys import (
-    CONSTRAINTS_RESTORED,
-    PREFLIGHT,
-    RECONCILIATION_REPORT,
-    TARGET_PREPARED,
-)
-from blb_migration.defs.asset_metadata import Metadata, build_finding_table, build_report_metadata
+from blb_migration.defs.asset_keys import STAGE_KEYS, place_key
+from blb_migration.defs.asset_metadata import Metadata
+from blb_migration.defs.check_metadata import build_finding_table, judge_findings
+from blb_migration.defs.freshness import build_report_freshness
 from blb_migration.defs.resource import RESOURCE_KEY, MigrationResource
-from blb_migration.findings import Concern, Severity, has_errors
+from blb_migration.defs.run_tags import name_pool
+from blb_migration.defs.verdict_events import describe_report
+from blb_migration.findings import Concern, Severity
+from blb_migration.settings.environments import Environment
 
 if TYPE_CHECKING:
+    from blb_migration.load.finish import RestoredConstraints
     from blb_migration.migration import Migration
     from blb_migration.preflight.stage import PreflightResult
 
@@ -46,26 +46,34 @@ _CONCERNS = {
 }
 
 
-def build_stage_assets(table_keys: Iterable[AssetKey]) -> list[AssetsDefinition]:
-    """Build the four assets; ``constraints_restored`` waits for all tables."""
+def build_stage_assets(
+    table_keys: Iterable[AssetKey], environment: Environment, before: Iterable[AssetKey] = ()
+) -> list[AssetsDefinition]:
+    """Build the four assets; ``constraints_restored`` waits for all tables, ``preflight`` is after
+    ``before``."""
+    preflight, prepared, restored, report = (place_key(key, environment) for key in STAGE_KEYS)
+    pool = name_pool(environment)
     return [
-        _build_preflight(),
-        _build_target_prepared(),
-        _build_constraints_restored(table_keys),
-        _build_reconciliation_report(),
+        _build_preflight(preflight, list(before), pool),
+        _build_target_prepared(prepared, preflight, pool),
+        # The target's preparation too: keys are not restored while they are still being dropped.
+        _build_constraints_restored(restored, [prepared, *table_keys], pool),
+        _build_reconciliation_report(report, restored, pool, build_report_freshness(environment)),
     ]
 
 
-def _build_preflight() -> AssetsDefinition:
+def _build_preflight(key: AssetKey, before: list[AssetKey], pool: str) -> AssetsDefinition:
     @asset(
-        key=PREFLIGHT,
+        key=key,
+        deps=before,
         kinds={"sqlserver", "postgres"},
         description="Everything that can be found before a row is written: catalogs against the plan, "
         "rights, values that would not fit. Errors refuse the migration.",
         group_name=GROUP_BEFORE,
+        pool=pool,
         required_resource_keys={RESOURCE_KEY},
         check_specs=[
-            AssetCheckSpec(concern.value, asset=PREFLIGHT, blocking=True, description=description)
+            AssetCheckSpec(concern.value, asset=key, blocking=True, description=description)
             for concern, description in _CONCERNS.items()
         ],
     )
@@ -74,23 +82,25 @@ def _build_preflight() -> AssetsDefinition:
 
         resource = _resource(context)
         result = resource.carry_out(context, "preflight", partial(_run_preflight, context))
-        yield from _judge_concerns(result)
+        yield from _judge_concerns(result, key, resource.places)
         resource.carry_out(context, "preflight", lambda _migration: refuse_if_errors(result))
-        yield MaterializeResult(metadata=_describe_preflight(result))
+        yield MaterializeResult(metadata={**_describe_preflight(result), **resource.places})
 
     return preflight
 
 
-def _judge_concerns(result: "PreflightResult") -> Iterator[AssetCheckResult]:
-    """One check per concern, which fails if an error is among its findings."""
+def _judge_concerns(result: "PreflightResult", key: AssetKey, places: Metadata) -> Iterator[AssetCheckResult]:
+    """One check per concern: red if an error is among its findings, yellow if only a warning is."""
     for concern in _CONCERNS:
         findings = tuple(finding for finding in result.findings if finding.concern is concern)
+        passed, severity, description = judge_findings(findings)
         yield AssetCheckResult(
             check_name=concern.value,
-            asset_key=PREFLIGHT,
-            passed=not has_errors(findings),
-            severity=AssetCheckSeverity.ERROR,
-            metadata={"findings": build_finding_table(findings)},
+            asset_key=key,
+            passed=passed,
+            severity=severity,
+            description=description,
+            metadata={**({"findings": build_finding_table(findings)} if findings else {}), **places},
         )
 
 
@@ -122,14 +132,15 @@ def _describe_preflight(result: "PreflightResult") -> Metadata:
     }
 
 
-def _build_target_prepared() -> AssetsDefinition:
+def _build_target_prepared(key: AssetKey, preflight: AssetKey, pool: str) -> AssetsDefinition:
     @asset(
-        key=TARGET_PREPARED,
-        deps=[PREFLIGHT],
+        key=key,
+        deps=[preflight],
         kinds={"postgres"},
         description="The target is ready to be loaded: the load ledger is there, foreign keys between the "
         "tables are recorded in it and dropped.",
         group_name=GROUP_BEFORE,
+        pool=pool,
         required_resource_keys={RESOURCE_KEY},
     )
     def target_prepared(context: AssetExecutionContext) -> MaterializeResult[None]:
@@ -150,52 +161,69 @@ def _build_target_prepared() -> AssetsDefinition:
             metadata={
                 "dropped_foreign_keys": len(prepared.dropped),
                 "dropped": MetadataValue.md("\n".join(f"- {name}" for name in prepared.dropped) or "none"),
+                **resource.places,
             }
         )
 
     return target_prepared
 
 
-def _build_constraints_restored(table_keys: Iterable[AssetKey]) -> AssetsDefinition:
+def _build_constraints_restored(key: AssetKey, upstream: list[AssetKey], pool: str) -> AssetsDefinition:
     @asset(
-        key=CONSTRAINTS_RESTORED,
-        deps=list(table_keys),
+        key=key,
+        deps=upstream,
         kinds={"postgres"},
         description="Every foreign key that was dropped is back, and validated by the target for every row.",
         group_name=GROUP_AFTER,
+        pool=pool,
         required_resource_keys={RESOURCE_KEY},
     )
     def constraints_restored(context: AssetExecutionContext) -> MaterializeResult[None]:
         from blb_migration.load.finish import restore_constraints
+        from blb_migration.progress.long_keys import KeyWatch
 
         resource = _resource(context)
-        restored = resource.carry_out(context, "constraints_restored", restore_constraints)
+
+        def restore(migration: "Migration") -> "RestoredConstraints":
+            with KeyWatch(say) as watch:
+                return restore_constraints(migration, watch.key_begun)
+
+        def say(text: str) -> None:
+            context.log.info(text)
+            resource.observer.keys_lasting(text)
+
+        restored = resource.carry_out(context, "constraints_restored", restore)
         resource.observer.constraints_restored(restored)
-        return MaterializeResult(metadata={"restored": len(restored.restored)})
+        return MaterializeResult(metadata={"restored": len(restored.restored), **resource.places})
 
     return constraints_restored
 
 
-def _build_reconciliation_report() -> AssetsDefinition:
+def _build_reconciliation_report(
+    key: AssetKey, restored: AssetKey, pool: str, freshness: Any | None
+) -> AssetsDefinition:
     @asset(
-        key=RECONCILIATION_REPORT,
-        deps=[CONSTRAINTS_RESTORED],
+        freshness_policy=freshness,
+        key=key,
+        deps=[restored],
         kinds={"postgres"},
         description="What the load ledger in the target says of every table: rows, key totals, equal or not.",
         group_name=GROUP_AFTER,
+        pool=pool,
         required_resource_keys={RESOURCE_KEY},
     )
     def reconciliation_report(context: AssetExecutionContext) -> MaterializeResult[None]:
-        from blb_migration.report.document import build_report
+        from blb_migration.report.document import Document, build_report
         from blb_migration.report.ending import record_ending
-        from blb_migration.report.sentences import Ending
 
-        def end_and_report(migration: "Migration") -> dict[str, object]:
-            record_ending(migration, Ending.COMPLETED)
+        def end_and_report(migration: "Migration") -> Document:
+            record_ending(migration)
             return build_report(migration)
 
-        report = _resource(context).carry_out(context, "reconciliation_report", end_and_report)
-        return MaterializeResult(metadata=build_report_metadata(report))
+        resource = _resource(context)
+        report = resource.carry_out(context, "reconciliation_report", end_and_report)
+        metadata = describe_report(report, resource.places, writes_files=resource.writes_reports)
+        return MaterializeResult(metadata=metadata)
 
     return reconciliation_report
 

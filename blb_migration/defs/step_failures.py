@@ -1,6 +1,7 @@
 """From our errors to Dagster's: what a step's failure says, and whether it is worth another try.
 
-A transient error asks Dagster for another try, a permanent one fails the step at once. There is no
+A transient error asks Dagster for another try, which is said before the pause; a permanent one fails the step
+at once, and so does a lock that was waited for as long as BLB_LOCK_WAIT allows. There is no
 ``RetryPolicy`` on any step: Dagster applies one to interrupts too, so that a run that an operator
 terminates would start its step again. Errors that are nobody's fault but ours keep their traceback.
 """
@@ -16,6 +17,7 @@ from blb_migration.cancellation import Cancellation
 from blb_migration.defs.cancelling import INTERRUPTS, run_cancellable
 from blb_migration.defs.observer import RunObserver
 from blb_migration.errors import ExitCode, MigrationError
+from blb_migration.waiting import tell
 
 MAX_RETRIES = 2
 FIRST_RETRY_SECONDS = 5  # and 10 for the second: a server that restarts is back within a minute
@@ -44,8 +46,9 @@ def carry_out(
     except MigrationError as error:
         if not cancellation.is_asked:  # otherwise it was broken off, which looks like many errors
             failure = _build_failure(error, error.exit_code, str(error), error.is_transient)
-            if error.is_transient and retry_number < MAX_RETRIES:
+            if error.is_transient and not error.was_waited_out and retry_number < MAX_RETRIES:
                 pause_seconds = FIRST_RETRY_SECONDS * 2**retry_number
+                tell(f"{step}: it is tried again in {pause_seconds:g} s, since it failed: {error}")
                 raise RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=pause_seconds) from failure
             observer.step_failed(step, error)
             # Not chained: the message says it all, and a driver's own text may hold what ours masks.

@@ -1,55 +1,107 @@
 """One asset per planned table: loading it is one step, its parents come first.
 
-The asset's body calls ``load.table.load_table``; nothing is handed from step to step but order.
+Upstream of each is the table at the source, an external asset: nothing here writes to it. The asset's body
+calls ``load.table.load_table``; nothing is handed from step to step but order.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, MaterializeResult, asset
+from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, AssetSpec, MaterializeResult, asset
 
-from blb_migration.defs.asset_keys import TARGET_PREPARED, build_group_name
+from blb_migration.defs.asset_keys import TARGET_PREPARED, build_group_name, build_source_keys, place_key
 from blb_migration.defs.asset_metadata import (
     build_load_metadata,
+    build_source_metadata,
     build_table_definition_metadata,
+    describe_source,
     describe_table,
 )
 from blb_migration.defs.priorities import PRIORITY_TAG, rank_tables
 from blb_migration.defs.progress_log import build_progress_listener, log_whole_run
 from blb_migration.defs.resource import RESOURCE_KEY, MigrationResource
+from blb_migration.defs.run_tags import ENVIRONMENT_TAG, name_pool
 from blb_migration.plan.project import Project
 from blb_migration.plan.table_plans import TablePlan
+from blb_migration.settings.environments import Environment
 
 if TYPE_CHECKING:
     from blb_migration.load.table import TableLoad
     from blb_migration.migration import Migration
 
+SOURCE_GROUP = "source"
 KINDS = frozenset({"sqlserver", "postgres"})
 TAG_LENGTH = 63  # of a tag's value, see dagster's documentation of tags
 
 
-def build_table_assets(project: Project, keys: Mapping[str, AssetKey]) -> list[AssetsDefinition]:
+def build_table_assets(
+    project: Project, keys: Mapping[str, AssetKey], environment: Environment
+) -> list[AssetsDefinition]:
     """Build the assets of all planned tables, in load order."""
-    ranks = rank_tables(project.plan)
-    return [_build_table_asset(project, table, keys, ranks[table.label]) for table in project.plan.tables]
+    ranks, sources = rank_tables(project.plan), build_source_keys(project.plan, environment)
+    return [
+        _build_table_asset(
+            project,
+            table,
+            environment,
+            key=keys[table.label],
+            # The target is said again for tables with parents: whatever is selected, a table waits for it.
+            upstream=[
+                place_key(TARGET_PREPARED, environment),
+                sources[table.label],
+                *(keys[label] for label in table.upstream),
+            ],
+            rank=ranks[table.label],
+        )
+        for table in project.plan.tables
+    ]
+
+
+def build_source_assets(project: Project, environment: Environment) -> list[AssetSpec]:
+    """Build the planned tables at the source, as external assets."""
+    keys = build_source_keys(project.plan, environment)
+    return [
+        AssetSpec(
+            keys[table.label],
+            description=describe_source(table),
+            metadata=build_source_metadata(table),
+            kinds={"sqlserver"},
+            group_name=SOURCE_GROUP,
+            owners=_find_owners(project, table),
+            tags=_build_tags(project, environment),
+        )
+        for table in project.plan.tables
+    ]
+
+
+def _find_owners(project: Project, table: TablePlan) -> list[str]:
+    return list(project.decisions_file.decisions.owners.get(table.group, ()))
+
+
+def _build_tags(project: Project, environment: Environment) -> Mapping[str, str]:
+    return {"blb/project": project.name[:TAG_LENGTH], ENVIRONMENT_TAG: environment}
 
 
 def _build_table_asset(
-    project: Project, table: TablePlan, keys: Mapping[str, AssetKey], rank: int
+    project: Project,
+    table: TablePlan,
+    environment: Environment,
+    *,
+    key: AssetKey,
+    upstream: Sequence[AssetKey],
+    rank: int,
 ) -> AssetsDefinition:
-    parents = [keys[label] for label in table.upstream]
-    owners = project.decisions_file.decisions.owners.get(table.group, ())
-
     @asset(
-        key=keys[table.label],
-        deps=parents or [TARGET_PREPARED],
+        key=key,
+        deps=upstream,
         description=describe_table(table),
         metadata=build_table_definition_metadata(table),
         kinds=set(KINDS),
         group_name=build_group_name(table.group),
-        owners=list(owners),
-        tags={"blb/project": project.name[:TAG_LENGTH]},
+        owners=_find_owners(project, table),
+        tags=_build_tags(project, environment),
         op_tags={PRIORITY_TAG: rank},
+        pool=name_pool(environment),
         required_resource_keys={RESOURCE_KEY},
     )
     def load(context: AssetExecutionContext) -> MaterializeResult[None]:
@@ -68,6 +120,6 @@ def _build_table_asset(
             return loaded
 
         loaded = resource.carry_out(context, table.label, load_and_tell)
-        return MaterializeResult(metadata=build_load_metadata(loaded))
+        return MaterializeResult(metadata={**build_load_metadata(loaded), **resource.places})
 
     return load

@@ -25,7 +25,7 @@ def describe_coverage(tables: Sequence[TableFacts]) -> dict[str, Any]:
     """Per check the tables that passed, differ or were not compared; and columns by how closely they were.
 
     Only results that count are counted: of the table's latest load. ``columns`` leaves out tables whose
-    every cell was compared (``content``).
+    every cell was compared (``content``). ``metrics_left_out`` are those the source refused to compute.
     """
     exactly, by_length, by_count = 0, [], []
     for table in tables:
@@ -44,7 +44,18 @@ def describe_coverage(tables: Sequence[TableFacts]) -> dict[str, Any]:
         "columns_by_totals": exactly,
         "columns_by_count_and_length_only": by_length,
         "columns_by_count_only": by_count,
+        "metrics_left_out": [
+            f"{table.label}: {name}" for table in tables for name in iterate_left_out(table)
+        ],
     }
+
+
+def iterate_left_out(table: TableFacts) -> Iterator[str]:
+    """Name the metrics of the latest load that the source refused to compute."""
+    for check in table.checks:
+        left_out = check.details.get("left_out")
+        if _is_current(table, check) and isinstance(left_out, list):
+            yield from map(str, left_out)
 
 
 def iterate_comparisons(table: TableFacts) -> Iterator[Comparison]:

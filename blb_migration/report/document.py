@@ -19,7 +19,13 @@ from blb_migration.postgres.connect import TargetConnector
 from blb_migration.postgres.ledger.history import RunSummary
 from blb_migration.postgres.ledger.reasons import Reason, TableStatus
 from blb_migration.postgres.ledger.records import FindingRecord, NotMigratedRecord, TableLoad
-from blb_migration.report.coverage import describe_coverage, find_differences, iterate_comparisons
+from blb_migration.report.coverage import (
+    describe_coverage,
+    find_differences,
+    iterate_comparisons,
+    iterate_left_out,
+)
+from blb_migration.report.dry_run import describe_dry_run
 from blb_migration.report.facts import (
     ReportFacts,
     RunFacts,
@@ -27,8 +33,17 @@ from blb_migration.report.facts import (
     read_ledger_facts,
     read_run_facts,
 )
+from blb_migration.report.nights_compared import describe_nights
 from blb_migration.report.seal import seal
-from blb_migration.report.sentences import Ending, SpokenVerdict, VerdictFacts, speak
+from blb_migration.report.sentences import (
+    Ending,
+    SourceFacts,
+    SpokenVerdict,
+    VerdictFacts,
+    describe_isolation,
+    speak,
+)
+from blb_migration.source_marker import NOT_JUDGED, Movement
 
 Document = dict[str, Any]
 
@@ -51,8 +66,8 @@ def build_report(
 def rebuild_report(target: TargetConnector) -> Document:
     """Return the report from the ledger alone: no source, no project. Raises TargetError."""
     facts = read_ledger_facts(target)
-    is_interrupted = facts.run.outcome == Ending.INTERRUPTED
-    return compose(facts, Ending.INTERRUPTED if is_interrupted else Ending.COMPLETED)
+    broken_off = (Ending.INTERRUPTED, Ending.REFUSED)
+    return compose(facts, next((each for each in broken_off if each == facts.run.outcome), Ending.COMPLETED))
 
 
 def assemble_report(
@@ -60,9 +75,14 @@ def assemble_report(
     findings: Sequence[Finding],
     errors: Sequence[str],
     ending: Ending = Ending.COMPLETED,
+    *,
+    has_begun: bool = False,
 ) -> Document:
-    """Return the report of a run that never got as far as the target, or whose target no longer answers."""
-    facts = ReportFacts(_describe_unrecorded_run(migration, errors))
+    """Return the report of a run that never got as far as the target, or whose target no longer answers.
+
+    ``has_begun``: it has got so far that it may have loaded tables.
+    """
+    facts = ReportFacts(_describe_unrecorded_run(migration, errors), is_unread=has_begun)
     return compose(_with_findings(facts, migration, findings), ending)
 
 
@@ -74,7 +94,7 @@ def compose(facts: ReportFacts, ending: Ending) -> Document:
     spoken = _speak(facts, ending, sum(load.rows_written for load in loaded))
     key_totals = {table.label: _describe_totals(table) for table in tables}
     failed_checks = sum(not check.passed for table in tables for check in table.checks)
-    dry_run = {"dry_run": _describe_dry_run(tables)} if run.kind == "dry_run" else {}
+    dry_run = {"dry_run": describe_dry_run(tables, ending)} if run.kind == "dry_run" else {}
     return seal(
         {
             **dry_run,
@@ -126,7 +146,9 @@ def compose(facts: ReportFacts, ending: Ending) -> Document:
             "coverage": describe_coverage(tables),
             "loads": [_describe_attempt(load, tables) for load in facts.loads],
             "history": [_describe_run(summary) for summary in facts.history],
+            "nights": describe_nights(facts.nights) if facts.nights else None,
             "run": _describe_run_facts(run),
+            "source_read": _describe_source_read(facts),
         }
     )
 
@@ -150,17 +172,44 @@ def _speak(facts: ReportFacts, ending: Ending, row_count: int) -> SpokenVerdict:
             error_count=len(facts.run.errors),
             refusal_count=sum(finding.severity == Severity.ERROR for finding in facts.findings),
             is_dry_run=facts.run.kind == "dry_run",
+            source_read=_find_source_facts(facts),
+            is_rehearsal=facts.run.is_rehearsal,
+            left_out_count=sum(1 for table in facts.tables for _ in iterate_left_out(table)),
+            live=None if facts.live is None else str(facts.live),
+            is_unread=facts.is_unread,
         )
     )
 
 
-def _describe_dry_run(tables: Sequence[TableFacts]) -> Document:
-    """Where a dry run loaded; all counts of its report are of what was really loaded and compared there."""
-    schemas = sorted({table.planned.table.schema for table in tables})
+def _find_source_facts(facts: ReportFacts) -> SourceFacts | None:
+    """When the planned tables were read, and what the run's end found of the source since."""
+    if not facts.reads:
+        return None
+    movement = facts.run.source_movement or NOT_JUDGED
+    return SourceFacts(
+        min(read.read_from for read in facts.reads),
+        max(read.read_until for read in facts.reads),
+        movement.sentence,
+        stood_still=movement.is_proof,
+        moved=movement.movement in (Movement.MOVED, Movement.OTHER_SOURCE),
+    )
+
+
+def _describe_source_read(facts: ReportFacts) -> Document | None:
+    """When the source was read, for the document; tables by whether the check itself has read them."""
+    if not facts.reads:
+        return None
+    movement = facts.run.source_movement or NOT_JUDGED
     return {
-        "scratch_schemas": schemas,
-        "meaning": "A dry run: everything was loaded into scratch copies of the target's tables, with all "
-        "their constraints, compared there, and dropped again. The target itself was not changed.",
+        "read_from": _as_utc(min(read.read_from for read in facts.reads)),
+        "read_until": _as_utc(max(read.read_until for read in facts.reads)),
+        "tables_reread": sum(read.is_reread for read in facts.reads),
+        "tables_as_loaded": sum(not read.is_reread for read in facts.reads),
+        "movement": movement.movement.value,
+        "sentence": movement.sentence,
+        "moved_tables": list(movement.moved_tables),
+        "marker_since": movement.since,
+        "marker_until": movement.until,
     }
 
 
@@ -169,6 +218,7 @@ def _describe_unrecorded_run(migration: Migration, errors: Sequence[str]) -> Run
     return RunFacts(
         run_id=migration.run.run_id,
         kind=migration.run.kind,
+        environment=migration.run.environment,
         project=project.name,
         plan_hash=project.plan.hash,
         tool_version=__version__,
@@ -315,6 +365,7 @@ def _describe_run_facts(run: RunFacts) -> Document:
     return {
         "run_id": run.run_id,
         "kind": run.kind,
+        "environment": run.environment,
         "project": run.project,
         "plan_hash": run.plan_hash,
         "tool_version": run.tool_version,
@@ -323,6 +374,7 @@ def _describe_run_facts(run: RunFacts) -> Document:
         "source_server": run.source_server,
         "target_server": run.target_server,
         "isolation": run.isolation,
+        "isolation_meaning": describe_isolation(run.isolation) if run.isolation else None,
         "source_driver": run.source_driver,
         "notes": list(run.notes),
         "operator": run.operator,

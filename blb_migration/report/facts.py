@@ -19,6 +19,7 @@ from blb_migration.postgres.ledger import runs
 from blb_migration.postgres.ledger.check_results import read_latest_checks
 from blb_migration.postgres.ledger.history import RunSummary
 from blb_migration.postgres.ledger.judgement import judge
+from blb_migration.postgres.ledger.live_mark import LiveMark, read_live_mark
 from blb_migration.postgres.ledger.loads import read_finished_loads, read_loads_of_run
 from blb_migration.postgres.ledger.reasons import Reason, TableStatus, name_status
 from blb_migration.postgres.ledger.records import (
@@ -30,9 +31,14 @@ from blb_migration.postgres.ledger.records import (
     Run,
     TableLoad,
 )
+from blb_migration.postgres.ledger.sources import TableRead, read_table_reads
 from blb_migration.postgres.ledger.versions import require_current_ledger
 from blb_migration.postgres.names import TargetConnection
+from blb_migration.postgres.scratch_copies import SCRATCH_PREFIX
+from blb_migration.report.nights_compared import NightsFacts, read_nights
 from blb_migration.run_entry import list_planned_tables
+from blb_migration.settings.environments import REHEARSAL
+from blb_migration.source_marker import MarkerVerdict
 
 HISTORY_LENGTH = 20
 
@@ -87,11 +93,22 @@ class RunFacts:
     isolation: str | None = None
     source_driver: str | None = None
     notes: tuple[str, ...] = ()
+    source_movement: MarkerVerdict | None = None
+    environment: str | None = None
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Whether nothing follows from it for production but what a cutover would have done."""
+        return REHEARSAL in (self.environment, self.kind)
 
 
 @dataclass(frozen=True)
 class ReportFacts:
-    """Everything the document is composed of. ``is_equal`` None means that nothing was judged."""
+    """Everything the document is composed of.
+
+    ``is_equal`` None means that nothing was judged; ``is_unread``, that a run has begun whose target no
+    longer answers.
+    """
 
     run: RunFacts
     is_equal: bool | None = None
@@ -102,6 +119,10 @@ class ReportFacts:
     decisions: tuple[DecisionRecord, ...] = ()
     not_migrated: tuple[NotMigratedRecord, ...] = ()
     history: tuple[RunSummary, ...] = ()
+    reads: tuple[TableRead, ...] = ()
+    live: LiveMark | None = None
+    nights: NightsFacts | None = None
+    is_unread: bool = False
 
 
 def read_run_facts(migration: Migration, run: RunFacts) -> ReportFacts:
@@ -166,12 +187,20 @@ def _read_tables(
         )
         for each in planned
     )
-    return replace(facts, is_equal=judgement.is_equal, tables=tables, dropped_keys=judgement.dropped_keys)
+    return replace(
+        facts,
+        is_equal=judgement.is_equal,
+        tables=tables,
+        dropped_keys=tuple(key for key in judgement.dropped_keys if not key.startswith(SCRATCH_PREFIX)),
+        reads=read_table_reads(connection, [each.table for each in planned]) if has_ledger else (),
+        live=read_live_mark(connection) if has_ledger else None,
+    )
 
 
 def _read_recorded(connection: TargetConnection, facts: ReportFacts, recorded: Run | None) -> ReportFacts:
     """``facts`` with what the ledger says of the run; a run that is not in it has only a history."""
     history = ledger_history.read_history(connection, HISTORY_LENGTH)
+    facts = replace(facts, nights=read_nights(connection, facts.run.run_id))
     if recorded is None:
         return replace(facts, history=history)
     looked = runs.read_preparing_run(connection, recorded) or recorded
@@ -191,11 +220,14 @@ def _read_recorded(connection: TargetConnection, facts: ReportFacts, recorded: R
             target_server=looked.target_server or run.target_server,
             isolation=looked.isolation or run.isolation,
             source_driver=looked.source_driver or run.source_driver,
+            environment=recorded.start.environment,
             notes=looked.notes or run.notes,
+            source_movement=recorded.source_movement,
         ),
         tables=_with_failures(facts.tables, loads),
         loads=loads,
-        findings=ledger_history.read_findings(connection, looked_id),
+        findings=ledger_history.read_findings(connection, recorded.start.run_id)
+        or ledger_history.read_findings(connection, looked_id),
         decisions=ledger_history.read_decisions(connection, looked_id),
         not_migrated=ledger_history.read_not_migrated(connection, looked_id),
         history=history,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from blb_migration.errors import ConfigurationError
+from blb_migration.private_files import open_private
 from blb_migration.report.seal import seal
 
 _PAGE_SUFFIXES = (".html", ".htm")
@@ -49,7 +50,8 @@ def write_report(report: Mapping[str, Any], output: Path) -> ReportFiles:
 def _write(path: Path, text: str) -> None:
     try:
         # A half of a surrogate pair, which only a broken source value holds, becomes JSON's own \udXXX.
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        with open_private(path, encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
     except OSError as error:
         raise ConfigurationError(
             str(path),

@@ -11,8 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from blb_migration.report import pictures
+from blb_migration.report.nights_compared import list_details
 
 PROBLEMS_SHOWN = 50
+DETAILS_SHOWN = 10
+NIGHTS_SHOWN = 14
 TIMELINE_WIDTH = 60
 _LABEL_LENGTH = 34
 
@@ -60,6 +63,44 @@ def draw_text_timeline(document: Document) -> str:
         label = bar.label.replace("`", "'")[:_LABEL_LENGTH]
         lines.append(f"{label:<{_LABEL_LENGTH}} {' ' * left}{mark * length} {bar.value}")
     return "\n".join(["```text", *lines, "```", picture.remark]).rstrip()
+
+
+def compare_nights(document: Document) -> str:
+    """Return what changed since the night before, the slowest tables, the forecast and the last nights."""
+    nights = document["nights"]
+    if nights is None:
+        return "No night is on record yet."
+    lines = [escape(sentence) + "\n" for sentence in nights["changes"]["sentences"]]
+    for heading, details in list_details(nights):
+        lines += [f"**{heading}** ({len(details)})\n"]
+        lines += [f"- {escape(line)}" for line in details[:DETAILS_SHOWN]]
+        lines += [f"- and {len(details) - DETAILS_SHOWN} more", ""] if len(details) > DETAILS_SHOWN else [""]
+    lines += [
+        "**The next night**\n",
+        *(escape(each) + "\n" for each in nights["forecast"]["sentences"] if each),
+    ]
+    if nights["slowest"]:
+        lines += ["| Slowest tables | Seconds | The night before | Rows |", "| --- | ---: | ---: | ---: |"]
+        lines += [_format_slow_table(table) for table in nights["slowest"]]
+    lines += [
+        "",
+        "| Began, UTC | Kind | Outcome | Rows | Seconds | |",
+        "| --- | --- | --- | ---: | ---: | --- |",
+    ]
+    lines += [_format_night(night) for night in reversed(nights["list"][-NIGHTS_SHOWN:])]
+    return "\n".join(lines)
+
+
+def _format_slow_table(table: Mapping[str, Any]) -> str:
+    before = "" if table["seconds_before"] is None else f"{table['seconds_before']:,.2f}"
+    return f"| {escape(table['table'])} | {table['seconds']:,.2f} | {before} | {table['rows']:,} |"
+
+
+def _format_night(night: Mapping[str, Any]) -> str:
+    seconds = "" if night["duration_seconds"] is None else f"{night['duration_seconds']:,.1f}"
+    began, outcome = night["started_at"][:16].replace("T", " "), night["outcome"] or "no end"
+    remark = escape(night["remark"])
+    return f"| {began} | {night['kind']} | {outcome} | {night['rows']:,} | {seconds} | {remark} |"
 
 
 def escape(text: str) -> str:

@@ -8,9 +8,8 @@ that turn the reading direction are shown by their names.
 from __future__ import annotations
 
 import datetime
-import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,26 +18,32 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from blb_migration.checks import CHECKS
+from blb_migration.first_few import name_some
 from blb_migration.postgres.ledger.reasons import ReasonCode, TableStatus
-from blb_migration.progress.quantities import format_bytes, format_duration
+from blb_migration.progress.quantities import count, format_bytes, format_duration
 from blb_migration.report import pictures
+from blb_migration.report.criteria import list_criteria
+from blb_migration.report.finding_groups import group_findings
+from blb_migration.report.metric_texts import format_metric, rank_metric
+from blb_migration.report.nights_compared import list_details
+from blb_migration.report.places import name_places
 
 TEMPLATES = Path(__file__).parent / "templates"
 ALL_OPEN_UP_TO = 60  # tables; above that, groups without problems are folded on the screen
 COLUMNS_NAMED = 40
 METRICS_SHOWN = 8
 NAMES_SHOWN = 10
+LINES_SHOWN = 40
 DETAILED_PROBLEMS = 20
 NOT_KNOWN = "\N{EN DASH}"
 HISTORY_SHOWN = 12
+DECISIONS_SHOWN = 6
 INTEGRITY = "integrity"
 HISTORY_WIDTH, HISTORY_HEIGHT = 290, 84
 
 Document = Mapping[str, Any]
 
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-_TELLING_METRICS = ("rows without", "sum(", "min(", "max(", "count_true(", "sum_length(", "count_", "digest")
-_DECIMAL = re.compile(r"(?P<sign>-?)(?P<whole>[0-9]+)(?:\.(?P<decimals>[0-9]+))?")
 _HEADLINES = {
     "equal": ("✔", "EQUAL"),
     "not_equal": ("✖", "NOT EQUAL"),
@@ -73,19 +78,11 @@ class Problems:
     in_short: tuple[tuple[str, str, tuple[str, ...]], ...]
 
 
-@dataclass(frozen=True)
-class FindingGroup:
-    """Findings with one cause and one next act."""
-
-    name: str
-    decision: str
-    findings: tuple[Document, ...]
-
-
 def render_page(document: Document) -> str:
     """Return the page as HTML text."""
     results = document["table_results"]
     history = document["history"][-HISTORY_SHOWN:]
+    nights = document["nights"]
     symbol, headline = _HEADLINES[document["verdict_status"]]
     return (
         _environment()
@@ -98,7 +95,10 @@ def render_page(document: Document) -> str:
             problems=_sort_problems(document),
             reasons=_list_reasons(document),
             names_shown=NAMES_SHOWN,
-            severities=[(key, name, _group_findings(document["findings"], key)) for key, name in _SEVERITIES],
+            severities=[(key, name, group_findings(document["findings"], key)) for key, name in _SEVERITIES],
+            criteria=list(list_criteria(document)),
+            places=name_places(document),
+            decided=list(_describe_decided(document)),
             decisions=[d for d in document["decisions"] if d["decision"] != "skip"],
             not_migrated=_group_not_migrated(document["not_migrated"]),
             checks=CHECKS,
@@ -119,6 +119,9 @@ def render_page(document: Document) -> str:
                     ("mismatches", "Checks that differed"),
                 )
             ],
+            night_details=list_details(nights) if nights else [],
+            lines_shown=LINES_SHOWN,
+            uncounted=[each for each in nights["list"] if not each["is_counted"]] if nights else [],
             columns_named=COLUMNS_NAMED,
             choose_metrics=_choose_metrics,
             drawing=pictures,
@@ -141,7 +144,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {"number": _if_known("{:,}".format), "bytes": _if_known(format_bytes)}
     environment.filters |= {"seconds": _if_known(format_duration), "moment": _if_known(_format_moment)}
-    environment.filters["metric"] = _format_metric
+    environment.filters["metric"] = format_metric
     return environment
 
 
@@ -187,17 +190,9 @@ def _has_metrics(reason: Document) -> bool:
 def _choose_metrics(comparisons: Sequence[Document]) -> list[Document]:
     """Return the metrics that say most about a difference: rows, key totals, sums; digests only to the
     auditor."""
-    return sorted(comparisons, key=_rank_metric)[:METRICS_SHOWN]
-
-
-def _rank_metric(comparison: Document) -> int:
-    name = comparison["name"]
-    if name == "rows" or comparison.get("is_key_total"):
-        return 0
-    for rank, beginning in enumerate(_TELLING_METRICS, start=1):
-        if name.startswith(beginning):
-            return rank
-    return len(_TELLING_METRICS) // 2
+    return sorted(
+        comparisons, key=lambda each: rank_metric(each["name"], is_key_total=bool(each.get("is_key_total")))
+    )[:METRICS_SHOWN]
 
 
 def _group_tables(document: Document) -> list[Group]:
@@ -223,6 +218,25 @@ def _group_tables(document: Document) -> list[Group]:
     return sorted(groups, key=lambda group: (group.problem_count == 0, group.name))
 
 
+def _describe_decided(document: Document) -> Iterator[str]:
+    """Describe in a few lines what was decided, for the page one signs."""
+    left = {kind: len(items) for kind, items in _group_not_migrated(document["not_migrated"]).items()}
+    for kind, number in left.items():
+        yield f"{count(number, kind)} not migrated"
+    others: dict[str, list[Document]] = {}
+    for decision in document["decisions"]:
+        if decision["decision"] != "skip":
+            others.setdefault(decision["decision"], []).append(decision)
+    for name, items in list(others.items())[:DECISIONS_SHOWN]:
+        rows = sum(item["row_count"] or 0 for item in items)
+        subjects = name_some([item["subject"] for item in items], 2)
+        yield f"{name}: {subjects}" + (f" ({count(rows, 'row')})" if rows else "")
+    if len(others) > DECISIONS_SHOWN:
+        yield f"and {len(others) - DECISIONS_SHOWN} more kinds of decisions"
+    if not left and not others:
+        yield "nothing: everything is carried as it is"
+
+
 def _group_not_migrated(not_migrated: Sequence[Document]) -> dict[str, list[Document]]:
     """By kind: tables first, then columns, then the objects that hold no rows."""
     grouped: dict[str, list[Document]] = {"table": [], "column": []}
@@ -231,33 +245,8 @@ def _group_not_migrated(not_migrated: Sequence[Document]) -> dict[str, list[Docu
     return {kind: items for kind, items in grouped.items() if items}
 
 
-def _group_findings(findings: Sequence[Document], severity: str) -> list[FindingGroup]:
-    """Put findings of one severity that say the same of several objects together, in order of the first."""
-    grouped: dict[tuple[str, str | None], list[Document]] = {}
-    for finding in findings:
-        if finding["severity"] == severity:
-            grouped.setdefault((finding["code"], finding["decision"]), []).append(finding)
-    return [
-        FindingGroup(code.replace("_", " "), decision or "", tuple(items))
-        for (code, decision), items in grouped.items()
-    ]
-
-
 def _if_known(write: Callable[[Any], str]) -> Callable[[Any], str]:
     return lambda value: NOT_KNOWN if value is None else write(value)
-
-
-def _format_metric(value: str | None) -> str:
-    """Return a metric as recorded, thousands set apart, without the zeros that only the column's scale
-    adds."""
-    if value is None:
-        return "NULL"
-    matched = _DECIMAL.fullmatch(value)
-    if matched is None:
-        return value
-    decimals = (matched["decimals"] or "").rstrip("0")
-    shown = f"{matched['sign']}{int(matched['whole']):,}"
-    return f"{shown}.{decimals.ljust(2, '0')}" if matched["decimals"] else shown
 
 
 def _format_moment(value: str) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from dagster import DagsterInstance
+from dagster import DagsterInstance, instance_for_test
 
 from blb_migration_tests.defs.stages import Stages
 
@@ -23,9 +24,17 @@ def instance() -> Iterator[DagsterInstance]:
         yield instance
 
 
+@pytest.fixture
+def kept_instance() -> Iterator[DagsterInstance]:
+    """Yield an instance with storage on disk, which other processes can open."""
+    with instance_for_test() as instance:
+        yield instance
+
+
 @pytest.fixture(autouse=True)
-def no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clear the environment: tests say themselves what is in it."""
+def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Clear the environment: tests say themselves what is in it. Reports go where the test's files go."""
+    monkeypatch.setenv("BLB_REPORTS", str(tmp_path / "reports"))
     for name in (
         "BLB_SOURCE_CONN",
         "BLB_TARGET_CONN",
@@ -35,6 +44,10 @@ def no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
         "BLB_EXECUTOR",
         "BLB_MAX_CONCURRENT",
         "BLB_TIMEZONE",
+        "BLB_ALERT_URLS",
+        "BLB_UI_URL",
+        "BLB_NIGHT_BEGINS_WITHIN",
+        "BLB_NIGHT_ENDS_WITHIN",
         "DAGSTER_HOME",
     ):
         monkeypatch.delenv(name, raising=False)

@@ -9,7 +9,7 @@ import pytest
 
 from blb_migration.compare import run_checks as checks
 from blb_migration.compare.run_checks import CheckResult, Comparison
-from blb_migration.defs.resource import ConnectionRole, Connectors
+from blb_migration.defs.connectors import Connectors
 from blb_migration.findings import Finding
 from blb_migration.load import finish, prepare, table
 from blb_migration.load.finish import RestoredConstraints
@@ -21,19 +21,22 @@ from blb_migration.plan.decisions_file import parse_decisions
 from blb_migration.plan.project import Project
 from blb_migration.plan.table_plans import TablePlan
 from blb_migration.postgres.connect import TargetConnector
+from blb_migration.postgres.dropping.foreign_key_drops import KeyListener
 from blb_migration.postgres.ledger.records import ServerFacts
 from blb_migration.preflight import stage as preflight
 from blb_migration.preflight.stage import PreflightResult
-from blb_migration.report import document, ending
+from blb_migration.report import document, ending, target_status
 from blb_migration.report.facts import ReportFacts, RunFacts
 from blb_migration.report.sentences import Ending
+from blb_migration.run_hold import TargetHold
 from blb_migration.settings import parse_source_url, parse_target_url
+from blb_migration.settings.environments import Environment
 from blb_migration.sqlserver.connect import SourceConnector
 from blb_migration_tests.catalogs import catalog
 from blb_migration_tests.catalogs import table as build_table
 
 
-def connect_to_nothing(_role: ConnectionRole) -> Connectors:
+def connect_to_nothing(_environment: Environment) -> Connectors:
     """Connectors for stages that never open a session with them."""
     return Connectors(
         SourceConnector(parse_source_url("mssql+pyodbc://reader:x@nowhere/shop")),
@@ -84,6 +87,7 @@ class Stages:
     recorded_facts: ServerFacts | None = None
     findings: tuple[Finding, ...] = ()
     load_errors: dict[str, list[Exception]] = field(default_factory=dict)
+    verdicts: int = 0
     failing_checks: set[tuple[str, str]] = field(default_factory=set)
 
     def run_preflight(self, migration: Migration) -> PreflightResult:
@@ -119,7 +123,9 @@ class Stages:
         comparison = Comparison("rows", "3", actual, passed, "0" if passed else "-1")
         return CheckResult(table.label, name, passed, (comparison,))
 
-    def restore_constraints(self, migration: Migration) -> RestoredConstraints:
+    def restore_constraints(
+        self, migration: Migration, on_key: KeyListener | None = None
+    ) -> RestoredConstraints:
         self.others.append("constraints_restored")
         return RestoredConstraints(())
 
@@ -127,7 +133,13 @@ class Stages:
         self.others.append("reconciliation_report")
         run = RunFacts("run", "rehearsal", "tiny", "hash", "0.1.0", "mssql://source", "postgresql://target")
         report = document.compose(ReportFacts(run), Ending.COMPLETED)
-        return report | {"stats": {"tables_migrated": len(self.loads), "errors": 0}, "verdict": "Equal."}
+        stats = report["stats"] | {"tables_migrated": len(self.loads)}
+        return report | {"stats": stats, "verdict": "Equal."}
+
+    def read_target_status(self, _target: TargetConnector) -> target_status.TargetStatus:
+        self.verdicts += 1
+        run = RunFacts("run", "rehearsal", "tiny", "hash", "0.1.0", "mssql://source", "postgresql://target")
+        return target_status.TargetStatus(document.compose(ReportFacts(run), Ending.COMPLETED), True, ())
 
     def take_the_place_of_the_real_ones(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(preflight, "run_preflight", self.run_preflight)
@@ -135,6 +147,9 @@ class Stages:
         monkeypatch.setattr(table, "load_table", self.load_table)
         monkeypatch.setattr(checks, "run_check", self.run_check)
         monkeypatch.setattr(finish, "restore_constraints", self.restore_constraints)
+        monkeypatch.setattr(finish, "restore_after_run", lambda *_, **__: RestoredConstraints(()))
         monkeypatch.setattr(document, "build_report", self.build_report)
-        for name in ("record_ending", "record_open_ending", "record_failures"):
-            monkeypatch.setattr(ending, name, lambda *_: None)
+        monkeypatch.setattr(TargetHold, "ensure", lambda _: None)
+        monkeypatch.setattr(target_status, "read_target_status", self.read_target_status)
+        for name in ("record_ending", "record_failures"):
+            monkeypatch.setattr(ending, name, lambda *_, **__: None)

@@ -11,13 +11,15 @@ from collections.abc import Callable
 import pytest
 
 from blb_migration.cancellation import Cancellation, Interrupted
-from blb_migration.defs import cancelling
 from blb_migration.defs.cancelling import cancellation_of_run, find_cancellation, run_cancellable
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration_tests.chain import Chain
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows cannot send a process a signal of its own")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(os.name == "nt", reason="Windows cannot send a process a signal of its own"),
+]
 SOON_SECONDS = 10  # on a busy machine; the servers answer at once
 FOR_EVER = 600
 
@@ -54,7 +56,7 @@ def test_an_interrupt_is_seen_where_the_work_looks_and_nowhere_else() -> None:
 
 
 def test_work_that_never_looks_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cancelling, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr("blb_migration.cancellation.PATIENCE_SECONDS", 0.3)
     released = threading.Event()
     interrupt_soon()
     started = time.monotonic()

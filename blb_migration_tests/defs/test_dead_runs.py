@@ -16,6 +16,7 @@ from dagster import DagsterInstance, DagsterRunStatus, build_sensor_context, ins
 
 from blb_migration.defs.dead_runs import (
     PROCESS_TAG,
+    RUN_TAG,
     build_dead_runs_sensor,
     build_process_tags,
     end_dead_runs,
@@ -28,7 +29,7 @@ from blb_migration_tests.defs.test_runs import build_rehearsal
 from blb_migration_tests.defs.test_termination import wait_for
 
 ELSEWHERE = {PROCESS_TAG: "some-other-host 1 1.00"}
-MY_TAG = build_process_tags()[PROCESS_TAG]
+MY_TAG = build_process_tags("a run")[PROCESS_TAG]
 REUSED = {PROCESS_TAG: f"{platform.node()} {os.getpid()} 1.00"}  # a process that began long before this one
 STARTS_WITHIN_SECONDS = 120
 
@@ -60,6 +61,11 @@ def test_a_run_whose_process_number_is_anothers_now_is_ended(stored: DagsterInst
     assert any("The process of this run is gone" in entry.message for entry in stored.all_logs(dead))
 
 
+def test_a_run_that_was_just_executed_again_does_not_die_of_its_parents_tags(stored: DagsterInstance) -> None:
+    start(stored, {**REUSED, RUN_TAG: "the run before"})
+    assert end_dead_runs(stored) == []
+
+
 def test_the_sensor_ends_it_while_dagsters_daemon_runs(stored: DagsterInstance) -> None:
     dead = start(stored, REUSED)
     ticked = build_dead_runs_sensor().evaluate_tick(build_sensor_context(stored))
@@ -87,7 +93,7 @@ def test_a_worker_that_was_killed_is_found_by_the_next_command(
         monkeypatch.setenv(name, value)
     emulator.faults.add(Fault("COUNT_BIG", batch_delay_seconds=600))
     command = [sys.executable, "-m", "dagster", "job", "execute"]
-    command += ["--module-name", "blb_migration.definitions", "--job", "rehearsal"]
+    command += ["--module-name", "blb_migration.definitions", "--job", "migration"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as worker:
         try:
             with DagsterInstance.get() as instance:

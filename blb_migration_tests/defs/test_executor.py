@@ -91,6 +91,6 @@ def test_the_choice_is_logged_and_becomes_the_jobs(
 ) -> None:
     monkeypatch.setenv("BLB_EXECUTOR", name)
     with caplog.at_level(logging.INFO, executor.__name__):
-        job = build_defs(build_shop()).resolve_job_def("rehearsal")
+        job = build_defs(build_shop()).resolve_job_def("migration")
     assert job.executor_def.name == name
     assert f"Executor {name}, " in caplog.text

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from dagster import AssetKey, Definitions, TableSchema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blb_migration.checks import CHECK_NAMES
 from blb_migration.defs.assemble import build_defs
-from blb_migration.defs.asset_keys import build_asset_keys
+from blb_migration.defs.asset_keys import SOURCE_PREFIX, build_asset_keys
 from blb_migration.errors import ConfigurationError
 from blb_migration.findings import Concern
 from blb_migration.model import ForeignKey, Table, TableName
-from blb_migration.plan.project import Project
+from blb_migration.plan.project import DEFAULT_PROJECT, Project, load_project
+from blb_migration.settings.environments import Environment
 from blb_migration_tests.catalogs import table
 from blb_migration_tests.defs.stages import build_project, build_shop
+
+ENVIRONMENTS: tuple[Environment, ...] = ("production", "rehearsal")
 
 
 def upstream_of(definitions: Definitions, *path: str) -> set[str]:
@@ -22,14 +28,20 @@ def upstream_of(definitions: Definitions, *path: str) -> set[str]:
     return {key.to_user_string() for key in parents}
 
 
-def test_foreign_keys_are_the_only_edges_between_tables() -> None:
+def test_foreign_keys_are_the_only_edges_between_tables_and_all_wait_for_the_target() -> None:
     definitions = build_defs(build_shop())
-    assert upstream_of(definitions, "customers") == {"target_prepared"}
-    assert upstream_of(definitions, "articles") == {"target_prepared"}
-    assert upstream_of(definitions, "orders") == {"customers"}
-    assert upstream_of(definitions, "lines") == {"orders"}
+    for label, parents in {
+        "customers": [],
+        "articles": [],
+        "orders": ["customers"],
+        "lines": ["orders"],
+    }.items():
+        expected = {"target_prepared", f"sqlserver/{label}", *parents}
+        assert upstream_of(definitions, label) == expected
     assert upstream_of(definitions, "target_prepared") == {"preflight"}
-    assert upstream_of(definitions, "constraints_restored") == {"articles", "customers", "orders", "lines"}
+    assert upstream_of(definitions, "constraints_restored") == {
+        "target_prepared", "articles", "customers", "orders", "lines",
+    }  # fmt: skip
     assert upstream_of(definitions, "reconciliation_report") == {"constraints_restored"}
 
 
@@ -58,16 +70,65 @@ def test_a_table_says_what_it_is_and_whose() -> None:
     assert "foreign key (customer_id) references public.customers (id)" in schema.constraints.other
 
 
-def test_every_check_blocks() -> None:
+def test_a_column_has_the_type_and_the_description_of_the_source_beside_the_targets_own() -> None:
+    wide = table("articles", "id int not null", "price smallint", "note tinyint")
+    comments = {"price": "Net, in euros.", "note": "For the customer."}
+    columns = tuple(replace(column, comment=comments.get(column.name)) for column in wide.columns)
+    project = build_project(replace(wide, columns=columns, comment="What is sold."))
+    [target] = project.target.tables
+    target = replace(
+        target,
+        columns=tuple(replace(c, comment="Own." if c.name == "note" else None) for c in target.columns),
+    )
+    project = project.with_catalogs(project.source, replace(project.target, tables=(target,)))
+    graph = build_defs(project).resolve_asset_graph()
+    schema = graph.get(AssetKey("articles")).metadata["dagster/column_schema"]
+    shown = {column.name: (column.type, column.constraints.other[0]) for column in schema.columns}
+    assert shown["price"] == ("integer", "SQL Server: smallint")
+    descriptions = {column.name: column.description for column in schema.columns}
+    assert descriptions == {"id": None, "price": "Net, in euros.", "note": "Own."}
+    source = graph.get(AssetKey(["sqlserver", "articles"]))
+    assert not source.is_materializable
+    assert "What is sold." in (source.description or "")
+    assert [column.type for column in source.metadata["dagster/column_schema"].columns] == [
+        "int",
+        "smallint",
+        "tinyint",
+    ]
+
+
+def test_the_tables_of_a_schema_called_like_the_source_are_not_the_sources() -> None:
+    project = build_project(table("a", "id int not null", schema="sqlserver"), table("a", "id int not null"))
+    assert build_asset_keys(project.plan)["sqlserver.a"] == AssetKey(["sqlserver_", "a"])
+    Definitions.validate_loadable(build_defs(project))
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_every_step_is_in_the_pool_of_its_target(environment: Environment) -> None:
+    definitions = build_defs(build_shop(), environment=environment)
+    job = definitions.resolve_job_def("migration" if environment == "production" else "rehearsal")
+    assert {node.definition.pool for node in job.graph.nodes} == {f"{environment}_target"}  # type: ignore[attr-defined]
+
+
+def test_the_erps_tables_have_owners() -> None:
+    project = load_project(DEFAULT_PROJECT)
+    graph = build_defs(project).resolve_asset_graph()
+    for key in build_asset_keys(project.plan).values():
+        assert graph.get(key).owners
+
+
+def test_every_check_blocks_but_a_tables_own_integrity() -> None:
     graph = build_defs(build_shop()).resolve_asset_graph()
     checks = [graph.get(key) for key in graph.asset_check_keys]
     labels = ("articles", "customers", "orders", "lines")
     assert {(check.key.asset_key.to_user_string(), check.key.name) for check in checks} == {
-        *((label, name) for label in labels for name in ("row_count", "key_totals", "content")),
-        *(("constraints_restored", f"integrity_{label}") for label in labels),
+        *((label, name) for label in labels for name in CHECK_NAMES),
+        ("constraints_restored", "integrity"),
         *(("preflight", concern.value) for concern in Concern),
+        ("reconciliation_report", "may_we_cut_over"),
     }
-    assert all(check.blocking for check in checks)
+    not_blocking = {check.key.to_user_string() for check in checks if not check.blocking}
+    assert not_blocking == {f"{label}:integrity" for label in labels}
 
 
 def test_a_table_named_like_a_stage_gets_a_key_of_its_own() -> None:
@@ -81,6 +142,16 @@ def test_a_table_named_like_a_stage_gets_a_key_of_its_own() -> None:
 def test_tables_of_other_schemas_carry_their_schema() -> None:
     project = build_project(table("orders", "id int not null", schema="sales"))
     assert build_asset_keys(project.plan) == {"sales.orders": AssetKey(["sales", "orders"])}
+
+
+def test_a_schema_called_rehearsal_is_not_the_environment() -> None:
+    project = build_project(
+        table("orders", "id int not null", schema="rehearsal"), table("orders", "id int not null")
+    )
+    production, rehearsal = (build_asset_keys(project.plan, name) for name in ENVIRONMENTS)
+    assert production["rehearsal.orders"] == AssetKey(["rehearsal_", "orders"])
+    assert rehearsal["orders"] == AssetKey(["rehearsal", "orders"])
+    assert not {*production.values()} & {*rehearsal.values()}
 
 
 def test_a_name_that_dagster_forbids_keeps_its_key_whatever_else_is_there() -> None:
@@ -138,5 +209,9 @@ def test_any_names_give_valid_definitions_that_mirror_the_plan(tables: tuple[Tab
     assert len({key.to_python_identifier().lower() for key in keys.values()}) == len(plan.tables)
     graph = definitions.resolve_asset_graph()
     for planned in plan.tables:
-        parents = {keys[label] for label in planned.upstream} or {AssetKey("target_prepared")}
+        source = keys[planned.label].with_prefix(SOURCE_PREFIX)
+        parents = {keys[label] for label in planned.upstream} | {AssetKey("target_prepared"), source}
         assert graph.get(keys[planned.label]).parent_keys == parents
+    unusable = {AssetKey(f"{name}_is_not_usable") for name in ("BLB_SOURCE_CONN", "BLB_TARGET_CONN")}
+    sources = {key.with_prefix(SOURCE_PREFIX) for key in keys.values()}
+    assert graph.external_asset_keys == sources | unusable

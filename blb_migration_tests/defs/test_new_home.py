@@ -12,11 +12,12 @@ from blb_migration.documents import INSTANCE_FILE, read_document
 AT_ONCE = 4
 # All of them wait until the last one is there.
 OPEN = """
-import sys, time
-from blb_migration.defs.in_process import _open_instance
+import os, sys
+from pathlib import Path
+from blb_migration.defs.in_process import _get_instance
 print("there", flush=True)
 sys.stdin.readline()
-with _open_instance() as instance:
+with _get_instance(Path(os.environ["DAGSTER_HOME"])) as instance:
     print(len(instance.get_runs()))
 """
 

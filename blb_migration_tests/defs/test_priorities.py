@@ -84,7 +84,7 @@ def test_an_empty_or_unknown_table_counts_as_one_row() -> None:
 
 def test_a_tables_checks_do_not_wait_longer_than_it() -> None:
     graph = build_defs(build_sized(("large", 1000, None), ("small", 1, None)))
-    for job in ("rehearsal", "reconcile"):
+    for job in ("migration", "reconcile"):
         nodes = {node.name: node.tags for node in graph.resolve_job_def(job).nodes}
         assert nodes["large__checks"][PRIORITY_TAG] == "1"
         assert nodes["small__checks"][PRIORITY_TAG] == "0"
@@ -96,6 +96,6 @@ def test_dagster_starts_the_tables_in_that_order(stages: Stages, instance: Dagst
     resource = MigrationResource(project, connect_to_nothing)
     choice = ExecutorChoice(IN_PROCESS, 1, "")
     definitions = build_defs(project, resource=resource, executor=choice)
-    result = definitions.resolve_job_def("rehearsal").execute_in_process(run_config=QUIET, instance=instance)
+    result = definitions.resolve_job_def("migration").execute_in_process(run_config=QUIET, instance=instance)
     assert result.asset_materializations_for_node("table_400")[0].asset_key == AssetKey("table_400")
     assert all(first > second for first, second in pairwise(stages.loads))

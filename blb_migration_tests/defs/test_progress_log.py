@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pytest
-from dagster import AssetKey, DagsterInstance, instance_for_test
+from dagster import AssetKey, DagsterInstance
 
 from blb_migration.defs.assemble import build_defs
 from blb_migration.defs.observer import RunObserver
@@ -108,12 +108,6 @@ def test_after_a_long_load_a_step_of_its_own_says_what_the_ledger_knows_of_the_r
     assert len(lines) == 1
 
 
-@pytest.fixture
-def kept_instance() -> Iterator[DagsterInstance]:
-    with instance_for_test() as instance:
-        yield instance
-
-
 def test_progress_reported_by_the_threads_of_a_split_table_is_in_the_event_log(
     stages: Stages, kept_instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,7 +126,7 @@ def test_progress_reported_by_the_threads_of_a_split_table_is_in_the_event_log(
     monkeypatch.setattr("blb_migration.progress.rates.LogPace", at_once)
     project = build_shop()
     definitions = build_defs(project, resource=MigrationResource(project, connect_to_nothing))
-    result = definitions.resolve_job_def("rehearsal").execute_in_process(
+    result = definitions.resolve_job_def("migration").execute_in_process(
         run_config=QUIET,
         instance=kept_instance,
         raise_on_error=False,

@@ -23,6 +23,7 @@ from dagster import (
 )
 
 from blb_migration.defs.assemble import build_defs
+from blb_migration.defs.asset_keys import build_verdict_key
 from blb_migration.load.table import TableLoad, load_table
 from blb_migration.load.task import LoadTask
 from blb_migration.load.write import WrittenTable
@@ -58,7 +59,7 @@ def chain(new_chain: Callable[..., Chain], monkeypatch: pytest.MonkeyPatch) -> C
     return chain
 
 
-def run(chain: Chain, instance: DagsterInstance, *selected: str, job: str = "rehearsal") -> bool:
+def run(chain: Chain, instance: DagsterInstance, *selected: str, job: str = "migration") -> bool:
     """Run a job of the graph, or the assets ``selected`` alone; return whether it succeeded."""
     definitions = build_defs(chain.project(DECISIONS))
     if selected:
@@ -76,8 +77,8 @@ def read_endings(chain: Chain) -> list[tuple[object, ...]]:
 
 
 def test_a_run_whose_table_fails_is_on_record_as_failed(chain: Chain, instance: DagsterInstance) -> None:
-    chain.execute("ALTER TABLE customers ADD CONSTRAINT small CHECK (id < 2)")
-    chain.execute("ALTER TABLE articles ADD CONSTRAINT tiny CHECK (id < 2)")
+    chain.execute("ALTER TABLE customers ADD CONSTRAINT small CHECK (id + 0 < 2)")
+    chain.execute("ALTER TABLE articles ADD CONSTRAINT tiny CHECK (id + 0 < 2)")
     assert not run(chain, instance)
     [(outcome, errors, has_end)] = read_endings(chain)
     assert (outcome, has_end) == ("failed", True)
@@ -112,6 +113,9 @@ def test_a_run_that_someone_stops_is_on_record_as_interrupted(
     monkeypatch.setattr("blb_migration.load.table.write_table", wait)
     assert not run(chain, instance, "articles")
     assert read_endings(chain) == [("interrupted", ["the run was interrupted"], True)]
+    record = instance.get_latest_asset_check_evaluation_record(build_verdict_key("production"))
+    assert record is not None and record.event is not None
+    assert "the last run: the run was interrupted" in str(record.event.dagster_event)
 
 
 def test_a_run_that_is_being_stopped_between_its_steps_is_on_record_as_interrupted(
@@ -153,7 +157,7 @@ def test_steps_side_by_side_put_their_failures_on_record(
     monkeypatch.setenv("BLB_PROJECT", str(tmp_path))
     monkeypatch.setenv("BLB_EXECUTOR", executor)
     monkeypatch.setenv("BLB_MAX_CONCURRENT", "2")
-    chain.execute("ALTER TABLE articles ADD CONSTRAINT tiny CHECK (id < 2)")
+    chain.execute("ALTER TABLE articles ADD CONSTRAINT tiny CHECK (id + 0 < 2)")
     with execute_job(reconstructable(build_articles_job), kept_instance, run_config=QUIET) as result:
         assert not result.success
     [(outcome, errors, has_end)] = read_endings(chain)

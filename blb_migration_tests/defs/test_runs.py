@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 from dagster import (
@@ -21,7 +20,6 @@ from dagster import (
     TableMetadataValue,
     define_asset_job,
     execute_job,
-    instance_for_test,
     reconstructable,
 )
 
@@ -31,13 +29,15 @@ from blb_migration.defs.assemble import build_defs
 from blb_migration.defs.in_process import build_run_id, run_in_process
 from blb_migration.defs.observer import RunObserver
 from blb_migration.defs.resource import MigrationResource
-from blb_migration.errors import SourceUnreachable, TableFailed
+from blb_migration.errors import SourceUnreachable, TableFailed, TargetError
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.migration import Migration, ProgressListener, RunInfo, TableProgress
 from blb_migration.plan.table_plans import TablePlan
+from blb_migration.waiting import told_to
 from blb_migration_tests.defs.stages import Stages, build_shop, connect_to_nothing
 
 PASSWORD = "hunter2"
+PLACES = ("environment", "source", "target")
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -47,7 +47,7 @@ def build_shop_defs() -> Definitions:
 
 
 def build_rehearsal() -> JobDefinition:
-    return build_shop_defs().resolve_job_def("rehearsal")
+    return build_shop_defs().resolve_job_def("migration")
 
 
 def run(job: JobDefinition, instance: DagsterInstance) -> ExecuteInProcessResult:
@@ -66,7 +66,7 @@ def test_a_rehearsal_runs_everything_in_order(stages: Stages, instance: DagsterI
 
 def test_the_ledger_gets_dagsters_run_id_and_the_kind(stages: Stages, instance: DagsterInstance) -> None:
     result = run(build_rehearsal(), instance)
-    assert {migration.run for migration in stages.migrations} == {RunInfo(result.run_id, "rehearsal")}
+    assert {migration.run for migration in stages.migrations} == {RunInfo(result.run_id, "migration")}
 
 
 def test_a_load_reports_rows_bytes_and_speed(stages: Stages, instance: DagsterInstance) -> None:
@@ -97,14 +97,75 @@ def test_a_check_that_differs_is_compared_once_and_shows_what_it_expected(
     assert stages.checks.count(("customers", "row_count")) == 1
     [evaluation] = [item for item in result.get_asset_check_evaluations() if not item.passed]
     assert evaluation.severity.value == "ERROR"
-    assert evaluation.metadata["expected"].value == "rows = 3"
-    assert evaluation.metadata["actual"].value == "rows = 2"
-    assert evaluation.metadata["difference"].value == "rows: -1"
-    comparisons = evaluation.metadata["comparisons"]
-    assert isinstance(comparisons, TableMetadataValue)
-    assert comparisons.records[0].data == {
-        "metric": "rows", "expected": "3", "actual": "2", "difference": "-1", "equal": False,
-    }  # fmt: skip
+    assert (evaluation.description or "").startswith("rows: expected 3, found 2, difference -1. Next: ")
+    metrics = evaluation.metadata["differing_metrics"]
+    assert isinstance(metrics, TableMetadataValue)
+    assert [record.data for record in metrics.records] == [
+        {"metric": "rows", "expected": "3", "found": "2", "difference": "-1"}
+    ]
+
+
+def test_of_what_is_equal_only_a_count_is_shown(stages: Stages, instance: DagsterInstance) -> None:
+    result = run(build_rehearsal(), instance)
+    shown = {
+        evaluation.check_name: (evaluation.description, {*evaluation.metadata} - {*PLACES})
+        for evaluation in result.get_asset_check_evaluations()
+        if evaluation.asset_key == AssetKey(["orders"])
+    }
+    assert shown["row_count"] == ("Equal: 3 rows.", {"metrics_compared"})
+    assert shown.keys() == {*CHECK_NAMES}
+    whole = AssetCheckKey(AssetKey("constraints_restored"), "integrity")
+    [over_all] = [each for each in result.get_asset_check_evaluations() if each.asset_check_key == whole]
+    assert over_all.description == "All 4 tables keep what the target promises of them."
+
+
+def test_one_broken_promise_is_red_with_its_table_and_over_all(
+    stages: Stages, instance: DagsterInstance
+) -> None:
+    stages.failing_checks = {("orders", "integrity")}
+    result = run(build_rehearsal(), instance)
+    red = {each.asset_check_key: each for each in result.get_asset_check_evaluations() if not each.passed}
+    whole = AssetCheckKey(AssetKey("constraints_restored"), "integrity")
+    assert red.keys() == {AssetCheckKey(AssetKey("orders"), "integrity"), whole}
+    assert (red[whole].description or "").startswith(
+        "1 of 4 tables differ from what the target promised: orders"
+    )
+
+
+def test_a_table_loaded_alone_is_not_judged_while_its_keys_are_off(
+    stages: Stages, instance: DagsterInstance
+) -> None:
+    job = build_rehearsal()
+    key = AssetKey("orders")
+    alone = job.execute_in_process(
+        instance=instance, asset_selection=[key], run_config=QUIET, raise_on_error=False
+    )
+    assert alone.success
+    assert ("orders", "integrity") not in stages.checks
+    assert ("orders", "content") in stages.checks
+
+
+def test_keys_restored_alone_show_the_integrity_of_each_table(
+    stages: Stages, instance: DagsterInstance
+) -> None:
+    job = build_rehearsal()
+    restored = AssetKey("constraints_restored")
+    assert job.execute_in_process(
+        instance=instance, asset_selection=[restored], run_config=QUIET, raise_on_error=False
+    ).success
+    for label in ("articles", "orders"):
+        key = AssetCheckKey(AssetKey(label), "integrity")
+        record = instance.get_latest_asset_check_evaluation_record(key)
+        assert record is not None
+
+
+def test_a_warning_is_yellow_and_holds_nothing_up(stages: Stages, instance: DagsterInstance) -> None:
+    stages.findings = (Finding(Code.INDEX_TOO_WIDE, Severity.WARNING, "orders", "an index is too wide"),)
+    result = run(build_rehearsal(), instance)
+    assert result.success
+    [yellow] = [each for each in result.get_asset_check_evaluations() if not each.passed]
+    assert (yellow.check_name, yellow.severity.value) == ("catalogs_match", "WARN")
+    assert (yellow.description or "").startswith("1 warning, reported, and the load goes on. First: orders")
 
 
 def test_a_table_that_fails_stops_its_descendants_alone(stages: Stages, instance: DagsterInstance) -> None:
@@ -136,12 +197,6 @@ def test_reconcile_runs_every_check_and_loads_nothing(stages: Stages, instance: 
     assert len(stages.checks) == 16
     assert stages.loads == []
     assert stages.others == []
-
-
-@pytest.fixture
-def kept_instance() -> Iterator[DagsterInstance]:
-    with instance_for_test() as instance:
-        yield instance
 
 
 @pytest.mark.parametrize("broken", ["load", "check"])
@@ -189,6 +244,29 @@ def test_a_transient_error_is_tried_again(
     assert stages.loads.count("orders") == 3
 
 
+def test_the_pause_before_another_try_is_said(
+    stages: Stages, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step_failures, "FIRST_RETRY_SECONDS", 0.1)
+    stages.load_errors = {"orders": [SourceUnreachable("mssql://h/db", found="refused")]}
+    sentences: list[str] = []
+    with told_to(sentences.append):
+        assert run(build_rehearsal(), instance).success
+    assert [text for text in sentences if "orders" in text] == [
+        "orders: it is tried again in 0.1 s, since it failed: mssql://h/db: refused."
+    ]
+
+
+def test_a_lock_that_was_waited_for_is_not_waited_for_again(
+    stages: Stages, instance: DagsterInstance
+) -> None:
+    locked = TargetError("table orders", found="canceling statement due to lock timeout")
+    locked.is_transient = locked.was_waited_out = True
+    stages.load_errors = {"orders": [locked]}
+    assert not run(build_rehearsal(), instance).success
+    assert stages.loads.count("orders") == 1
+
+
 def test_a_server_that_stays_away_fails_the_table_after_three_tries(
     stages: Stages, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,7 +309,7 @@ def test_a_target_is_never_prepared_without_a_preflight(stages: Stages, instance
 
 
 def test_a_missing_url_fails_the_step_that_needs_it(stages: Stages, instance: DagsterInstance) -> None:
-    result = run(build_defs(build_shop()).resolve_job_def("rehearsal"), instance)
+    result = run(build_defs(build_shop()).resolve_job_def("migration"), instance)
     [failure] = result.get_step_failure_events()
     assert failure.step_key == "preflight"
     assert failure.step_failure_data.user_failure_data is not None
@@ -246,7 +324,7 @@ def test_no_event_shows_a_password(
     monkeypatch.setenv("BLB_SOURCE_CONN", source)
     monkeypatch.setenv("BLB_TARGET_CONN", f"postgresql://u:{PASSWORD}@localhost:1/erp")
     stages.load_errors = {"orders": [TableFailed("table orders", found="broken")]}
-    result = run(build_defs(build_shop()).resolve_job_def("rehearsal"), instance)
+    result = run(build_defs(build_shop()).resolve_job_def("migration"), instance)
     assert "articles" in stages.loads
     assert all(PASSWORD not in str(record) for record in instance.all_logs(result.run_id))
     assert PASSWORD not in str(instance.get_runs())
@@ -304,5 +382,5 @@ class Heard(RunObserver):
 
 
 def build_migration(kind: str) -> Migration:
-    nothing = connect_to_nothing("main")
+    nothing = connect_to_nothing("production")
     return Migration(build_shop(), nothing.source, nothing.target, RunInfo(build_run_id(), kind))  # type: ignore[arg-type]

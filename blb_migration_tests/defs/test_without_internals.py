@@ -69,7 +69,7 @@ def test_a_run_of_dagsters_migrates_the_erp_with_one_warning(
         "BLB_TARGET_CONN": erp_chain.target_url,
         "BLB_EXECUTOR": "threads",
     }
-    job = ["--module-name", "blb_migration.definitions", "--job", "rehearsal"]
+    job = ["--module-name", "blb_migration.definitions", "--job", "migration"]
     said = run(["-m", "dagster", "job", "execute", *job], environment, tmp_path)
     assert said.count(WARNING) == 1
     assert erp_chain.execute(SUCCESS) == [("equal",)]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from blb_migration.checks import CHECK_NAMES
+from blb_migration.history.past_nights import NightDetails, NightFinding, NightTable, Past
 from blb_migration.model import TableName
 from blb_migration.postgres.ledger.history import RunSummary
 from blb_migration.postgres.ledger.reasons import Reason, ReasonCode
@@ -19,7 +20,9 @@ from blb_migration.postgres.ledger.records import (
 )
 from blb_migration.report.document import compose
 from blb_migration.report.facts import ReportFacts, RunFacts, TableFacts
+from blb_migration.report.nights_compared import NightsFacts
 from blb_migration.report.sentences import Ending
+from blb_migration_tests.history.nights import night
 
 NOON = datetime.datetime(2026, 11, 22, 12, 0, tzinfo=datetime.UTC)
 RUN = RunFacts(
@@ -106,6 +109,28 @@ def finding(severity: str, subject: str = "orders", message: str = "something") 
     """Return a finding as the ledger has it."""
     details: dict[str, object] = {"decision": "settle it", "row_count": 3, "first_keys": ["id=1"]}
     return FindingRecord("some_code", severity, subject, message, details)
+
+
+def nights_facts(count: int) -> NightsFacts:
+    """Return so many good nights and a refused one before the last; the last has one of every change."""
+    good = [night(number, 60.0 + number) for number in range(count)]
+    refused = night(count - 1, None, "refused", errors=("orders.total: it was dropped " + "x" * 200,))
+    nights = (*good[:-1], refused, good[-1])
+    long_name = "a_rather_long_table_name_of_an_application"
+    before = (
+        NightTable("orders", 1000, 2.5, "x", {"sum(total)": "10.00"}, {"total": "money to numeric(19,4)"}),
+        NightTable("gone", 1, 0.1, "x", {}, {}),
+    )
+    after = (
+        NightTable("orders", 1200, 2.75, "y", {"sum(total)": "12.50"}, {"total": "money to numeric(12,2)"}),
+        *(NightTable(f"{long_name}_{number}", 7, 0.25, "y", {}, {}) for number in range(60)),
+    )
+    findings = (NightFinding("wide", "warning", "orders", "said to be wide, " + "very" * 60),)
+    return NightsFacts(
+        Past(nights, {"freeze": (12.0,), "prove": (30.0, 40.0)}),
+        NightDetails(good[-1], after, findings),
+        NightDetails(good[-2], before) if count > 1 else None,
+    )
 
 
 def summary(number: int, mismatch_count: int = 0) -> RunSummary:

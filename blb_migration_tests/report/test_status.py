@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import psycopg
@@ -13,21 +14,24 @@ from hypothesis import strategies as st
 
 from blb_migration.checks import CHECK_NAMES
 from blb_migration.compare.verdict import read_verdict
-from blb_migration.errors import TargetError
+from blb_migration.errors import ConfigurationError, TargetError
+from blb_migration.findings import Code, Finding, Severity
 from blb_migration.migration import Migration, RunInfo
 from blb_migration.model import TableName
 from blb_migration.postgres.connect import TargetConnector
 from blb_migration.postgres.ledger.check_results import record_check
 from blb_migration.postgres.ledger.judgement import read_cutover_answer
+from blb_migration.postgres.ledger.live_mark import mark_live, withdraw_live_mark
 from blb_migration.postgres.ledger.loads import begin_load, fail_load, finish_load, read_finished_load
 from blb_migration.postgres.ledger.reasons import Reason, ReasonCode
 from blb_migration.postgres.ledger.records import CheckResult, LoadedTable, RunKind
-from blb_migration.postgres.ledger.runs import read_run, record_cutover, withdraw_cutover
+from blb_migration.postgres.ledger.runs import read_run
 from blb_migration.postgres.ledger.versions import create_ledger, has_ledger
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.report.document import build_report, rebuild_report
-from blb_migration.report.ending import record_ending
+from blb_migration.report.ending import record_ending, record_failures, record_lost_end
 from blb_migration.report.sentences import Ending
+from blb_migration.report.target_status import read_target_status
 from blb_migration.run_entry import ensure_run
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
 from blb_migration.settings import parse_source_url, parse_target_url
@@ -214,10 +218,10 @@ def test_everything_proven_says_yes_until_the_target_is_live(ledger: TargetConne
         prove_equal(ledger, run_id)
         expect_same_of_the_views(ledger)
         assert read_cutover_answer(ledger).answer
-        record_cutover(ledger, run_id)
+        mark_live(ledger, run_id=run_id, night_id="n", operator="ana", host="erp-01", tool_version="1")
         answer = read_cutover_answer(ledger)
         assert answer.is_equal and not answer.answer and "live since" in answer.reasons[0]
-        withdraw_cutover(ledger)
+        withdraw_live_mark(ledger)
         assert read_cutover_answer(ledger).answer
 
 
@@ -240,7 +244,7 @@ def test_a_plan_that_was_changed_since_takes_the_answer_back(ledger: TargetConne
 def test_the_ledger_alone_gives_the_same_report_with_read_rights_only(erp_chain: Chain) -> None:
     migration = erp_chain.migrate()
     erp_chain.check(migration)
-    record_ending(migration, Ending.COMPLETED)
+    record_ending(migration)
     told = build_report(migration)
     role = f"auditor_{uuid.uuid4().hex[:8]}"
     erp_chain.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'reads'")
@@ -277,18 +281,58 @@ def test_an_interrupted_run_is_on_record_as_such(fresh_url: str) -> None:
     with migration.target.connect() as connection:
         ensure_run(connection, migration)
         prove_equal(connection, migration.run.run_id)
-    record_ending(migration, Ending.INTERRUPTED, ["the run was interrupted"])
+    record_lost_end(migration, Ending.INTERRUPTED, ["the run was interrupted"])
     rebuilt = rebuild_report(migration.target)
     assert rebuilt["verdict_status"] == "interrupted"
     assert rebuilt["errors"] == ["the run was interrupted"]
     assert [run["outcome"] for run in rebuilt["history"]] == ["interrupted"]
 
 
-def test_a_run_that_wrote_nothing_gets_no_entry(fresh_url: str) -> None:
+def test_a_refused_run_is_on_record_with_what_was_found(fresh_url: str) -> None:
     migration = shop_migration(fresh_url)
-    record_ending(migration, Ending.REFUSED)
+    found = Finding(Code.IS_NULL, Severity.ERROR, "orders.total", "does not fit")
+    record_failures(migration, Ending.REFUSED, ["preflight found 1 errors"], [found])
+    rebuilt = rebuild_report(migration.target)
+    assert rebuilt["verdict"].startswith("Refused: no table in PostgreSQL was written, because 1 finding")
+    assert [run["outcome"] for run in rebuilt["history"]] == ["refused"]
+    assert [each["subject"] for each in rebuilt["findings"]] == ["orders.total"]
+    status = read_target_status(migration.target)
+    assert not status.may_cut_over
+    assert status.reasons[0].sentence == "preflight found 1 errors"
+
+
+def test_a_target_that_was_equal_before_a_refused_run_may_not_be_cut_over_to(fresh_url: str) -> None:
+    migration = shop_migration(fresh_url)
+    with migration.target.connect() as connection:
+        ensure_run(connection, migration)
+        prove_equal(connection, migration.run.run_id)
+    record_ending(migration)
+    assert read_target_status(migration.target).may_cut_over
+    again = replace(migration, run=RunInfo("again", "migration"))
+    record_failures(again, Ending.REFUSED, ["column orders.total is gone"])
+    status = read_target_status(migration.target)
+    assert (status.may_cut_over, status.run_id) == (False, "again")
+    sentences = [each.sentence for each in status.reasons]
+    assert sentences[0] == "column orders.total is gone"
+    assert sentences[1].startswith("the last run was refused at 20") and len(sentences) == 2
+
+
+@pytest.mark.parametrize("kind", ["preflight", "verdict", "dry_run"])
+def test_a_run_that_only_looked_gets_no_entry(fresh_url: str, kind: RunKind) -> None:
+    migration = replace(shop_migration(fresh_url), run=RunInfo("look", kind))
+    record_ending(migration)
     with migration.target.connect() as connection:
         assert not has_ledger(connection)
         create_ledger(connection)
-        record_ending(migration, Ending.REFUSED)
+        record_ending(migration)
         assert read_run(connection, migration.run.run_id) is None
+
+
+def test_a_target_serves_one_environment(fresh_url: str) -> None:
+    migration = shop_migration(fresh_url)
+    record_ending(migration)
+    other = replace(migration, run=RunInfo("other", "rehearsal", "rehearsal"))
+    with pytest.raises(ConfigurationError, match=r"it serves production, from .*this run is of rehearsal"):
+        record_ending(other)
+    with migration.target.connect() as connection:
+        assert read_run(connection, "other") is None

@@ -40,7 +40,8 @@ from dagster._core.execution.plan.execute_plan import dagster_event_sequence_for
 from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode
 
-from blb_migration.defs.cancelling import PATIENCE_SECONDS, POLL_SECONDS, find_cancellation
+from blb_migration.cancellation import PATIENCE_SECONDS, POLL_SECONDS
+from blb_migration.defs.cancelling import find_cancellation
 from blb_migration.defs.internals.requirements import require
 
 require(DagsterEvent.engine_event, 2, "event_specific_data")
@@ -117,6 +118,7 @@ class ThreadsExecutor(Executor):
             try:
                 while running or not active.is_complete:
                     if active.check_for_interrupts():
+                        find_cancellation(job_context.run_id).ask()
                         active.mark_interrupted()
                         raise DagsterExecutionInterruptedError
                     yield from running.start_ready_ones()
