@@ -7,6 +7,7 @@ import uuid
 import pytest
 
 from blb_migration.errors import SourceUnreachable, TableFailed
+from blb_migration.findings import Code
 from blb_migration.preflight.stage import run_preflight
 from blb_migration.sandbox.emulator.results import SqlServerError
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
@@ -56,7 +57,12 @@ def test_25_how_the_source_was_read_is_known_and_said(new_chain: NewChain) -> No
     )
     result = run_preflight(wanting)
     assert result.isolation == "read committed"
+    [refusal] = [finding for finding in result.findings if finding.code == Code.SNAPSHOT_NOT_ALLOWED]
+    assert "ALLOW_SNAPSHOT_ISOLATION ON" in str(refusal)
     assert any("ALLOW_SNAPSHOT_ISOLATION is off" in note for note in result.notes)
+    chain.database.is_read_only = True  # nothing can be written to it: one moment, however it is read
+    assert Code.SNAPSHOT_NOT_ALLOWED not in {finding.code for finding in run_preflight(wanting).findings}
+    chain.database.is_read_only = False
     chain.database.allows_snapshot = True
     assert run_preflight(wanting).isolation == "snapshot"
 
@@ -69,7 +75,7 @@ def test_29_a_read_that_breaks_off_is_not_the_end_of_the_table(
     new_chain: NewChain, emulator: SqlServerEmulator, fault: dict[str, object]
 ) -> None:
     planted = plant(new_chain(), ITEMS_TARGET, (ITEMS, ROWS))
-    emulator.faults.add(Fault(r"SELECT \[id\], \[amount\] FROM \[dbo\]\.\[items\]", **fault))  # type: ignore[arg-type]
+    emulator.faults.add(Fault(r"SELECT \[id\], \[amount\] FROM \[dbo\]\.\[items\](?! WHERE 1 = 0)", **fault))  # type: ignore[arg-type]
     try:
         with pytest.raises(TableFailed, match="items"):
             planted.chain.migrate(planted.text)

@@ -78,7 +78,7 @@ def test_a_changed_cell_is_seen_and_loading_again_mends_it(
 
     migrated.chain.execute(damage)
     assert [difference.table for difference in compare()] == [table]
-    migrated.chain.load(migrated.migration, table.removeprefix("dbo."))
+    migrated.chain.replace_changed(migrated.migration, table.removeprefix("dbo."))
     assert not compare()
 
 

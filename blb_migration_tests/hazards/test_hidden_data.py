@@ -1,0 +1,64 @@
+"""Data that the source keeps from the log-in: masked values and filtered rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from blb_migration.findings import Severity
+from blb_migration_tests import real_server
+from blb_migration_tests.hazards.planting import NewChain, Planted, columns, plant, table
+
+pytestmark = pytest.mark.skipif(
+    real_server.is_wanted(), reason="masks and policies are declared in the emulator"
+)
+
+TARGET = "CREATE TABLE staff (id int PRIMARY KEY, name varchar(20), salary int)"
+
+
+def plant_staff(new_chain: NewChain) -> Planted:
+    staff = table("staff", *columns("id int not null", "name nvarchar(20)", "salary int"))
+    rows = [{"id": number, "name": f"n{number}", "salary": number} for number in range(1, 11)]
+    return plant(new_chain(), TARGET, (staff, rows))
+
+
+def store_more_rows(planted: Planted, count: int) -> None:
+    """Let the storage engine count more rows than any SELECT returns."""
+    database = planted.chain.database
+    database.tables["dbo", "staff"].row_count = count
+    database.catalog_version += 1
+
+
+def test_s1_masked_columns_refuse_unless_the_log_in_may_unmask(new_chain: NewChain) -> None:
+    planted = plant_staff(new_chain)
+    planted.chain.database.masks["dbo", "staff", "salary"] = "default()"
+    assert planted.is_refused("column_is_masked", 10)
+    finding = planted.finding("column_is_masked")
+    assert finding.subject == "staff.salary"
+    assert "UNMASK" in str(finding.decision)
+    skipped = planted.decide("tables: {staff: {columns: {salary: {skip: nobody needs it}}}}\n")
+    assert skipped.errors() == []
+    planted.chain.database.rights.add("unmask")
+    assert planted.finding("column_is_masked").severity is Severity.NOTE
+    planted.migrate()
+
+
+def test_s1_rows_under_a_security_policy_refuse_unless_all_are_seen(new_chain: NewChain) -> None:
+    planted = plant_staff(new_chain)
+    database = planted.chain.database
+    database.row_filters["dbo", "staff"] = "tenants_only"
+    note = planted.finding("rows_are_filtered")
+    assert (note.severity, note.row_count) == (Severity.NOTE, 0)
+    assert "10 are stored" in note.message
+    store_more_rows(planted, 14)
+    assert planted.is_refused("rows_are_filtered", 4)
+
+
+def test_s1_a_log_in_that_sees_no_policies_is_held_to_the_stored_rows(new_chain: NewChain) -> None:
+    planted = plant_staff(new_chain)
+    database = planted.chain.database
+    database.rights.discard("view definition")
+    assert planted.errors() == []
+    store_more_rows(planted, 14)
+    finding = planted.finding("rows_are_filtered")
+    assert (finding.severity, finding.row_count) == (Severity.ERROR, 4)
+    assert "GRANT VIEW DEFINITION" in str(finding.decision)

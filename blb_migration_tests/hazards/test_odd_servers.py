@@ -1,0 +1,145 @@
+"""A source that answers oddly, as some servers of the protocol do, and a target that holds odd values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from blb_migration.compare import run_checks
+from blb_migration.compare.run_checks import run_check
+from blb_migration.migration import Comparing, Migration
+from blb_migration.report.document import build_report
+from blb_migration.sandbox.emulator.results import SqlServerError
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
+from blb_migration.sandbox.emulator.tds.faults import Fault
+from blb_migration_tests import real_server
+from blb_migration_tests.hazards.planting import NewChain, Planted, columns, plant, table
+
+MAY_WE = "SELECT answer FROM blb_migration.may_we_cut_over"
+
+
+@pytest.fixture(autouse=True)
+def only_the_emulator(emulator: SqlServerEmulator) -> Iterator[None]:
+    """Skip where SQL Server is a real one, which answers as it should."""
+    if real_server.is_wanted():
+        real_server.skip("a real server does not answer oddly when told to")
+    yield
+    emulator.faults.clear()
+
+
+def plant_things(new_chain: NewChain) -> Planted:
+    source = table(
+        "things",
+        *columns("id int not null", "day date", "moment datetime2(6)", "at time(6)", "price decimal(9,2)"),
+        *columns("version rowversion not null"),
+    )
+    values = {"day": "2024-02-29", "moment": "2024-02-29 12:00:00", "at": "12:00:00", "price": "1.50"}
+    rows = [{"id": number, **values, "version": bytes([0] * 7 + [number])} for number in range(1, 8)]
+    target = (
+        "CREATE TABLE things (id int PRIMARY KEY, day date, moment timestamp, at time, price numeric,"
+        " version bytea)"
+    )
+    return plant(new_chain(), target, (source, rows))
+
+
+def check(migration: Migration, folder: Path, name: str) -> run_checks.CheckResult:
+    migration = replace(migration, comparing=Comparing(differences_folder=folder))
+    return run_check(migration, migration.project.plan.tables_by_label["things"], name)
+
+
+ODD_VALUES = {
+    "day": ["infinity", "-infinity", "0044-03-15 BC", "10000-01-01", "5874897-12-31"],
+    "moment": ["infinity", "-infinity", "4713-01-01 00:00:00 BC", "10000-01-01 00:00:00", "294276-12-31"],
+    "at": ["24:00:00"],
+    "price": ["NaN", "Infinity", "-Infinity"],
+}
+
+
+def test_a_target_value_that_python_cannot_hold_is_a_difference_and_no_crash(
+    new_chain: NewChain, tmp_path: Path
+) -> None:
+    planted = plant_things(new_chain)
+    migration = planted.migrate()
+    assert planted.rows(MAY_WE) == [(True,)]
+    for column, values in ODD_VALUES.items():
+        for number, value in enumerate(values, start=1):
+            planted.rows(f"UPDATE things SET {column} = '{value}' WHERE id = {number}")
+    assert not check(migration, tmp_path, "key_totals").passed
+    differences = check(migration, tmp_path, "content").differences
+    assert differences is not None
+    cells = pq.read_table(differences.parquet_path).to_pylist()
+    shown = {(cell["column"], cell["target_value"].removesuffix(".000000")) for cell in cells}
+    expected = {(column, value) for column, values in ODD_VALUES.items() for value in values}
+    expected -= {("moment", "294276-12-31"), ("moment", "4713-01-01 00:00:00 BC")}
+    assert expected < shown
+    assert ("moment", "294276-12-31 00:00:00") in shown
+    assert ("moment", "4713-01-01 00:00:00.000000 BC") in shown
+    assert planted.rows(MAY_WE) == [(False,)]
+
+
+def test_a_check_that_breaks_off_is_a_failed_check(
+    new_chain: NewChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = plant_things(new_chain)
+    migration = planted.migrate()
+    assert planted.rows(MAY_WE) == [(True,)]
+
+    def fall(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("12345 of a row")
+
+    monkeypatch.setattr(run_checks, "compare_content", fall)
+    with pytest.raises(ZeroDivisionError):
+        check(migration, tmp_path, "content")
+    assert planted.rows(MAY_WE) == [(False,)]
+    [(details,)] = planted.rows(
+        "SELECT details::text FROM blb_migration.check_results WHERE NOT passed AND check_name = 'content'"
+    )
+    assert "broke off" in details
+    assert "12345" not in details
+
+
+def test_a_metric_that_the_source_refuses_is_named_in_coverage_and_verdict(
+    new_chain: NewChain, emulator: SqlServerEmulator
+) -> None:
+    planted = plant_things(new_chain)
+    emulator.faults.add(Fault(r"SUM\(CAST\(\[price\]", error=SqlServerError(8115, "Arithmetic overflow")))
+    migration = planted.migrate()
+    document = build_report(migration)
+    assert document["coverage"]["metrics_left_out"] == ["things: sum(price)"]
+    assert "1 metric that the source refused to compute left out" in document["verdict"]
+
+
+def test_the_length_of_a_rowversion_is_known_whatever_the_server_says(new_chain: NewChain) -> None:
+    planted = plant_things(new_chain)
+    planted.chain.database.oddities.rowversion_bytes = 12
+    planted.migrate()
+
+
+def test_a_right_that_the_server_denies_and_grants_is_tried(new_chain: NewChain) -> None:
+    planted = plant_things(new_chain)
+    planted.chain.database.oddities.denies_every_right = True
+    planted.migrate()
+
+
+def test_every_select_of_the_plan_is_tried_before_anything_is_written(
+    new_chain: NewChain, emulator: SqlServerEmulator
+) -> None:
+    planted = plant_things(new_chain)
+    refused = SqlServerError(207, "Invalid column name 'moment'.")
+    emulator.faults.add(Fault(r"^SELECT \[id\].*\[moment\].* FROM \[dbo\]\.\[things\]", error=refused))
+    finding = planted.finding("source_table_not_readable")
+    assert "Invalid column name 'moment'" in finding.message
+    assert planted.errors() == ["source_table_not_readable"]
+
+
+def test_names_outside_the_code_page_arrive(new_chain: NewChain) -> None:
+    source = table("größe 寸", *columns("id int not null", "ünï_寸 int"))
+    target = 'CREATE TABLE "größe 寸" (id int PRIMARY KEY, "ünï_寸" int)'
+    planted = plant(new_chain(), target, (source, [{"id": 1, "ünï_寸": 5}]))
+    planted.chain.database.oddities.names_in_code_page = True
+    planted.migrate()
+    assert planted.rows('SELECT "ünï_寸" FROM "größe 寸"') == [(5,)]

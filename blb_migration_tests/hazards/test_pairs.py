@@ -1,0 +1,148 @@
+"""Pairs of types that people have: each loaded by a rule or by a decision that says what the values mean."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from blb_migration.findings import Severity
+from blb_migration_tests.hazards.planting import NewChain, Planted, columns, decide, plant, table
+
+GUID = "01234567-89AB-CDEF-0123-456789ABCDEF"
+
+
+def plant_one(new_chain: NewChain, source: str, target: str, *values: Any, before: str = "") -> Planted:
+    """One column ``v`` of each type, with these values at 1, 2, 3, …"""
+    things = table("things", *columns("id int not null", f"v {source}"))
+    rows = [{"id": number, "v": value} for number, value in enumerate(values, 1)]
+    return plant(new_chain(), f"{before}CREATE TABLE things (id int PRIMARY KEY, v {target})", (things, rows))
+
+
+def loaded(planted: Planted) -> list[Any]:
+    planted.migrate()
+    return [value for (value,) in planted.rows("SELECT v FROM things ORDER BY id")]
+
+
+@pytest.mark.parametrize("source", ["char(36)", "nvarchar(36)", "nchar(40)"])
+def test_s10_a_guid_kept_as_text_becomes_a_uuid(new_chain: NewChain, source: str) -> None:
+    planted = plant_one(new_chain, source, "uuid", GUID, GUID.lower(), None)
+    assert loaded(planted) == [uuid.UUID(GUID), uuid.UUID(GUID), None]
+
+
+def test_s10_texts_that_are_no_guid_are_found(new_chain: NewChain) -> None:
+    planted = plant_one(new_chain, "nvarchar(40)", "uuid", GUID, "none", GUID + " ", "", None)
+    assert planted.is_refused("not_uuid", 3, "2", "3", "4")
+
+
+@pytest.mark.parametrize("source", ["char(1)", "varchar(3)", "char(3)"])
+def test_s10_words_become_booleans_by_decision(new_chain: NewChain, source: str) -> None:
+    planted = plant_one(new_chain, source, "boolean", "Y", "N", None)
+    finding = planted.finding("meaning_not_decided")
+    assert finding.severity is Severity.ERROR
+    assert "'true': [Y], 'false': [N]" in str(finding.decision)
+    decided = planted.decide(decide("things", "v", "'true': [Y, J], 'false': [N]"))
+    assert loaded(decided) == [True, False, None]
+
+
+def test_s10_a_word_that_is_neither_true_nor_false_is_found(new_chain: NewChain) -> None:
+    planted = plant_one(new_chain, "varchar(3)", "boolean", "Y", "y", "N", "N ", None)
+    decided = planted.decide(decide("things", "v", "'true': [Y], 'false': [N]"))
+    assert decided.is_refused("not_a_word", 2, "2", "4")
+
+
+def test_s10_labels_of_an_enum_are_carried_and_others_found(new_chain: NewChain) -> None:
+    enum = "CREATE TYPE mood AS ENUM ('sad', 'very glad'); "
+    planted = plant_one(new_chain, "varchar(20)", "mood", "sad", "very glad", None, before=enum)
+    assert loaded(planted) == ["sad", "very glad", None]
+    other = plant_one(new_chain, "varchar(20)", "mood", "sad", "Sad", "", before=enum)
+    assert other.is_refused("not_a_word", 2, "2", "3")
+
+
+def test_s10_numbers_become_texts_and_what_is_longer_is_found(new_chain: NewChain) -> None:
+    planted = plant_one(new_chain, "int", "text", -(2**31), 0, 2**31 - 1, None)
+    assert loaded(planted) == ["-2147483648", "0", "2147483647", None]
+    short = plant_one(new_chain, "int", "varchar(3)", 999, -99, 1000, -100)
+    assert short.is_refused("integer_outside", 2, "3", "4")
+
+
+def test_s10_floats_become_the_decimals_that_give_them_back(new_chain: NewChain) -> None:
+    planted = plant_one(new_chain, "float", "numeric(18,4)", 0.1, -7082761.69, 1e12, None)
+    assert loaded(planted) == [Decimal("0.1"), Decimal("-7082761.69"), Decimal(10**12), None]
+    finer = plant_one(new_chain, "float", "numeric(18,4)", 0.1, 0.12345, 1e15)
+    assert sorted(finer.errors()) == ["float_finer_than", "float_outside"]
+    rounded = plant_one(new_chain, "float", "numeric(18,4)", 0.1, 0.12345)
+    decided = rounded.decide(decide("things", "v", "on_too_precise: round"))
+    assert loaded(decided) == [Decimal("0.1"), Decimal("0.1235")]
+    assert decided.changed_rows() == {"things.v": 1}
+
+
+def test_s10_money_becomes_a_double_where_that_gives_it_back(new_chain: NewChain) -> None:
+    planted = plant_one(new_chain, "money", "double precision", "7082761.69", "-0.0001", None)
+    assert loaded(planted) == [7082761.69, -0.0001, None]
+    large = plant_one(new_chain, "money", "double precision", "1.5", "922337203685477.5807")
+    assert large.is_refused("inexact_as_float", 1, "2")
+    decided = large.decide(decide("things", "v", "on_too_precise: round"))
+    assert loaded(decided) == [1.5, 922337203685477.6]
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [("rfc", GUID), ("sqlserver", "67452301-AB89-EFCD-0123-456789ABCDEF")],
+)
+def test_s10_sixteen_bytes_become_a_uuid_in_the_decided_order(
+    new_chain: NewChain, order: str, expected: str
+) -> None:
+    planted = plant_one(new_chain, "varbinary(16)", "uuid", uuid.UUID(GUID).bytes, None)
+    assert planted.errors() == ["meaning_not_decided"]
+    decided = planted.decide(decide("things", "v", f"byte_order: {order}"))
+    assert loaded(decided) == [uuid.UUID(expected), None]
+
+
+def test_s10_local_times_become_instants_of_a_named_zone(new_chain: NewChain) -> None:
+    summer, winter, twice = "2024-07-01 12:00:00", "1953-01-01 00:30:00.1234567", "2024-10-27 02:30:00"
+    planted = plant_one(
+        new_chain, "datetime2(7)", "timestamptz", summer, winter, twice, "9999-12-31 23:59:59", None
+    )
+    assert "zone: Europe/Berlin" in str(planted.finding("meaning_not_decided").decision)
+    decided = planted.decide(decide("things", "v", "zone: Europe/Berlin"))
+    warning = decided.finding("repeated_local_time")
+    assert (warning.severity, warning.row_count, warning.first_keys) == (Severity.WARNING, 1, ("3",))
+    decided.migrate()
+    found = decided.rows("SELECT (v AT TIME ZONE 'UTC')::text FROM things ORDER BY id")
+    assert [text for (text,) in found] == [
+        "2024-07-01 10:00:00",
+        "1952-12-31 23:30:00.123456",
+        "2024-10-27 00:30:00",
+        "9999-12-31 22:59:59",
+        None,
+    ]
+
+
+def test_s10_a_local_time_that_never_was_is_found(new_chain: NewChain) -> None:
+    planted = plant_one(new_chain, "datetime", "timestamptz", "2024-03-31 02:30:00", "2024-03-31 03:00:00")
+    decided = planted.decide(decide("things", "v", "zone: Europe/Berlin"))
+    assert decided.is_refused("skipped_local_time", 1, "1")
+    assert decided.decide(decide("things", "v", "zone: UTC")).errors() == []
+
+
+def test_s10_a_timestamp_becomes_a_date_where_it_is_midnight(new_chain: NewChain) -> None:
+    planted = plant_one(new_chain, "datetime2(7)", "date", "2024-02-29 00:00:00", "2024-02-29 00:00:01", None)
+    assert planted.is_refused("has_time_of_day", 1, "2")
+    decided = planted.decide(decide("things", "v", "on_time_of_day: truncate"))
+    assert loaded(decided) == [dt.date(2024, 2, 29), dt.date(2024, 2, 29), None]
+
+
+def test_s10_xml_becomes_one_json_string_by_decision(new_chain: NewChain) -> None:
+    planted = plant_one(new_chain, "xml", "jsonb", '<a b="1">é</a>', None)
+    assert planted.errors() == ["meaning_not_decided"]
+    decided = planted.decide(decide("things", "v", "as: string"))
+    assert loaded(decided) == ['<a b="1">é</a>', None]
+
+
+def test_s10_bits_become_integers_and_whole_numbers_booleans(new_chain: NewChain) -> None:
+    assert loaded(plant_one(new_chain, "bit", "integer", True, False, None)) == [1, 0, None]
+    assert loaded(plant_one(new_chain, "smallint", "boolean", 1, 0, None)) == [True, False, None]
