@@ -1,17 +1,18 @@
 """The documents that messages point to: inside the package once installed, beside it in a clone.
 
-``pyproject.toml`` puts ``docs/`` and ``dagster.yaml`` into the wheel, as ``blb_migration/docs``. Nothing
-here prints; ``blb-migrate docs`` does.
+``pyproject.toml`` puts ``docs/``, ``dagster.yaml`` and ``workspace.yaml`` into the wheel. Nothing here
+prints; ``blb-migrate docs`` does.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from blb_migration.errors import ConfigurationError
+from blb_migration.near_names import refuse_unknown
 
 _PACKAGE = Path(__file__).resolve().parent
 INSTANCE_FILE = "dagster.yaml"
+WORKSPACE_FILE = "workspace.yaml"
 
 
 def list_documents() -> dict[str, Path]:
@@ -24,7 +25,7 @@ def list_documents() -> dict[str, Path]:
         for path in folder.rglob("*")
         if path.is_file()
     }
-    found.setdefault(INSTANCE_FILE, folder.parent / INSTANCE_FILE)
+    found |= {name: folder.parent / name for name in (INSTANCE_FILE, WORKSPACE_FILE)}
     return dict(sorted(found.items()))
 
 
@@ -34,12 +35,7 @@ def read_document(name: str) -> str:
     Raises ConfigurationError, which lists the names, for one that there is not.
     """
     documents = list_documents()
-    path = documents.get(name.replace("\\", "/").removeprefix("docs/").removesuffix(".md"))
-    if path is None:
-        raise ConfigurationError(
-            f"docs {name}",
-            found="there is no such document",
-            expected=f"one of {', '.join(documents)}",
-            next_act="Run 'blb-migrate docs' to list them with their titles",
-        )
-    return path.read_text(encoding="utf-8")
+    key = name.replace("\\", "/").removeprefix("docs/").removesuffix(".md")
+    list_them = "Run 'blb-migrate docs' to list them with their titles"
+    refuse_unknown(f"docs {name}", key, documents, found="there is no such document", next_act=list_them)
+    return documents[key].read_text(encoding="utf-8")

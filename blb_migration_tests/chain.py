@@ -7,7 +7,7 @@ the product runs them. Nothing here knows Dagster or the command line.
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from blb_migration.compare.run_checks import CHECK_NAMES, CheckResult, run_check
 from blb_migration.load.finish import restore_constraints
 from blb_migration.load.prepare import prepare_target
 from blb_migration.load.table import TableLoad, load_table
-from blb_migration.migration import Migration, RunInfo
+from blb_migration.migration import Migration, Replacing, RunInfo
 from blb_migration.plan.decisions_file import parse_decisions, read_decisions
 from blb_migration.plan.project import DECISIONS_FILE, DEFAULT_PROJECT, Project
 from blb_migration.postgres import catalog as target_catalog
@@ -82,6 +82,11 @@ class Chain:
     def load(self, migration: Migration, label: str) -> TableLoad:
         """One table again."""
         return load_table(migration, migration.project.plan.tables_by_label[label])
+
+    def replace_changed(self, migration: Migration, label: str) -> TableLoad:
+        """One table again, whoever has changed its rows."""
+        replacing = Replacing(frozenset({label}), "A test changed them")
+        return self.load(replace(migration, replacing=replacing), label)
 
     def check(self, migration: Migration) -> dict[tuple[str, str], CheckResult]:
         """Every check of every table, by (label, check name)."""

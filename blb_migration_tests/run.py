@@ -8,6 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from blb_migration.settings.machine import count_processors
+
 TOP = Path(__file__).resolve().parent.parent
 _LINT_IMPORTS = "from importlinter.cli import lint_imports_command as lint; lint(['--no-logo', '--no-cache'])"
 CHECKS = (
@@ -49,23 +51,42 @@ After the first run:
       .venv/bin/python -m blb_migration_tests.benchmarks --help
   types, zoo, hazards and SQL Server by the other driver
       .ci/both-drivers
+  Dagster's contract and the ERP on the lowest and the highest Dagster that pyproject.toml admits
+      .ci/dagster-range
   both README commands in a root that nobody has touched
       .ci/fresh-machine
+  docs/deploy's compose file by docker compose, or by Debian's docker-compose
+      .ci/compose-config
 
 How to add a type, a finding, a check, a statement, a subcommand, a variable: CONTRIBUTING.md.
 pytest's own options: .venv/bin/pytest --help
 """
 
 
+def plan_tests(arguments: list[str], is_measured: bool) -> list[list[str]]:
+    """Return what pytest is called with, call by call.
+
+    The whole suite runs in several processes, but for the tests that bound how long something takes: they
+    come afterwards, alone. Whoever gives arguments gets one call, in one process.
+    """
+    coverage = ["--cov"] if is_measured else []
+    if arguments:
+        return [[*coverage, *(["--cov-fail-under=0"] if is_measured else []), *arguments]]
+    together = ["-m", "not alone", "-n", str(count_processors() + 1), "--dist", "loadfile"]
+    return [
+        [*coverage, *(["--cov-report=", "--cov-fail-under=0"] if is_measured else []), *together],
+        [*coverage, *(["--cov-append"] if is_measured else []), "-m", "alone"],
+    ]
+
+
 def main(arguments: list[str]) -> int:
-    """Run all checks and the tests; the exit code is the first that is not 0."""
+    """Run all checks and the tests; the exit code is 0 if nothing failed."""
     if {"-h", "--help"} & set(arguments):
         print(TASKS, end="")  # noqa: T201
         return 0
     options: list[str] = []
-    if "--coverage" in arguments:
-        arguments = [argument for argument in arguments if argument != "--coverage"]
-        options += ["--cov", *(["--cov-fail-under=0"] if arguments else [])]
+    is_measured = "--coverage" in arguments
+    arguments = [argument for argument in arguments if argument != "--coverage"]
     if not os.access(TOP, os.W_OK):
         caches = Path(tempfile.mkdtemp(prefix="blb-caches-"))
         os.environ |= {name: str(caches / folder) for name, folder in CACHES.items()}
@@ -76,8 +97,12 @@ def main(arguments: list[str]) -> int:
         print(f"== {name}: {' '.join(command[1:])}", flush=True)  # noqa: T201
         if subprocess.run([sys.executable, *command], cwd=TOP, check=False).returncode != 0:
             failures.append(name)
-    print("== tests: pytest", *arguments, flush=True)  # noqa: T201
-    tests = subprocess.run([sys.executable, "-m", "pytest", *options, *arguments], cwd=TOP, check=False)
+    codes = []
+    for call in plan_tests(arguments, is_measured):
+        print("== tests: pytest", *options, *call, flush=True)  # noqa: T201
+        codes.append(
+            subprocess.run([sys.executable, "-m", "pytest", *options, *call], cwd=TOP, check=False).returncode
+        )
     if failures:
         print(f"failed before the tests: {', '.join(failures)}", flush=True)  # noqa: T201
-    return tests.returncode or bool(failures)
+    return max(codes, key=abs) or bool(failures)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from blb_migration import frames
-from blb_migration.compare.cells import Difference
+from blb_migration.checks import Difference
 from blb_migration.compare.difference_files import write_differences
 from blb_migration.errors import ConfigurationError, TargetError
 from blb_migration_tests.catalogs import table

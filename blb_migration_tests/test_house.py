@@ -57,6 +57,15 @@ def test_no_module_is_longer_than_a_reader_follows() -> None:
     assert {path: length for path, length in lengths.items() if length > LONGEST_MODULE_LINES} == {}
 
 
+def test_a_test_that_bounds_a_duration_runs_alone() -> None:
+    bounding = re.compile(r"^ *assert [^#\n]*(monotonic\(\) - |\bseconds )[^#\n]*<", re.MULTILINE)
+    paths = sorted((TOP / "blb_migration_tests").rglob("test_*.py"))
+    texts = {path.name: path.read_text(encoding="utf-8") for path in paths}
+    found = {name for name, text in texts.items() if bounding.search(text)}
+    assert len(found) > 3
+    assert {name for name in found if "pytest.mark.alone" not in texts[name]} == set()
+
+
 def test_every_module_and_room_opens_with_its_charter() -> None:
     silent = [
         path

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from blb_migration.errors import ConfigurationError, ExitCode
@@ -22,7 +22,9 @@ from blb_migration.settings import (
     read_target_settings,
 )
 from blb_migration.settings.odbc import build_connection_string, parse_connection_string
-from blb_migration.settings.variables import iterate_variables
+from blb_migration.settings.target import KEEPALIVES
+from blb_migration.settings.urls import name_place
+from blb_migration.settings.variable_list import iterate_variables
 
 
 def options_of(settings: SourceSettings) -> dict[str, str]:
@@ -127,7 +129,7 @@ class TestRefusedSourceUrls:
             ("mssql+pyodbc:///erp", "names no host", "mssql+pyodbc://"),
             ("mssql+pyodbc://?dsn=erp", "names an ODBC data source", "host and database"),
             ("mssql+pyodbc://h/erp?driver=Oracle", "names the driver 'Oracle'", "bundled with mssql-python"),
-            ("mssql+pyodbc://h/erp?Encrypts=yes", "has the option Encrypts", "Expected Encrypt."),
+            ("mssql+pyodbc://h/erp?Encrypts=yes", "has the option Encrypts", "(did you mean Encrypt?)"),
             ("mssql+pyodbc://h/erp?Encrypt=perhaps", "a value for Encrypt", "mandatory, no, optional"),
             ("mssql+pyodbc://h/erp?Encrypt=no&encrypt=yes", "gives the option encrypt twice", "once"),
             ("mssql+pyodbc://h/erp?timeout=soon", "not a number of seconds", "1 to 9999"),
@@ -165,7 +167,7 @@ class TestTargetUrls:
     def test_a_session_begins_with_nothing_that_a_pooler_refuses(self) -> None:
         arguments = parse_target_url("postgresql://u@h/erp?client_encoding=latin1").connect_arguments
         given = {"application_name", "client_encoding", "connect_timeout", "dbname", "host", "user"}
-        assert arguments.keys() == given
+        assert arguments.keys() == given | KEEPALIVES.keys()  # which are the client's own
         assert arguments["client_encoding"] == "UTF8"
         assert arguments["application_name"] == "blb-migrate"
 
@@ -229,6 +231,18 @@ class TestTargetUrls:
         assert settings.connect_arguments.items() >= expected.items()
         assert settings.masked_url == masked
 
+    @pytest.mark.parametrize(
+        ("masked", "place"),
+        [
+            (parse_target_url("postgresql://ana%40erp:pw@h:5433/db").masked_url, "h:5433/db"),
+            (parse_target_url("postgresql://h1,h2/db").masked_url, "h1,h2/db"),
+            (parse_target_url("postgresql:///db?host=@folder").masked_url, "/db?host=@folder"),
+            (parse_source_url(r"mssql+pyodbc://sa:pw@db\SQLEXPRESS/erp").masked_url, r"db\SQLEXPRESS/erp"),
+        ],
+    )
+    def test_a_place_is_named_without_the_log_in(self, masked: str, place: str) -> None:
+        assert name_place(masked) == place
+
     @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1))
     def test_the_conninfo_carries_any_password(self, password: str) -> None:
         from psycopg.conninfo import conninfo_to_dict
@@ -244,7 +258,7 @@ class TestTargetUrls:
             ("sqlite:///erp.db", "names sqlite", "postgresql://"),
             ("postgresql+odd://u@h/erp", "unknown dialect postgresql+odd", "postgresql+psycopg2"),
             ("postgresql://u@h", "names no database", "postgresql://"),
-            ("postgresql://u@h/erp?sslmod=require", "has the option sslmod", "Expected sslmode."),
+            ("postgresql://u@h/erp?sslmod=require", "has the option sslmod", "(did you mean sslmode?)"),
             ("postgresql://u:p@w@h/erp", "an '@' too many", "%40"),
             ("postgresql://u:p/w@h/erp", "a '/' before its '@'", "%2F"),
             ("postgresql://u:12/34@h/erp", "a '/' before its '@'", "%2F"),
@@ -296,6 +310,10 @@ templates = st.sampled_from(
 
 
 class TestPasswordsStayInside:
+    @example("mssql:/sa:{}@h/erp", f"{SECRET}@{SECRET}?", "raw")
+    @example("host=h user=u password={} dbname=erp", f"{SECRET};", "raw")
+    @example("dbname=erp user=u password={} host=h", f"{SECRET};", "raw")
+    @example("sqlserver://sa:{}@h;databaseName=erp", f"{SECRET}@{SECRET};", "raw")
     @given(templates, passwords, st.sampled_from(["raw", "encoded"]))
     def test_no_message_repr_or_masked_url_shows_one(
         self, template: str, password: str, spelling: str

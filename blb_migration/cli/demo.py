@@ -8,31 +8,20 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from blb_migration.cli.discovery import Databases
-from blb_migration.cli.migrate import Order, carry_out
 from blb_migration.cli.options import Debug, Output, Port, Scale
-from blb_migration.cli.outcome import refuse_unwritable
-from blb_migration.cli.terminal import build_console
-from blb_migration.cli.ui import refuse_used_port, serve_user_interface
 from blb_migration.errors import ConfigurationError, ExitCode
-from blb_migration.plan.project import DEFAULT_PROJECT, load_project
-from blb_migration.settings import (
-    PROJECT_VARIABLE,
-    SOURCE_VARIABLE,
-    TARGET_VARIABLE,
-    parse_source_url,
-    parse_target_url,
-)
-from blb_migration.shells import describe_installation
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 FOLDER = Path(".blb")  # below the current folder; in the clone, git ignores it
 REPORT_FILE = "demo-report.json"
@@ -41,31 +30,68 @@ _LOG_IN = "sa"
 
 
 def demo(
+    *,
     scale: Scale = 1,
     ui: Annotated[
         bool, typer.Option("--ui", help="Open Dagster's UI on both instead, until Ctrl-C.")
     ] = False,
+    cutover: Annotated[
+        bool, typer.Option("--cutover", help="Go through a whole night with a sample application, and back.")
+    ] = False,
+    fail_at: Annotated[
+        str | None,
+        typer.Option("--fail-at", metavar="STEP", help="With --cutover: something is amiss at this step."),
+    ] = None,
     port: Port = 3000,
     output: Output = None,
     debug: Debug = False,
 ) -> ExitCode:
-    """Start a SQL Server emulator and a PostgreSQL, migrate the ERP between them and print the outcome."""
+    """Start a SQL Server emulator and a PostgreSQL, migrate the ERP between them and print the outcome. With
+    --cutover a sample application runs on it, and the whole night is gone through, and back.
+    """
+    from blb_migration.cli.discovery import Databases
+    from blb_migration.cli.migrate import Order, carry_out
+    from blb_migration.cli.outcome import refuse_unwritable
+    from blb_migration.cli.terminal import build_console
+    from blb_migration.cli.ui import refuse_used_port, serve_user_interface
+    from blb_migration.plan.project import DEFAULT_PROJECT, load_project
+    from blb_migration.settings import (
+        PROJECT_VARIABLE,
+        SOURCE_VARIABLE,
+        TARGET_VARIABLE,
+        parse_source_url,
+        parse_target_url,
+    )
+    from blb_migration.settings.environments import REHEARSAL, name_variables
+
     console = build_console()
+    _refuse_contradictions(ui=ui, cutover=cutover, fail_at=fail_at)
     if ui:
         refuse_used_port(port)
-    else:
+    elif not cutover:
         output = output or _make_folder() / REPORT_FILE
         refuse_unwritable(output)
     with running_sample(console, scale) as (source_url, target_url):
         if ui:
-            folder = _make_folder().resolve() / "ui"
+            # A home of its own: the databases are new, and so must be what Dagster says of them.
+            home = Path(tempfile.mkdtemp(prefix="demo-ui-", dir=_make_folder())).resolve()
             # The sample is the ERP, whatever project is configured.
             variables = {
                 SOURCE_VARIABLE: source_url,
                 TARGET_VARIABLE: target_url,
                 PROJECT_VARIABLE: None,
+                **dict.fromkeys(name_variables(REHEARSAL)),
             }
-            serve_user_interface(console, folder, port, variables)
+            try:
+                serve_user_interface(console, home, port, variables)
+            except KeyboardInterrupt:
+                shutil.rmtree(home, ignore_errors=True)
+                raise
+        if cutover:
+            from blb_migration.cli.demo_night import run_demo_night
+
+            root = Path(tempfile.mkdtemp(prefix="demo-night-", dir=_make_folder())).resolve()
+            return run_demo_night(console, root, source_url, target_url, fail_at, is_debug=debug)
         order = Order(
             Databases(parse_source_url(source_url), parse_target_url(target_url)),
             load_project(DEFAULT_PROJECT),
@@ -75,9 +101,20 @@ def demo(
         return carry_out(order, console)
 
 
+def _refuse_contradictions(*, ui: bool, cutover: bool, fail_at: str | None) -> None:
+    if cutover and ui:
+        raise ConfigurationError(
+            "--ui", found="given together with --cutover", next_act="Give one of the two"
+        )
+    if fail_at is not None and not cutover:
+        raise ConfigurationError("--fail-at", found="given without --cutover", next_act="Add --cutover")
+
+
 @contextmanager
 def running_sample(console: Console, scale: int) -> Iterator[tuple[str, str]]:
     """Both servers with the ERP on both sides, as (source URL, target URL); gone after the block."""
+    from blb_migration.shells import describe_installation
+
     try:
         from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
         from blb_migration.sandbox.emulator.server import SqlServerEmulator

@@ -9,7 +9,10 @@ from blb_migration.postgres import catalog as target_catalog
 from blb_migration.postgres.connect import TargetConnector
 from blb_migration.postgres.server_features import USUAL_SERVER, ServerFeatures, read_server_features
 from blb_migration.settings import read_source_settings, read_target_settings
-from blb_migration.settings.variables import read_url_variable, refuse_misspelt_variables
+from blb_migration.settings.variable_list import refuse_misspelt_variables
+from blb_migration.settings.variables import (
+    read_url_variable,
+)
 from blb_migration.sqlserver import catalog as source_catalog
 from blb_migration.sqlserver.connect import SourceConnector
 from blb_migration.sqlserver.other_objects import SourceModule, read_not_migrated

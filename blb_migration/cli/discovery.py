@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from blb_migration.cancellation import Cancellation, Interrupted, run_cancellable
+from blb_migration.errors import MigrationError
+from blb_migration.first_few import name_some
 from blb_migration.model import Catalog
 from blb_migration.plan.project import DEFAULT_PROJECT, Project, load_project
 from blb_migration.postgres import catalog as target_catalog
@@ -20,7 +23,7 @@ from blb_migration.settings import (
     read_source_settings,
     read_target_settings,
 )
-from blb_migration.settings.variables import refuse_misspelt_variables
+from blb_migration.settings.variable_list import refuse_misspelt_variables
 from blb_migration.sqlserver import catalog as source_catalog
 from blb_migration.sqlserver.connect import SourceConnector
 
@@ -60,11 +63,28 @@ def read_catalogs(databases: Databases) -> tuple[Catalog, Catalog]:
     Raises SourceUnreachable or TargetUnreachable, SourceError or TargetError when a catalog cannot be
     read, and ConfigurationError when both URLs lead to one and the same database.
     """
-    with databases.source.connect() as session:
+    cancellation, source, target = Cancellation(), databases.source, databases.target
+    with source.cancelled_by(cancellation), target.cancelled_by(cancellation):
+        try:
+            return run_cancellable(
+                lambda: _read_catalogs(source, target), cancellation, (KeyboardInterrupt, Interrupted)
+            )
+        except MigrationError:
+            if not cancellation.is_asked:  # else it was broken off, which looks like an error
+                raise
+        except Interrupted:
+            pass
+    raise KeyboardInterrupt
+
+
+def _read_catalogs(
+    source_connector: SourceConnector, target_connector: TargetConnector
+) -> tuple[Catalog, Catalog]:
+    with source_connector.connect() as session:
         source = source_catalog.read_catalog(session)
     if source_catalog.BABELFISH in source.server_version:
-        refuse_same_database(databases.source, databases.target)
-    with databases.target.connect() as connection:
+        refuse_same_database(source_connector, target_connector)
+    with target_connector.connect() as connection:
         target = target_catalog.read_catalog(connection)
     return source, target
 
@@ -86,10 +106,5 @@ def describe_changes(known: Project, live: Project) -> list[str]:
         )
         for word, names in (("new", added), ("gone", removed), ("changed", changed)):
             if names:
-                changes.append(f"{side}: {len(names)} {word} ({_shorten(names)})")
+                changes.append(f"{side}: {len(names)} {word} ({name_some(names)})")
     return changes
-
-
-def _shorten(names: list[str], shown: int = 5) -> str:
-    rest = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + rest

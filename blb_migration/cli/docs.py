@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from blb_migration.cli.options import Debug
-from blb_migration.cli.terminal import build_console
 from blb_migration.documents import list_documents, read_document
 from blb_migration.errors import ExitCode
 
@@ -19,6 +18,8 @@ def docs(
     debug: Debug = False,
 ) -> ExitCode:
     """List the names of all with their titles, or print the one that is named."""
+    from blb_migration.cli.terminal import build_console
+
     console = build_console()
     if name is not None:
         console.print(read_document(name), markup=False, end="", soft_wrap=True)

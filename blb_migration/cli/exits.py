@@ -5,19 +5,20 @@ Tracebacks go to a log file, for bugs alone; ``--debug`` or BLB_DEBUG=1 brings t
 
 from __future__ import annotations
 
-import re
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from blb_migration.errors import ExitCode, MigrationError
+from blb_migration import waiting
+from blb_migration.cli.signals import find_exit_code
+from blb_migration.cli.visible_text import make_visible
+from blb_migration.errors import ConfigurationError, ExitCode, MigrationError
+from blb_migration.masking import mask_secrets
+from blb_migration.missing_libraries import build_install_advice, name_library
 
-# A URL's password, and an ODBC connection string's, with its {braces} where it has them.
-_SECRETS = re.compile(
-    r"(://[^:@/\s]*:)[^\s'\"]*(?=@)|((?:PWD|Password)\s*=\s*)(?:\{(?:[^}]|\}\})*\}|[^;\s'\"]*)", re.I
-)
+INTERRUPTED = "interrupted."
 
 
 def run_guarded(act: Callable[[], ExitCode], is_debug: bool) -> int:
@@ -26,23 +27,39 @@ def run_guarded(act: Callable[[], ExitCode], is_debug: bool) -> int:
 
     try:
         is_debug = is_debug or CommandVariables.read().debug
-        return int(act())
+        with waiting.told_to(report_error):
+            return int(act())
     except MigrationError as error:
         if is_debug:
-            traceback.print_exc()
+            sys.stderr.write(make_visible(traceback.format_exc()))
         report_error(str(error))
         return int(error.exit_code)
     except KeyboardInterrupt as error:  # a run says what is not restored, as the ledger knows it
-        report_error(str(error) or "interrupted.")
-        return int(ExitCode.INTERRUPTED)
+        report_error(str(error) or INTERRUPTED)
+        return int(find_exit_code())
     except Exception as error:  # noqa: BLE001 - the last stop: whatever arrives here is a bug
+        if isinstance(error, ImportError) and (refused := describe_missing_library(error)):
+            report_error(str(refused))
+            return int(refused.exit_code)
         report_bug(error, is_debug)
         return int(ExitCode.NOT_EQUAL)
 
 
+def describe_missing_library(error: ImportError) -> ConfigurationError | None:
+    """Describe the system's library without which a package cannot be imported; None if it is not that."""
+    library = name_library(str(error))
+    if library is None:
+        return None
+    return ConfigurationError(
+        f"library {library}",
+        found="this machine cannot load it, and without it the packages of this tool cannot be used",
+        next_act=build_install_advice([library]),
+    )
+
+
 def report_error(message: str) -> None:
     """Say on stderr what failed."""
-    sys.stderr.write(f"blb-migrate: {mask_secrets(message)}\n")
+    sys.stderr.write(f"blb-migrate: {make_visible(mask_secrets(message))}\n")
 
 
 def report_bug(error: BaseException, is_debug: bool) -> None:
@@ -50,7 +67,7 @@ def report_bug(error: BaseException, is_debug: bool) -> None:
     text = mask_secrets("".join(traceback.format_exception(error)))
     summary = f"{type(error).__name__}: {error}. This is a bug in blb_migration"
     if is_debug:
-        sys.stderr.write(text)
+        sys.stderr.write(make_visible(text))
         report_error(f"{summary}.")
         return
     with tempfile.NamedTemporaryFile(
@@ -58,8 +75,3 @@ def report_bug(error: BaseException, is_debug: bool) -> None:
     ) as log:
         log.write(text)
     report_error(f"{summary}; please report it with the traceback in {Path(log.name)}.")
-
-
-def mask_secrets(text: str) -> str:
-    """``text`` without what looks like a password in a URL or in a connection string."""
-    return _SECRETS.sub(lambda match: (match[1] or match[2]) + "***", text)

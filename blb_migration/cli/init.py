@@ -13,29 +13,22 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from blb_migration.cli.designing import SourceReading, read_source, read_target
 from blb_migration.cli.options import Debug, SourceConn, TargetConn
-from blb_migration.cli.terminal import build_console
 from blb_migration.errors import ConfigurationError, ExitCode
 from blb_migration.findings import Finding, Severity, sort_findings
 from blb_migration.model import Catalog, Table
-from blb_migration.plan.build import build_plan
-from blb_migration.plan.decisions_file import DecisionsFile, parse_decisions
-from blb_migration.plan.project import CATALOG_FILE, DECISIONS_FILE, Project, save_project
-from blb_migration.schema.design import SchemaDesign, build_design
-from blb_migration.schema.script import (
-    NOT_MIGRATED_FILE,
-    SCHEMA_FILE,
-    render_not_migrated,
-    render_script,
-)
-from blb_migration.settings.variables import name_variable, read_url_variable
-from blb_migration.shells import join, name_command
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from blb_migration.cli.designing import SourceReading
+    from blb_migration.plan.decisions_file import DecisionsFile
+    from blb_migration.plan.project import Project
+    from blb_migration.schema.design import SchemaDesign
 
 _COMMENT_WIDTH = 110
 
@@ -56,6 +49,9 @@ def init(
     """Write decisions.yaml with every open question, catalog.json, and for a target without tables (or none
     named) the schema to create. Refuses a folder that has decisions already.
     """
+    from blb_migration.cli.terminal import build_console
+    from blb_migration.plan.project import DECISIONS_FILE
+
     folder = folder.expanduser()
     if (folder / DECISIONS_FILE).exists():
         raise ConfigurationError(
@@ -75,6 +71,10 @@ def write_new_project(
 
     Raises ConfigurationError when the folder cannot be written.
     """
+    from blb_migration.cli.designing import read_source, read_target
+    from blb_migration.plan.project import Project
+    from blb_migration.schema.design import build_design
+
     source = read_source(source_url)
     target = read_target(target_url)
     undecided = build_decisions(folder.resolve().name, source.catalog, target.catalog)
@@ -101,6 +101,10 @@ def build_decisions(
 
     What is open stands in comments: the plan's errors, and with ``design`` what it could not carry over.
     """
+    from blb_migration.plan.build import build_plan
+    from blb_migration.plan.decisions_file import parse_decisions
+    from blb_migration.plan.project import DECISIONS_FILE
+
     project = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "project"
     default_schema, schemas = _guess_schemas(source, target, is_designed=design is not None)
     head = (
@@ -144,6 +148,9 @@ def _merge(target: Catalog, design: Catalog) -> tuple[Table, ...]:
 
 
 def _write(project: Project, source: SourceReading, design: SchemaDesign | None) -> list[str]:
+    from blb_migration.plan.project import CATALOG_FILE, DECISIONS_FILE, save_project
+    from blb_migration.schema.script import NOT_MIGRATED_FILE, SCHEMA_FILE, render_not_migrated, render_script
+
     files = {NOT_MIGRATED_FILE: render_not_migrated(source.catalog.database, source.modules, source.notes)}
     if design is not None:
         files[SCHEMA_FILE] = render_script(design, source.modules, source.notes)
@@ -162,6 +169,10 @@ def _write(project: Project, source: SourceReading, design: SchemaDesign | None)
 
 def _next_acts(folder: Path, *, is_designed: bool) -> list[str]:
     """List what to do next, as commands for the shell at hand that work from any folder."""
+    from blb_migration.plan.project import DECISIONS_FILE
+    from blb_migration.settings.variables import name_variable, read_url_variable
+    from blb_migration.shells import join, name_command
+
     path = str(folder.resolve())
     tool, dagster = name_command("blb-migrate", "blb_migration"), name_command("dagster", "dagster")
     acts = [f"Read and answer the questions in {DECISIONS_FILE}: {join([*tool, 'docs', 'decisions'])}"]

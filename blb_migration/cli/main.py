@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from blb_migration import __version__
-from blb_migration.cli.exits import report_error, run_guarded
+from blb_migration.cli.exits import INTERRUPTED, describe_missing_library, report_error, run_guarded
 from blb_migration.cli.options import Debug, Output, ProjectFolder, SourceConn, TargetConn
-from blb_migration.cli.subcommands import SUBCOMMANDS, GroupedHelp, LazyCommand
+from blb_migration.cli.signals import find_exit_code, heeding_signals
+from blb_migration.cli.streams import lasting_streams
+from blb_migration.cli.subcommands import SUBCOMMANDS, GroupedHelp, LazyCommand, repeat_options
 from blb_migration.errors import EXIT_CODE_MEANINGS, ExitCode, MigrationError
+from blb_migration.near_names import suggest
 
 # What only some subcommands take: given before another one it would be lost without a word.
-_ACTS = ("dry_run", "create_schema", "output")
+_ACTS = ("dry_run", "create_schema", "replace_changed_rows", "reason", "output")
 
 
 class Group(GroupedHelp, TyperGroup):
     """``blb-migrate`` with its subcommands; the end of its help is made when it is asked for."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse as typer does, an option of several values with all words up to the next option."""
+        return super().parse_args(ctx, repeat_options(self, args))
+
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write what the environment may hold and what the exit codes mean."""
-        from blb_migration.settings.variables import iterate_variables
+        from blb_migration.settings.variable_list import iterate_variables
 
         with formatter.section("Environment variables (more: blb-migrate variables)"):
             formatter.write_dl(
@@ -72,6 +78,19 @@ def root(
         bool,
         typer.Option("--create-schema", help="Create the target's tables first, where it has none of them."),
     ] = False,
+    replace_changed_rows: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--replace-changed-rows",
+            metavar="TABLE ...",
+            help="Load these tables although others have changed their rows since the last load, or have"
+            " filled them: these rows are lost. Needs --reason.",
+        ),
+    ] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option("--reason", metavar="TEXT", help="Why changed rows may go; recorded in the ledger."),
+    ] = None,
     debug: Debug = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
@@ -94,6 +113,8 @@ def root(
             output=output,
             dry_run=dry_run,
             create_schema=create_schema,
+            replace_changed_rows=replace_changed_rows,
+            reason=reason,
             debug=debug,
         )
 
@@ -102,6 +123,11 @@ def root(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code (``errors.ExitCode``); never raises for a user's error."""
+    with lasting_streams(), heeding_signals():
+        return _run_line(argv)
+
+
+def _run_line(argv: Sequence[str] | None) -> int:
     group: Any = typer.main.get_command(app)
     for name, subcommand in SUBCOMMANDS.items():
         group.add_command(LazyCommand(name, subcommand))
@@ -110,16 +136,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except typer.TyperException as error:
         report_error(_describe_usage_error(error))
         return int(ExitCode.BAD_USAGE)
+    except ImportError as error:  # of a subcommand's module
+        refused = describe_missing_library(error)
+        if refused is None:
+            raise
+        report_error(str(refused))
+        return int(refused.exit_code)
     except MigrationError as error:  # of an option's value
         report_error(str(error))
         return int(error.exit_code)
-    except typer.Abort:
-        return int(ExitCode.INTERRUPTED)
+    except typer.Abort:  # before the subcommand has begun
+        report_error(INTERRUPTED)
+        return int(find_exit_code())
 
 
 def _hand_down(context: typer.Context, name: str) -> None:
     """Make what was given before the subcommand the subcommand's defaults."""
-    given = {key: value for key, value in context.params.items() if value not in (None, False)}
+    given = {key: value for key, value in context.params.items() if value not in (None, False, [], ())}
     context.default_map = {name: given}
     taken = {param.name for param in context.command.get_command(context, name).load().params}  # type: ignore[attr-defined]
     for key in _ACTS:
@@ -135,25 +168,18 @@ def _describe_usage_error(error: typer.TyperException) -> str:
     usage = "'blb-migrate --help' lists what there is."
     if option is not None and hasattr(error, "possibilities"):
         known = [name for param in context.command.params for name in param.opts] if context else []
-        return _suggest(f"unknown option {option}", option, known, usage)
+        return f"unknown option {option}{suggest(option, known)}. {usage}"
     if option is not None:
         return f"{option} needs a value. {usage}"
     unread = re.fullmatch(r"No such command '(.*)'\..*", error.message, re.DOTALL)
     if unread:
         word = unread[1]
         shown = f"unknown subcommand {word}" if re.fullmatch(r"[A-Za-z][A-Za-z-]*", word) else ""
-        return _suggest(
-            shown or "a word that is neither an option nor a subcommand (not shown: it may hold a password)",
-            word,
-            [*SUBCOMMANDS],
-            usage,
+        shown = (
+            shown or "a word that is neither an option nor a subcommand (not shown: it may hold a password)"
         )
+        return f"{shown}{suggest(word, SUBCOMMANDS)}. {usage}"
     if "unexpected extra argument" in error.message:
         return f"too many words on the line (not shown: they may hold a password). {usage}"
     text = error.message if type(error) is typer.BadParameter else error.format_message()
     return f"{text[:1].lower()}{text[1:].rstrip('.')}. {usage}"
-
-
-def _suggest(found: str, word: str, known: Sequence[str], otherwise: str) -> str:
-    nearest = get_close_matches(word, known, n=1)
-    return f"{found}, did you mean {nearest[0]}?" if nearest else f"{found}. {otherwise}"

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from blb_migration.cli.discovery import describe_changes, read_catalogs, read_databases
-from blb_migration.cli.init import write_new_project
 from blb_migration.cli.options import Debug, ProjectFolder, SourceConn, TargetConn
-from blb_migration.cli.terminal import build_console
 from blb_migration.errors import ConfigurationError, ExitCode
 from blb_migration.findings import Severity, has_errors
-from blb_migration.plan.decisions_file import read_decisions
-from blb_migration.plan.project import (
-    CATALOG_FILE,
-    DECISIONS_FILE,
-    DEFAULT_PROJECT,
-    Project,
-    load_project,
-    save_project,
-)
-from blb_migration.plan.table_plans import Plan
-from blb_migration.settings import read_project_folder
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from blb_migration.plan.project import Project
+    from blb_migration.plan.table_plans import Plan
+
+_ESTIMATE = "rows, about"  # by the statistics of the source; preflight and checks count
 _STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
 
 
@@ -41,6 +32,19 @@ def plan(
     debug: Debug = False,
 ) -> ExitCode:
     """Refresh the project's catalog.json as well; a folder without decisions becomes a project."""
+    from blb_migration.cli.discovery import read_catalogs, read_databases
+    from blb_migration.cli.init import write_new_project
+    from blb_migration.cli.terminal import build_console
+    from blb_migration.plan.decisions_file import read_decisions
+    from blb_migration.plan.project import (
+        CATALOG_FILE,
+        DECISIONS_FILE,
+        DEFAULT_PROJECT,
+        Project,
+        save_project,
+    )
+    from blb_migration.settings import read_project_folder
+
     console = build_console()
     if project is not None and not check:
         new_folder = project.expanduser()
@@ -70,16 +74,21 @@ def plan(
 
 def print_plan(console: Console, plan: Plan) -> None:
     """Print the tables in load order, what is not migrated and why, and what needs a decision."""
+    from rich.markup import escape
+    from rich.table import Table
+
     tables = Table(title=f"Plan of {plan.project}", title_justify="left", box=None, pad_edge=False)
-    for heading in ("#", "level", "source", "target", "rows", "columns", "asks", "parents"):
-        tables.add_column(heading, justify="right" if heading in ("#", "level", "rows", "asks") else "left")
+    for heading in ("#", "level", "source", "target", _ESTIMATE, "columns", "asks", "parents"):
+        tables.add_column(
+            heading, justify="right" if heading in ("#", "level", _ESTIMATE, "asks") else "left"
+        )
     for number, table in enumerate(plan.tables, start=1):
         rows = table.source.row_estimate
         tables.add_row(
             str(number),
             str(table.level),
-            str(table.source.name),
-            str(table.target.name),
+            escape(str(table.source.name)),
+            escape(str(table.target.name)),
             "" if rows is None else f"{rows:,}",
             str(len(table.columns)),
             str(len(table.questions)),
@@ -89,11 +98,13 @@ def print_plan(console: Console, plan: Plan) -> None:
     if plan.not_migrated:
         not_migrated = Table(title="\nNot migrated", title_justify="left", box=None, pad_edge=False)
         not_migrated.add_column("what")
-        not_migrated.add_column("rows", justify="right")
+        not_migrated.add_column(_ESTIMATE, justify="right")
         not_migrated.add_column("why")
         for left in plan.not_migrated:
             rows = left.row_estimate
-            not_migrated.add_row(left.subject, "" if rows is None else f"{rows:,}", left.reason)
+            not_migrated.add_row(
+                escape(left.subject), "" if rows is None else f"{rows:,}", escape(left.reason)
+            )
         console.print(not_migrated)
     if plan.findings:
         console.print("\nFindings")
@@ -106,6 +117,9 @@ def print_plan(console: Console, plan: Plan) -> None:
 
 
 def _print_changes(console: Console, project: Project) -> None:
+    from blb_migration.cli.discovery import describe_changes
+    from blb_migration.plan.project import load_project
+
     known = None
     with contextlib.suppress(ConfigurationError):  # no catalog.json yet, or one of another version
         known = load_project(project.folder)

@@ -7,21 +7,17 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from blb_migration.cli.discovery import read_catalogs, read_databases, read_project
 from blb_migration.cli.options import Debug, ProjectFolder, SourceConn, TargetConn
-from blb_migration.cli.run_record import RunRecord
-from blb_migration.cli.terminal import build_console
 from blb_migration.errors import ExitCode
 from blb_migration.findings import Severity, has_errors
-from blb_migration.migration import Migration, RunInfo
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from blb_migration.preflight.stage import PreflightResult
 
+_INTERRUPTED = "interrupted; preflight only reads, nothing was written."
 _STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
 
 
@@ -36,21 +32,28 @@ def preflight(
 
     Exits with 3 when a finding would refuse the migration.
     """
+    from blb_migration.cli.discovery import read_catalogs, read_databases, read_project
+    from blb_migration.cli.run_record import RunRecord
+    from blb_migration.cli.terminal import build_console
     from blb_migration.defs.in_process import build_run_id, run_in_process
+    from blb_migration.migration import Migration, RunInfo
+    from blb_migration.settings.environments import find_environment
 
     databases = read_databases(source_conn, target_conn)
     live = read_project(project).with_catalogs(*read_catalogs(databases))
-    run = RunInfo(build_run_id(), "preflight")
+    run = RunInfo(build_run_id(), "preflight", find_environment(databases.target_settings))
     record = RunRecord(live.plan.tables)
-    run_in_process(Migration(live, databases.source, databases.target, run), record)
+    migration = Migration(live, databases.source, databases.target, run)
+    run_in_process(migration, record)
     result = record.preflight
     if result is None:
-        raise record.errors[0] if record.errors else KeyboardInterrupt
+        raise record.errors[0] if record.errors else KeyboardInterrupt(_INTERRUPTED)
     console = build_console()
     if as_json:
         text = json.dumps(build_document(result), indent=2, ensure_ascii=False)
         console.print(text, markup=False, soft_wrap=True)
     else:
+        console.print(f"Preflight, {migration.databases}", markup=False)
         print_findings(console, result)
     return ExitCode.PREFLIGHT_REFUSED if has_errors(result.findings) else ExitCode.RECONCILED
 
@@ -82,6 +85,9 @@ def _print_acts(console: Console, result: PreflightResult) -> None:
 
 def print_findings(console: Console, result: PreflightResult) -> None:
     """All findings, errors first: what, how many rows, the first of them, and the decision to paste."""
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False)
     table.add_column("severity")
     table.add_column("what", overflow="fold")
@@ -103,6 +109,6 @@ def print_findings(console: Console, result: PreflightResult) -> None:
         console.print(f"Not known: {note}", markup=False)
     counts = [finding.severity for finding in result.findings]
     console.print(
-        f"{len(result.live_project.plan.tables)} tables, {sum(result.row_estimates.values()):,} rows: "
+        f"{len(result.live_project.plan.tables)} tables, about {sum(result.row_estimates.values()):,} rows: "
         + ", ".join(f"{counts.count(severity)} {severity.value}s" for severity in Severity)
     )

@@ -20,28 +20,40 @@ from blb_migration.migration import PhaseBegun, ProgressEvent
 from blb_migration.progress.quantities import format_megabytes
 from blb_migration.progress.rates import Clock, LogPace
 from blb_migration.progress.wording import describe_run, describe_table
+from blb_migration.report.metric_texts import describe_metric
 
 if TYPE_CHECKING:
     from blb_migration.compare.run_checks import CheckResult
+    from blb_migration.load.finish import RestoredConstraints
     from blb_migration.load.table import TableLoad
     from blb_migration.plan.table_plans import TablePlan
     from blb_migration.preflight.stage import PreflightResult
 
 REFRESHES_PER_SECOND = 2  # each costs the load's process some milliseconds
 _ALL_TABLES = "all tables"
+_FOREIGN_KEYS = "foreign keys"
 # A line about a table comes ten seconds after the last, then ever later, but every minute at least.
 _PACE_SHARE = 0.02
 _LONGEST_PAUSE_SECONDS = 60.0
+_DIFFERENCES_SHOWN = 3  # of each table; its file has them all, up to a limit
 _LEAST_SECONDS = 3.0  # of rows, before a phase gets a line of its own
 
 
 @contextmanager
-def shown_progress(console: Console, tables: Sequence[TablePlan]) -> Iterator[RunRecord]:
-    """Yield a record of the run whose progress is shown on ``console`` until the end of the block."""
+def shown_progress(
+    console: Console, tables: Sequence[TablePlan], *, is_brief: bool = False
+) -> Iterator[RunRecord]:
+    """Yield a record of the run whose progress is shown on ``console`` until the end of the block.
+
+    ``is_brief``: nothing is left to be read of it.
+    """
+    if not console.is_terminal and is_brief:
+        yield RunRecord(tables)
+        return
     if not console.is_terminal:
         yield LineRecord(console, tables)
         return
-    record = RunRecord(tables)
+    record = LiveRecord(console, tables)
     with Live(
         get_renderable=lambda: render_progress(record, console.height, console.width),
         console=console,
@@ -49,6 +61,34 @@ def shown_progress(console: Console, tables: Sequence[TablePlan]) -> Iterator[Ru
         transient=True,
     ):
         yield record
+
+
+def _describe_differences(result: CheckResult) -> Iterator[str]:
+    """Describe the first cells and rows that differ, by key and column, and name the file that has more."""
+    if result.differences is None:
+        return
+    for line in result.differences.first[:_DIFFERENCES_SHOWN]:
+        yield f"NOT EQUAL  {line}"
+    if result.differences.first:
+        yield f"what differs, by key and column: {result.differences.csv_path}"
+
+
+class LiveRecord(RunRecord):
+    """A record that is shown as a table; what has no row in it is said above it."""
+
+    def __init__(self, console: Console, tables: Sequence[TablePlan]) -> None:
+        super().__init__(tables)
+        self._console = console
+
+    def check_finished(self, result: CheckResult) -> None:
+        """Say which cells differ, and where the rest of them is."""
+        super().check_finished(result)
+        for line in _describe_differences(result):
+            self._console.print(f"{result.label}  {line}", markup=False)
+
+    def keys_lasting(self, text: str) -> None:
+        """Say which foreign key takes long."""
+        self._console.print(text, markup=False)
 
 
 class LineRecord(RunRecord):
@@ -97,11 +137,19 @@ class LineRecord(RunRecord):
         super().check_finished(result)
         for comparison in result.comparisons:
             if not comparison.match:
-                self._say(
-                    result.label,
-                    f"NOT EQUAL  {comparison.name}: source {comparison.source_value}, "
-                    f"target {comparison.target_value}",
-                )
+                self._say(result.label, f"NOT EQUAL  {describe_metric(comparison)}")
+        for line in _describe_differences(result):
+            self._say(result.label, line)
+
+    def keys_lasting(self, text: str) -> None:
+        """Say which foreign key takes long."""
+        self._say(_FOREIGN_KEYS, text)
+
+    def keys_left_over(self, result: RestoredConstraints) -> None:
+        """Say how many keys the end of the run has restored; the outcome names the others."""
+        super().keys_left_over(result)
+        in_place = sum(key.error is None for key in result.restored)
+        self._say(_FOREIGN_KEYS, f"{in_place:,} of {len(result.restored):,} restored at the end of the run")
 
     def step_failed(self, step: str, error: BaseException) -> None:
         """Say that a step failed; its cause comes with the outcome."""

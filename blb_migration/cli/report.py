@@ -5,12 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from blb_migration.cli.options import Debug, Output, TargetConn
-from blb_migration.cli.outcome import print_report, refuse_unwritable
-from blb_migration.cli.terminal import build_console
 from blb_migration.errors import ExitCode
-from blb_migration.postgres.connect import TargetConnector
-from blb_migration.report.document import rebuild_report
-from blb_migration.settings import read_target_settings
 
 REPORT_FILE = Path("report.json")
 
@@ -21,6 +16,12 @@ def rebuild(target_conn: TargetConn = None, output: Output = None, debug: Debug 
     Exits with 0 only if the ledger says that everything is equal. Raises ConfigurationError, or
     TargetError when the target does not answer or holds no ledger.
     """
+    from blb_migration.cli.outcome import print_report, refuse_unwritable
+    from blb_migration.cli.terminal import build_console
+    from blb_migration.postgres.connect import TargetConnector
+    from blb_migration.report.document import rebuild_report
+    from blb_migration.settings import read_target_settings
+
     output = output or REPORT_FILE
     refuse_unwritable(output)
     report = rebuild_report(TargetConnector(read_target_settings(target_conn)))

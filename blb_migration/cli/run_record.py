@@ -18,6 +18,7 @@ from blb_migration.progress.run_meter import RunMeter
 
 if TYPE_CHECKING:
     from blb_migration.compare.run_checks import CheckResult
+    from blb_migration.load.finish import RestoredConstraints
     from blb_migration.load.table import TableLoad
     from blb_migration.plan.table_plans import TablePlan
     from blb_migration.preflight.stage import PreflightResult
@@ -42,6 +43,7 @@ class RunRecord(RunObserver):
         self.preflight: PreflightResult | None = None
         self.checks: list[CheckResult] = []
         self.failures: list[tuple[str, BaseException]] = []
+        self.left_over: RestoredConstraints | None = None
         self._clock = clock
         self._started_at = clock()
 
@@ -75,11 +77,20 @@ class RunRecord(RunObserver):
         elif status.state != "not equal":
             status.state = "equal"
 
+    def keys_left_over(self, result: RestoredConstraints) -> None:
+        """Keep what became of the foreign keys that the run's end found dropped."""
+        self.left_over = result
+
     def step_failed(self, step: str, error: BaseException) -> None:
         """Keep the failure of a table or a stage."""
         self.failures.append((step, error))
         if step in self.tables:
             self.tables[step].state = "failed"
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether some table's load has begun, so that the target may hold something new."""
+        return any(status.state != "waiting" for status in self.tables.values())
 
     @property
     def elapsed_seconds(self) -> float:

@@ -6,28 +6,24 @@
 from __future__ import annotations
 
 import sys
+import uuid
 from collections import Counter
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from blb_migration.cli.designing import SourceReading, read_source, read_source_of, read_target
 from blb_migration.cli.options import Debug, ProjectFolder, SourceConn, TargetConn
-from blb_migration.cli.terminal import build_console
 from blb_migration.errors import ExitCode, PreflightRefused
 from blb_migration.findings import Finding, Severity, has_errors
-from blb_migration.plan.decided_names import check_names
-from blb_migration.plan.decisions_file import DecisionsFile, read_decisions
-from blb_migration.plan.project import DECISIONS_FILE, DEFAULT_PROJECT
-from blb_migration.postgres.connect import TargetConnector
-from blb_migration.postgres.create import create_tables, find_existing
-from blb_migration.postgres.server_features import read_server_features
-from blb_migration.schema.ddl import build_statements
-from blb_migration.schema.design import SchemaDesign, build_design
-from blb_migration.schema.script import render_script
-from blb_migration.settings import read_project_folder, read_target_settings
-from blb_migration.sqlserver.connect import SourceConnector
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from blb_migration.cli.designing import SourceReading
+    from blb_migration.plan.decisions_file import DecisionsFile
+    from blb_migration.postgres.connect import TargetConnector
+    from blb_migration.schema.design import SchemaDesign
+    from blb_migration.sqlserver.connect import SourceConnector
 
 _FINDINGS_IN_MESSAGE = 10
 
@@ -44,12 +40,24 @@ def schema(
     """Print the SQL that creates the project's tables, and what it cannot carry over. No existing table is
     changed. Exits with 3 when something in it needs a decision first.
     """
+    from blb_migration.cli.designing import read_source, read_target
+    from blb_migration.cli.terminal import build_console
+    from blb_migration.plan.decisions_file import read_decisions
+    from blb_migration.plan.project import DECISIONS_FILE, DEFAULT_PROJECT
+    from blb_migration.postgres.connect import TargetConnector
+    from blb_migration.run_hold import holding_target
+    from blb_migration.schema.design import build_design
+    from blb_migration.schema.script import render_script
+    from blb_migration.settings import read_project_folder, read_target_settings
+
     folder = read_project_folder(project) or DEFAULT_PROJECT
     decisions_file = read_decisions(folder / DECISIONS_FILE)
     if apply:
         target = TargetConnector(read_target_settings(target_conn))
         console = build_console()
-        _create(read_source(source_conn), target, decisions_file, console)
+        with holding_target(target, str(uuid.uuid4())) as hold:
+            hold.ensure()
+            _create(read_source(source_conn), target, decisions_file, console)
         console.print(
             "Next: 'blb-migrate plan' shows the order and refreshes catalog.json, 'blb-migrate' migrates"
         )
@@ -70,6 +78,8 @@ def create_missing_schema(
     decision first, TargetNotOurs where only some of the tables exist, TargetError when a statement fails.
     Nothing is created then.
     """
+    from blb_migration.cli.designing import read_source_of
+
     _create(read_source_of(source), target, decisions_file, console, may_exist=True)
 
 
@@ -81,8 +91,15 @@ def _create(
     *,
     may_exist: bool = False,
 ) -> None:
+    from blb_migration.postgres.create import create_tables, find_existing
+    from blb_migration.postgres.ledger.live_mark import refuse_live_target
+    from blb_migration.postgres.server_features import read_server_features
+    from blb_migration.schema.ddl import build_statements
+    from blb_migration.schema.design import build_design
+
     _refuse_unknown_names(source, decisions_file)
     with target.connect() as connection:
+        refuse_live_target(connection, "the target's schema")
         design = build_design(source.catalog, decisions_file.decisions, read_server_features(connection))
         tables = [table.name for table in design.catalog]
         if may_exist and len(find_existing(connection, tables)) == len(tables):
@@ -97,6 +114,8 @@ def _create(
 
 
 def _refuse_unknown_names(source: SourceReading, decisions_file: DecisionsFile) -> None:
+    from blb_migration.plan.decided_names import check_names
+
     decisions_file.refuse(check_names(source.catalog, decisions_file.decisions, None).faults)
 
 

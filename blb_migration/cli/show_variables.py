@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 
-from rich.markup import escape
-from rich.table import Table
-
 from blb_migration.cli.options import Debug
-from blb_migration.cli.terminal import build_console
 from blb_migration.errors import ExitCode
-from blb_migration.settings.variables import find_unknown_variables, iterate_variables
+from blb_migration.near_names import ask_whether
 
 
 def print_variables(debug: Debug = False) -> ExitCode:
     """Print all variables. Values are not shown: some hold passwords."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from blb_migration.cli.terminal import build_console
+    from blb_migration.settings.variable_list import find_unknown_variables, iterate_variables
+
     console = build_console()
     table = Table("variable", "set", "meaning", "if not set", box=None, pad_edge=False)
     for variable in iterate_variables():
@@ -25,6 +27,5 @@ def print_variables(debug: Debug = False) -> ExitCode:
         table.add_row(variable.name, is_set, meaning, otherwise)
     console.print(table)
     for name, meant in find_unknown_variables().items():
-        advice = f"did you mean {meant}?" if meant else "no variable of this tool"
-        console.print(f"{name} is set: {advice}", markup=False)
+        console.print(f"{name} is set: there is no such variable{ask_whether(meant)}", markup=False)
     return ExitCode.RECONCILED

@@ -42,13 +42,38 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
         "preflight:preflight", "Find everything that would go wrong; write nothing.", "preflight --json"
     ),
     "reconcile": Subcommand(
-        "migrate:reconcile",
+        "reconcile:reconcile",
         "Compare both databases as they are; load nothing.",
         "reconcile --tables orders lines --checks content",
+    ),
+    "work": Subcommand(
+        "work:work",
+        "Load chunks of large tables beside a run on another machine.",
+        "work --wait --project my_project",
+    ),
+    "restore-keys": Subcommand(
+        "restore_keys:restore_keys",
+        "Restore foreign keys that a run has left dropped.",
+        "restore-keys --target-conn postgresql://…",
+    ),
+    "cutover": Subcommand(
+        "cutover:cutover", "The night: freeze, load, prove, switch, live.", "cutover --execute"
+    ),
+    "rollback": Subcommand("cutover:rollback", "Take the night back, step by step.", "rollback --execute"),
+    "runbook": Subcommand(
+        "runbook:runbook",
+        "Show where the runbook stands, or tick a line of it.",
+        "runbook --tick people --by Ana",
     ),
     "report": Subcommand(
         "report:rebuild", "Write the report again, from the ledger in the target.", "report --output run.json"
     ),
+    "history": Subcommand(
+        "show_history:history",
+        "Compare the last nights, and say how long the next one takes.",
+        "history --json",
+    ),
+    "alert": Subcommand("alert:alert", "Say who is told of failures, and try it.", "alert --test"),
     "types": Subcommand("type_rules:print_types", "Print which type may land in which, and how.", "types"),
     "variables": Subcommand(
         "show_variables:print_variables",
@@ -88,8 +113,7 @@ class Command(GroupedHelp, TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse as typer does, ``--tables a b`` as ``--tables a --tables b``."""
-        names = {name for param in self.params if getattr(param, "multiple", False) for name in param.opts}
-        return super().parse_args(ctx, _repeat(args, names))
+        return super().parse_args(ctx, repeat_options(self, args))
 
 
 class LazyCommand(TyperCommand):
@@ -134,7 +158,9 @@ def _unwrap(docstring: str | None) -> str:
     return re.split(r"\n\nRaises |\s+Raises ", text)[0].replace("``", "")
 
 
-def _repeat(arguments: list[str], names: set[str]) -> list[str]:
+def repeat_options(command: Any, arguments: list[str]) -> list[str]:
+    """Read ``--tables a b`` as ``--tables a --tables b``, for each option of several values."""
+    names = {name for param in command.params if getattr(param, "multiple", False) for name in param.opts}
     repeated: list[str] = []
     current, is_first = None, False
     for argument in arguments:

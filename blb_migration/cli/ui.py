@@ -1,10 +1,12 @@
-"""``blb-migrate ui``: Dagster's web server and daemon as a child process, from any folder.
+"""``blb-migrate ui``: Dagster's web server and daemon as child processes, from any folder.
 
-Knows how to start, await and stop ``dagster dev``; what it serves is ``blb_migration.definitions``.
+Knows how to start, await and stop them; they serve what ``workspace.yaml`` names. Not ``dagster dev``,
+whose web server answers any page that is open in a browser: ``defs/web_guard.py``.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -13,25 +15,35 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from rich.console import Console
-
-from blb_migration.cli.discovery import read_project
+from blb_migration.cli import ui_servers
 from blb_migration.cli.options import Debug, Port, ProjectFolder, SourceConn, TargetConn
-from blb_migration.cli.terminal import build_console
-from blb_migration.documents import INSTANCE_FILE, read_document
+from blb_migration.documents import INSTANCE_FILE, WORKSPACE_FILE, list_documents, read_document
 from blb_migration.errors import ConfigurationError
-from blb_migration.settings import PROJECT_VARIABLE, SOURCE_VARIABLE, TARGET_VARIABLE
+from blb_migration.private_files import make_private_folder
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from blb_migration.settings.environments import Environment
 
 HOME_VARIABLE = "DAGSTER_HOME"
 HOST = "127.0.0.1"
+FILES_VARIABLE = "BLB_UI_FILES"
+LOCATION = "blb_migration"  # as workspace.yaml names it
+WEB_SERVER = "blb_migration.defs.internals.web_server"
 START_TIMEOUT_SECONDS = 120
-STOP_TIMEOUT_SECONDS = 10  # dagster dev itself waits a few seconds for its children
+STOP_TIMEOUT_SECONDS = 2 * ui_servers.STOP_SECONDS + ui_servers.RUN_STOP_SECONDS + 10
 _POLL_SECONDS = 0.3
+_RUN_SCRIPT = (
+    "import sys; from importlib.metadata import entry_points; "
+    "[script] = entry_points(group='console_scripts', name=sys.argv.pop(1)); sys.exit(script.load()())"
+)
 
 
 def ui(
@@ -41,7 +53,11 @@ def ui(
     port: Port = 3000,
     debug: Debug = False,
 ) -> NoReturn:
-    """Run ``dagster dev`` with this tool's settings until Ctrl-C."""
+    """Open Dagster's UI with this tool's settings until Ctrl-C."""
+    from blb_migration.cli.discovery import read_project
+    from blb_migration.cli.terminal import build_console
+    from blb_migration.settings import PROJECT_VARIABLE, SOURCE_VARIABLE, TARGET_VARIABLE
+
     refuse_used_port(port)
     folder = read_project(project).folder
     home = Path(os.environ.get(HOME_VARIABLE) or Path(".blb") / "ui").resolve()
@@ -69,14 +85,14 @@ def refuse_used_port(port: int) -> None:
 def serve_user_interface(
     console: Console, home: Path, port: int, variables: Mapping[str, str | None]
 ) -> NoReturn:
-    """Run ``dagster dev`` until the person presses Ctrl-C, then stop it.
+    """Run Dagster's web server and daemon until the person presses Ctrl-C, then stop them.
 
-    ``variables`` are set in its environment, or taken out of it where None. ``home`` is made Dagster's
+    ``variables`` are set in their environment, or taken out of it where None. ``home`` is made Dagster's
     home: its history and its settings are kept. Raises KeyboardInterrupt at the end, and
     ConfigurationError when the folder cannot be written or the web server does not start.
     """
     _prepare_home(home)
-    log_path = home / "dagster-dev.log"
+    log_path = home / "dagster.log"
     # A polite kill ends the child and the databases as Ctrl-C does; and a shell that started this in the
     # background has made it, and would make the child, deaf to SIGINT.
     signal.signal(signal.SIGTERM, _interrupt)
@@ -85,12 +101,29 @@ def serve_user_interface(
         child = _start(home, port, variables, log.fileno())
         try:
             _await_server(child, port, log_path)
-            console.print(f"Dagster's UI: http://{HOST}:{port}/asset-groups", markup=False)
-            console.print("Press 'Materialize all' there; Ctrl-C here ends it.")
+            _refuse_open_server(port, log_path)
+            for line in _describe_pages(port):
+                console.print(line, markup=False, soft_wrap=True)
             child.wait()
             raise _describe_end(child, log_path)
         finally:
             _stop(child)
+
+
+def _describe_pages(port: int) -> Iterator[str]:
+    from blb_migration.settings.environments import PRODUCTION, REHEARSAL, is_configured, read_target_identity
+
+    address = f"http://{HOST}:{port}"
+    if not is_configured(REHEARSAL):
+        yield f"Dagster's UI: {address}/asset-groups"
+        yield "Press 'Materialize all' there; Ctrl-C here ends it."
+        return
+    jobs: dict[Environment, str] = {PRODUCTION: "migration", REHEARSAL: "rehearsal"}
+    for environment, job in jobs.items():
+        target = read_target_identity(environment) or "not configured"
+        page = f"{address}/locations/{environment}@{LOCATION}/jobs/{job}"
+        yield f"Dagster's UI, {environment} (target {target}): {page}"
+    yield "Press 'Materialize all' on one of these pages; Ctrl-C here ends it."
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -99,7 +132,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 def _prepare_home(home: Path) -> None:
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        make_private_folder(home)
         if not (home / INSTANCE_FILE).exists():
             (home / INSTANCE_FILE).write_text(read_document(INSTANCE_FILE), encoding="utf-8")
     except OSError as error:
@@ -111,22 +144,22 @@ def _prepare_home(home: Path) -> None:
 
 
 def _start(home: Path, port: int, variables: Mapping[str, str | None], log: int) -> subprocess.Popen[bytes]:
-    changed = {**os.environ, HOME_VARIABLE: str(home), **variables}
+    changed = {**os.environ, HOME_VARIABLE: str(home), FILES_VARIABLE: "1", **variables}
     environment = {name: value for name, value in changed.items() if value is not None}
-    command = [sys.executable, "-m", "dagster", "dev", "--module-name", "blb_migration.definitions"]
-    command += ["--host", HOST, "--port", str(port)]
-    # In a group of its own: Ctrl-C reaches it once, through us, and not twice.
-    if sys.platform == "win32":
-        return subprocess.Popen(
-            command,
-            env=environment,
-            cwd=home,
-            stdout=log,
-            stderr=log,
-            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP,
-        )
+    workspace = ["--workspace", str(list_documents()[WORKSPACE_FILE])]
+    commands = [
+        [sys.executable, "-m", WEB_SERVER, "--host", HOST, "--port", str(port), *workspace],
+        [sys.executable, "-c", _RUN_SCRIPT, "dagster-daemon", "run", *workspace],
+    ]
     return subprocess.Popen(
-        command, env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True
+        [sys.executable, ui_servers.__file__, json.dumps(commands)],
+        env=environment,
+        cwd=home,
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,  # Ctrl-C is for us; what a killed run leaves is found by its session
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same on Windows
     )
 
 
@@ -141,35 +174,37 @@ def _await_server(child: subprocess.Popen[bytes], port: int, log_path: Path) -> 
     raise _describe_end(child, log_path)
 
 
+def _refuse_open_server(port: int, log_path: Path) -> None:
+    """Raise ConfigurationError if the server answers a page of another site: then it has no guard."""
+    request = urllib.request.Request(f"http://{HOST}:{port}/server_info", headers={"Host": "foreign.invalid"})
+    try:
+        with urllib.request.urlopen(request, timeout=START_TIMEOUT_SECONDS):
+            pass
+    except urllib.error.HTTPError as refused:
+        if refused.code == HTTPStatus.BAD_REQUEST:
+            return
+    raise ConfigurationError(
+        "Dagster's web server",
+        found="it answers under a foreign name, so any page in a browser could start runs",
+        next_act=f"Install the Dagster that requirements.lock names; {log_path} says which one ran",
+    )
+
+
 def _describe_end(child: subprocess.Popen[bytes], log_path: Path) -> ConfigurationError:
     code = child.poll()
     return ConfigurationError(
-        "dagster dev",
-        found="it does not answer" if code is None else f"it ended with code {code}",
+        "Dagster's servers",
+        found="they do not answer" if code is None else f"one of them ended with code {code}",
         next_act=f"Read {log_path}",
     )
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
-    """Ask the child to end its own children and itself; end the whole group when it does not."""
-    if child.poll() is not None:
-        return
-    if sys.platform == "win32":
-        child.send_signal(signal.CTRL_BREAK_EVENT)
-        if not _has_ended(child):
-            child.kill()
-    else:
-        child.send_signal(signal.SIGINT)
-        for last_resort in (signal.SIGTERM, signal.SIGKILL):
-            if _has_ended(child):
-                return
-            os.killpg(child.pid, last_resort)
-    child.wait()
-
-
-def _has_ended(child: subprocess.Popen[bytes]) -> bool:
+    """Let go of the child's input, at which it ends all servers and itself."""
+    assert child.stdin is not None
+    child.stdin.close()
     try:
         child.wait(STOP_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
-        return False
-    return True
+        child.kill()
+        child.wait()

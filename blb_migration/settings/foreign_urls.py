@@ -24,7 +24,8 @@ _PRODUCTS: Mapping[Side, str] = {"source": "SQL Server", "target": "PostgreSQL"}
 _PAIR = re.compile(
     r"\s*([^=;]+?)\s*=\s*(?:\{((?:[^}]|\}\})*)\}|\"((?:[^\"]|\"\")*)\"|'((?:[^']|'')*)'|([^;]*))\s*(?:;|$)"
 )
-_SERVER = re.compile(r"(?:tcp:)?([^\\,:]+|\[[^\]]+\])?(?:\\([^\\,:]+))?(?:[,:]\s*(\d+))?")
+_SERVER = re.compile(r"(?:tcp:)?([^\\,:\s=]+|\[[^\]]+\])?(?:\\([^\\,:\s=]+))?(?:[,:]\s*(\d+))?")
+_HOLDS_A_PASSWORD = re.compile(r"(?:password|pwd)\s*=", re.IGNORECASE)
 _SQL_SERVERS_SCHEME = re.compile(r"(jdbc:)?sqlserver://(.*)", re.IGNORECASE | re.DOTALL)
 _WITHOUT_SLASHES = re.compile(r"((?:mssql|postgres(?:ql)?)(?:\+\w+)?):/?(?!/)(.*)", re.IGNORECASE | re.DOTALL)
 _QUOTES = "'\"\u2018\u2019\u201c\u201d"
@@ -119,6 +120,8 @@ def _read_pairs(text: str, side: Side) -> _Meant | None:
         if side == "target" or "dbname" not in words:
             return None
         return _build(words, "libpq's host=… dbname=…", "target")
+    if any(map(_HOLDS_A_PASSWORD.search, pairs.values())):  # two forms in one: what belongs to it is unknown
+        pairs = dict.fromkeys(pairs, "")
     is_sql_server = side == "source" or bool(_ONLY_SQL_SERVERS & pairs.keys()) or "sql server" in driver
     if "host" in pairs or "postgres" in driver or not is_sql_server:
         return _build(pairs, "an ODBC string" if driver else "an Npgsql string", "target")
@@ -129,7 +132,7 @@ def _read_sqlserver(rest: str, form: str) -> _Meant:
     address, _, properties = rest.partition(";")
     address, _, query = address.partition("?")
     match = _LOGIN.fullmatch(address)
-    if match is None:  # it cannot be told what belongs to a password
+    if match is None or (match[1] and "@" in query + properties):  # what belongs to a password is unknown
         return _build({}, form, "source")
     user, password, place = match.groups()
     server, _, database = place.partition("/")
@@ -143,7 +146,7 @@ def _read_url(url: str, form: str, side: Side) -> _Meant | None:
     scheme, _, rest = url.partition("://")
     address, _, query = rest.partition("?")
     match = _LOGIN.fullmatch(address)
-    if match is None:
+    if match is None or "@" in query:
         return None
     user, password, place = match.groups()
     server, _, database = place.partition("/")

@@ -13,6 +13,7 @@ import re
 from typing import NoReturn
 
 from blb_migration.errors import ConfigurationError
+from blb_migration.near_names import suggest
 from blb_migration.settings.urls import name_option
 
 EXAMPLE = "postgresql://user:password@host:5432/database"
@@ -132,19 +133,15 @@ def _ask_libpq(text: str, subject: str, may_hold_secret: bool) -> dict[str, str]
 
 
 def _refuse_unknown_option(name: str, text: str, subject: str, may_hold_secret: bool) -> NoReturn:
-    import difflib
-
     from psycopg import pq
 
     known = sorted(option.keyword.decode() for option in pq.Conninfo.get_defaults())
     holds_secret = may_hold_secret or any(f"{key}=" in text for key in find_secret_keywords())
-    near = difflib.get_close_matches(name, known, n=1)
+    shown = name_option(name, known, holds_secret)
     raise ConfigurationError(
         subject,
-        found=f"has {name_option(name, known, holds_secret)}, which libpq does not know",
-        expected=near[0]
-        if near
-        else "an option of libpq (PostgreSQL's documentation, 'Parameter Key Words')",
+        found=f"has {shown}, which libpq does not know{suggest(name, known)}",
+        expected="an option of libpq (PostgreSQL's documentation, 'Parameter Key Words')",
         next_act="Correct or remove the option",
     )
 

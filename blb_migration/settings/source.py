@@ -3,7 +3,6 @@ terms."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import NoReturn
 from urllib.parse import unquote_plus
 
 from blb_migration.errors import ConfigurationError
+from blb_migration.near_names import suggest
 from blb_migration.settings.foreign_urls import refuse_foreign_form
 from blb_migration.settings.odbc import (
     BUNDLED_DRIVER,
@@ -265,13 +265,13 @@ class _SourceReading:
         elif name.lower() in NEEDLESS_OPTIONS:
             self.notes.append(f"the option {name} is not needed for reading and is left out")
         elif keyword is None:
-            near = difflib.get_close_matches(name.lower(), OPTION_KEYWORDS, n=1)
             known = sorted(set(OPTION_KEYWORDS.values()))
             shown = name_option(name, OPTION_KEYWORDS, self.holds_secret)
+            near = suggest(name, [*OPTION_KEYWORDS, *known])
             _refuse(
                 self.subject,
-                f"has {shown}, which the driver does not know",
-                OPTION_KEYWORDS[near[0]] if near else f"one of {', '.join(known)}",
+                f"has {shown}, which the driver does not know{near}",
+                f"one of {', '.join(known)}",
                 "Correct or remove the option",
             )
         else:

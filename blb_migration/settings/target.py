@@ -22,6 +22,13 @@ from blb_migration.settings.urls import DatabaseIdentity, mask_url, normalise_ho
 
 DEFAULT_PORT = 5432
 DEFAULT_CONNECT_TIMEOUT_SECONDS = 10
+# A server or a network that is gone ends a session within a minute; what is sent meanwhile, too.
+KEEPALIVES = {
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
 APPLICATION_NAME = "blb-migrate"
 _URL_DRIVERS = ("psycopg", "psycopg2", "psycopg2cffi", "asyncpg", "pg8000")
 _URL = re.compile(r"(?P<backend>[A-Za-z][\w.-]*)(?:\+(?P<driver>[\w.+-]*))?://(?P<rest>.*)", re.DOTALL)
@@ -55,6 +62,7 @@ class TargetSettings:
         arguments = {
             "application_name": APPLICATION_NAME,
             "connect_timeout": str(DEFAULT_CONNECT_TIMEOUT_SECONDS),
+            **KEEPALIVES,
             **dict(self.options),
             **dict(self.secrets),
             "client_encoding": "UTF8",

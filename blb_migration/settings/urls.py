@@ -5,7 +5,6 @@ A text that does not parse is shown as its scheme alone: wherever the mistake is
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,10 +12,12 @@ from typing import NoReturn
 from urllib.parse import unquote
 
 from blb_migration.errors import ConfigurationError
+from blb_migration.near_names import find_near
 
 _SCHEME = re.compile(r"^\s*([A-Za-z][\w+.-]*)://")
 # SQLAlchemy's own reading of user and password: up to the first '/' or ':', and up to the first '@'.
 _USER_AND_PASSWORD = re.compile(r"^[\w+]+://[^:/]*:[^@]*@(?P<rest>.*)$", re.DOTALL)
+_LOG_IN = re.compile(r"^[\w+]+://(?:[^/]*@)?")  # of a masked URL, whose user may hold an @
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", ".", "(local)"})
 
 
@@ -55,6 +56,11 @@ def normalise_host(host: str) -> str:
     return "localhost" if host.lower() in _LOOPBACK else host.lower()
 
 
+def name_place(masked_url: str) -> str:
+    """Return where a masked URL leads, without scheme and log-in, a user's name with an @ too."""
+    return _LOG_IN.sub("", masked_url)
+
+
 def mask_url(text: str) -> str:
     """Return what may be shown of a URL that was not understood: its scheme."""
     match = _SCHEME.match(text)
@@ -64,7 +70,7 @@ def mask_url(text: str) -> str:
 def name_option(name: str, known: Collection[str], holds_secret: bool) -> str:
     """Return an option for a message. Beside a password in the query, an unknown name may be a piece of
     it."""
-    if holds_secret and not difflib.get_close_matches(name.lower(), known, n=1):
+    if holds_secret and find_near(name, known) is None:
         return "an option (not shown: a password stands beside it)"
     return f"the option {name}"
 

@@ -1,16 +1,13 @@
 """Every environment variable ``BLB_*``: declared once, with what it means, its unit and its default.
 
 The groups are read apart, each when it is needed: a wrong number of connections must not keep Dagster's code
-location from loading. ``--help``, ``blb-migrate variables`` and the README's table are made from them.
+location from loading. What is made from all of them is in ``variable_list``.
 """
 
 from __future__ import annotations
 
-import difflib
-import os
 import zoneinfo
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -28,8 +25,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from blb_migration.errors import ConfigurationError
 
 PREFIX = "BLB_"
-RENAMED = {"BLB_SPLIT_FROM_ROWS": "BLB_CHUNKED_FROM_ROWS"}
-NOT_OURS = ("BLB_TEST_", "BLB_MUTATION_", "BLB_FILL_", "BLB_READER_")  # the tests', the sandbox's, compose's
 _URL_OF_SOURCE = "mssql+pyodbc://user:password@host:1433/database"
 _URL_OF_TARGET = "postgresql://user:password@host:5432/database"
 
@@ -47,6 +42,10 @@ def _check_time_zone(name: str) -> str:
         return zoneinfo.ZoneInfo(name).key
     except (zoneinfo.ZoneInfoNotFoundError, OSError):
         raise ValueError(name) from None
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
 
 
 class VariableGroup(BaseSettings):
@@ -69,7 +68,7 @@ class VariableGroup(BaseSettings):
         except ValidationError as error:
             [first, *_] = error.errors(include_url=False)
         field = str(first["loc"][0])
-        words = _read_words(cls, field)
+        words = read_words(cls, field)
         raise ConfigurationError(
             f"environment variable {name_variable(field)}",
             found=f"{first['input']!r}",
@@ -120,6 +119,13 @@ class SourceVariables(VariableGroup):
             otherwise="the one that this system can load",
         )
     )
+    source_isolation: Annotated[Literal["read committed", "snapshot"], BeforeValidator(_lower)] = _declare(
+        "read committed",
+        "`snapshot`: each table is read as it was at one moment, which costs row versions in the source's"
+        " tempdb and keeps tables from being loaded in chunks; `read committed`: as rows are committed",
+        expected="read committed or snapshot",
+        otherwise="read committed",
+    )
 
 
 class ExecutorVariables(VariableGroup):
@@ -153,6 +159,43 @@ class ScheduleVariables(VariableGroup):
     )
 
 
+class AlertVariables(VariableGroup):
+    """Who is told of failures, and from when on a night is late."""
+
+    alert_urls: SecretStr | None = _declare(
+        None,
+        "where alerts are sent: addresses of Apprise (`mailtos://`, `slack://`, `msteams://`, `jsons://`, …)"
+        " with spaces between",
+        expected="addresses of Apprise with spaces between",
+        otherwise="nobody is told",
+    )
+    ui_url: str | None = _declare(
+        None,
+        "where people reach Dagster's UI, with the path of `--path-prefix`, for links in alerts and to files",
+        expected="an address such as https://migration.example:3000",
+        otherwise="alerts name the run and have no link",
+        pattern=r"^https?://[^\s/@]+(/\S*)?$",
+    )
+    night_begins_within: float = _declare(
+        30.0,
+        "how long after 02:00 `nightly_rehearsal` must have begun",
+        unit="minutes",
+        expected="a number of minutes, 1 to 1380",
+        otherwise="30",
+        ge=1,
+        le=1380,
+    )
+    night_ends_within: float = _declare(
+        360.0,
+        "how long after 02:00 `nightly_rehearsal` must be over and its report be there",
+        unit="minutes",
+        expected="a number of minutes, 1 to 1380",
+        otherwise="360",
+        ge=1,
+        le=1380,
+    )
+
+
 class ComparingVariables(VariableGroup):
     """How contents are compared."""
 
@@ -162,11 +205,12 @@ class ComparingVariables(VariableGroup):
         expected="a folder that may be written to",
         otherwise="`differences` beside `--output`, else `.blb/differences`",
     )
-    reread: bool = _declare(
-        False,
-        "`1`: the `content` check reads the source a second time instead of trusting the load's digest",
+    reread: bool | None = _declare(
+        None,
+        "the `content` check: `1` reads the source again, as it is now; `0` trusts the digest that the load"
+        " took",
         expected="1 or 0",
-        otherwise="0",
+        otherwise="trusts it in the run that loaded the table, reads again in any other",
     )
 
 
@@ -179,6 +223,24 @@ class LoadingVariables(VariableGroup):
         unit="connections",
         expected="a whole number, 1 or more",
         otherwise="one per processor, 4 at most, as far as the target has sessions free",
+        ge=1,
+    )
+    source_sessions: int = _declare(
+        16,
+        "how many sessions read rows from the source at once, over all tables, chunks and machines; the same"
+        " on every machine",
+        unit="sessions",
+        expected="a whole number, 1 or more",
+        otherwise="16",
+        ge=1,
+    )
+    target_sessions: int = _declare(
+        16,
+        "how many sessions write rows into the target at once, over all tables, chunks and machines; the same"
+        " on every machine",
+        unit="sessions",
+        expected="a whole number, 1 or more",
+        otherwise="16",
         ge=1,
     )
     chunked_from_rows: int = _declare(
@@ -198,6 +260,74 @@ class LoadingVariables(VariableGroup):
     )
 
 
+class WaitingVariables(VariableGroup):
+    """For how long it is waited, and what for. Every wait is said within five seconds."""
+
+    run_wait: float = _declare(
+        90.0,
+        "for how long another run is waited for that holds the target",
+        unit="seconds",
+        expected="a number of seconds, 0 or more",
+        otherwise="90",
+        ge=0,
+    )
+    lock_wait: float = _declare(
+        30.0,
+        "for how long a lock of the target is waited for that somebody else holds; 0 is no limit",
+        unit="seconds",
+        expected="a number of seconds, 0 or more",
+        otherwise="30",
+        ge=0,
+    )
+    stall: float = _declare(
+        60.0,
+        "for how long the source may send nothing in the middle of a table, and the target answer nobody,"
+        " before that is given up",
+        unit="seconds",
+        expected="a number of seconds, more than 0",
+        otherwise="60",
+        gt=0,
+    )
+    answer_wait: float = _declare(
+        3600.0,
+        "for how long the source may work on one question (a count, a catalog) without sending anything",
+        unit="seconds",
+        expected="a number of seconds, more than 0",
+        otherwise="3600",
+        gt=0,
+    )
+
+
+class WebVariables(VariableGroup):
+    """Whom Dagster's web server answers, and with what."""
+
+    ui_hosts: str | None = _declare(
+        None,
+        "under which names, beside this machine's own, the UI is reached: host names, with commas between",
+        expected="host names without port, separated by commas",
+        otherwise="localhost and 127.0.0.1 alone",
+    )
+    ui_password: SecretStr | None = _declare(
+        None,
+        "the password that the UI asks for, with any user name",
+        expected="a password",
+        otherwise="none is asked for, and other machines are refused",
+    )
+    reports: Path = _declare(
+        Path(".blb/reports"),
+        "where runs of the UI write their reports",
+        expected="a folder that may be written to",
+        otherwise="`.blb/reports`",
+    )
+    ui_files: bool = _declare(
+        False,
+        "`1`: the UI's web server has the folders of reports and differing rows, so that pages link to them;"
+        " `blb-migrate ui` sets it",
+        expected="1 or 0",
+        otherwise="0: pages name the files",
+    )
+
+
 class CommandVariables(VariableGroup):
     """How the command speaks."""
 
@@ -209,20 +339,13 @@ GROUPS: tuple[type[VariableGroup], ...] = (
     SourceVariables,
     ExecutorVariables,
     ScheduleVariables,
+    AlertVariables,
     ComparingVariables,
     LoadingVariables,
+    WaitingVariables,
+    WebVariables,
     CommandVariables,
 )
-
-
-@dataclass(frozen=True)
-class Variable:
-    """One variable in words."""
-
-    name: str
-    meaning: str
-    otherwise: str
-    unit: str
 
 
 def name_variable(field: str) -> str:
@@ -230,51 +353,8 @@ def name_variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
-def iterate_variables() -> Iterator[Variable]:
-    """Yield all variables in the order of their declaration, and Dagster's own one that counts here."""
-    for group in GROUPS:
-        for field, info in group.model_fields.items():
-            words = _read_words(group, field)
-            yield Variable(name_variable(field), info.description or "", words["otherwise"], words["unit"])
-    yield Variable(
-        "DAGSTER_HOME", "the Dagster instance whose UI shows the command's runs", "no record of them", ""
-    )
-
-
-def render_markdown() -> str:
-    """Build the README's table."""
-    lines = ["| variable | meaning | if not set |", "| --- | --- | --- |"]
-    lines += [
-        f"| `{variable.name}` | {variable.meaning} | {variable.otherwise} |"
-        for variable in iterate_variables()
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def find_unknown_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str | None]:
-    """Find what is set, begins with BLB_ and is no variable of ours; each with the one probably meant."""
-    known = [variable.name for variable in iterate_variables()]
-    unknown: dict[str, str | None] = {}
-    for name in sorted({name.upper() for name in environment if name.upper().startswith(PREFIX)}):
-        if name not in known and not name.startswith(NOT_OURS):
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
-            unknown[name] = RENAMED.get(name) or (near[0] if near else None)
-    return unknown
-
-
-def refuse_misspelt_variables() -> None:
-    """Raise ConfigurationError for a variable whose name is close to one of ours, or was ours once."""
-    for name, meant in find_unknown_variables().items():
-        if meant is not None:
-            raise ConfigurationError(
-                f"environment variable {name}",
-                found="there is no such variable",
-                expected=meant,
-                next_act=f"Set {meant} instead, or unset {name}; 'blb-migrate variables' lists all",
-            )
-
-
-def _read_words(group: type[VariableGroup], field: str) -> Mapping[str, str]:
+def read_words(group: type[VariableGroup], field: str) -> Mapping[str, str]:
+    """Read what a variable's declaration says beside its meaning: expected, otherwise, unit."""
     words = group.model_fields[field].json_schema_extra
     assert isinstance(words, dict)
     return {key: str(value) for key, value in words.items()}

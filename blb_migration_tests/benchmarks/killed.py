@@ -76,7 +76,7 @@ def load_killed(
     pair = open_pair(source_url, target_url, table)
     name = pair.table.target.name
     with psycopg.connect(target_url, autocommit=True) as watch:
-        rows_before = _read_rows_sent(watch, name, 0)
+        rows_before = read_rows_sent(watch, name, 0)
         base = _read_one(watch, _LATEST_LOAD) if _read_one(watch, _HAS_LEDGER) else 0
         for moment in (*moments, None):
             process = _start(order)
@@ -94,7 +94,7 @@ def load_killed(
             if is_done:
                 break
         row_count = _read_one(watch, f"SELECT count(*) FROM {pair.target_name}")
-        rows_sent = _read_rows_sent(watch, name, rows_before + row_count) - rows_before
+        rows_sent = read_rows_sent(watch, name, rows_before + row_count) - rows_before
     checks = [run_check(pair.migration, pair.table, name) for name in ("row_count", "key_totals", "content")]
     work = rows_sent / max(row_count, 1)
     return KilledLoad(killed, len(finished), loaded_twice, work, all(check.passed for check in checks))
@@ -145,7 +145,7 @@ def _read_one(watch: Watch, statement: str) -> Any:
     return row[0]
 
 
-def _read_rows_sent(watch: Watch, name: Any, at_least: int) -> int:
+def read_rows_sent(watch: Watch, name: Any, at_least: int) -> int:
     """All rows that any session ever inserted, those of transactions that were rolled back included."""
     until = time.monotonic() + _STATISTICS_SECONDS
     while True:

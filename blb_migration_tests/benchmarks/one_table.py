@@ -21,6 +21,7 @@ from blb_migration.postgres import catalog as target_catalog
 from blb_migration.postgres.connect import TargetConnector
 from blb_migration.postgres.copy import empty_table
 from blb_migration.postgres.names import comma_separated, qualified_name
+from blb_migration.replacing import read_replacing
 from blb_migration.settings import parse_source_url, parse_target_url
 from blb_migration.sqlserver import catalog as source_catalog
 from blb_migration.sqlserver.connect import SourceConnector
@@ -64,7 +65,8 @@ def load(source_url: str, target_url: str, table: str, loading: dict[str, Any] |
     Within a prepared run, and into an empty table: a floor need not judge whose rows are there.
     """
     pair = open_pair(source_url, target_url, table)
-    migration = replace(pair.migration, loading=Loading(**loading or {}))
+    replacing = read_replacing(pair.migration.project.plan, [pair.table.label], "emptied for the next round")
+    migration = replace(pair.migration, loading=Loading(**loading or {}), replacing=replacing)
     prepare_target(migration, ())
     with migration.target.connect() as connection:
         empty_table(connection, pair.table.target.name)

@@ -278,7 +278,7 @@ def _prepare_target(source: Source, target: Target, table: Table) -> dict[str, s
     name = f"benchmark_{table.name.name.lower()}"
     target_url = target.server.create_database(name)
     with psycopg.connect(target_url) as connection:
-        for statement in _build_target_table(table):
+        for statement in build_target_table(table):
             connection.execute(statement)
     source_url = source.urls[DATABASE]
     arguments = {"source_url": source_url, "target_url": target_url, "table": table.name.name}
@@ -286,7 +286,7 @@ def _prepare_target(source: Source, target: Target, table: Table) -> dict[str, s
     return arguments
 
 
-def _build_target_table(table: Table) -> Iterator[sql.Composed]:
+def build_target_table(table: Table) -> Iterator[sql.Composed]:
     name = sql.Identifier(table.name.name)
     columns = sql.SQL(", ").join(
         sql.SQL("{} {}{}").format(

@@ -102,7 +102,7 @@ def job_as_launched(source_url: str, target_url: str, home: str, executor: str) 
     }
     started = time.perf_counter()
     command = [sys.executable, "-m", "dagster", "job", "execute"]
-    command += ["--module-name", "blb_migration.definitions", "--job", "rehearsal"]
+    command += ["--module-name", "blb_migration.definitions", "--job", "migration"]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     seconds = time.perf_counter() - started
     with DagsterInstance.get() as instance:

@@ -11,7 +11,7 @@ import pytest
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
-from blb_migration.settings.variables import iterate_variables
+from blb_migration.settings.variable_list import iterate_variables
 from blb_migration_tests.cli.servers import (
     DECISIONS,
     PASSWORD,

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from blb_migration.cli.exits import mask_secrets, run_guarded
+from blb_migration.cli.exits import run_guarded
 from blb_migration.cli.main import main
 from blb_migration.errors import ExitCode
+from blb_migration.masking import mask_secrets
 from blb_migration_tests.cli.servers import PASSWORD, USER, Shop
 
 LEDGER_SCHEMA = "SELECT 1 FROM pg_namespace WHERE nspname LIKE 'blb%'"
@@ -107,7 +108,7 @@ def test_a_target_table_is_missing(shop: Shop) -> None:
     shop.target("DROP TABLE lines")
     answer = shop.migrate()
     assert answer.code == 3
-    assert "there is no table public.lines" in answer.err
+    assert "the target has no table public.lines" in answer.err
     assert shop.target(LEDGER_SCHEMA) == []
 
 
@@ -119,7 +120,7 @@ def test_no_right_to_read_a_table(shop: Shop) -> None:
     assert answer.code == 3
     assert "orders" in answer.err
     assert "SELECT" in answer.err
-    assert shop.target(LEDGER_SCHEMA) == []
+    assert shop.target("SELECT outcome FROM blb_migration.runs") == [("refused",)]
 
 
 def test_a_broken_decisions_file_is_named_with_its_line(shop: Shop) -> None:
@@ -159,6 +160,14 @@ def test_a_project_folder_that_is_not_there(shop: Shop, monkeypatch: pytest.Monk
     assert "missing" in shop.capture.readouterr().err
 
 
+@pytest.mark.parametrize("home", ["there/is/none", "/there/is/none"])
+def test_a_dagster_home_that_is_no_folder(shop: Shop, home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", home)
+    answer = shop.migrate()
+    assert answer.code == 2
+    assert f"DAGSTER_HOME: {home} is no usable Dagster instance (no absolute path to a folder" in answer.err
+
+
 @pytest.mark.parametrize("output", ["missing/report.json", "."])
 def test_an_output_that_cannot_be_written_is_found_before_the_run(shop: Shop, output: str) -> None:
     answer = shop.run("--output", str(shop.folder / output))
@@ -169,7 +178,7 @@ def test_an_output_that_cannot_be_written_is_found_before_the_run(shop: Shop, ou
 
 def test_an_unknown_option(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--sauce-conn", "x"]) == 2
-    assert "unknown option --sauce-conn, did you mean --source-conn?" in capsys.readouterr().err
+    assert "unknown option --sauce-conn (did you mean --source-conn?)" in capsys.readouterr().err
 
 
 def test_a_url_in_the_wrong_place_is_not_repeated_with_its_password(

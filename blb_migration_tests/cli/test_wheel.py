@@ -38,7 +38,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
     subprocess.run(build, cwd=TOP, check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")
-    environment, uv = folder / "environment", [sys.executable, "-m", "uv", "--quiet", "--offline"]
+    environment, uv = (
+        folder / "environment",
+        [sys.executable, "-m", "uv", "--quiet", "--offline", "--no-cache"],
+    )
     subprocess.run([*uv, "venv", "--python", sys.executable, str(environment)], check=True)
     python = environment / "bin" / "python"
     subprocess.run([*uv, "pip", "install", "--no-deps", "--python", str(python), str(wheel)], check=True)
@@ -142,7 +145,7 @@ def test_what_init_prints_works_as_printed(installed: Path, person: Person) -> N
     commands = [line.strip() for line in printed.splitlines() if line.startswith("  ")]
     schema, migrate, ui, dagster_dev = commands
     assert "Created 1 tables" in person.run(schema)
-    assert "Equal: all 1 table (2 rows)" in person.run(migrate)
+    assert "all 1 table (2 rows), by every metric compared" in person.run(migrate)
     for line in (ui, dagster_dev):
         with person.serving(line) as port:
             assert "spools" in {name.rpartition("/")[2] for name in read_asset_names(port)}
@@ -160,6 +163,6 @@ def test_documents_are_in_the_wheel(installed: Path, person: Person) -> None:
         for path in (TOP / "docs").rglob("*")
         if path.is_file()
     }
-    assert {line.split()[0] for line in listed} == in_the_clone | {"dagster.yaml"}
+    assert {line.split()[0] for line in listed} == in_the_clone | {"dagster.yaml", "workspace.yaml"}
     decisions = (TOP / "docs" / "decisions.md").read_text(encoding="utf-8")
     assert person.run(f"{blb_migrate} docs decisions") == decisions

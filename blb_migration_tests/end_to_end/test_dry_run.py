@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from blb_migration.compare.run_checks import run_check
@@ -11,6 +13,7 @@ from blb_migration.load.prepare import prepare_target
 from blb_migration.load.scratch import on_scratch
 from blb_migration.load.table import load_table
 from blb_migration.postgres.fingerprint import read_definitions
+from blb_migration.postgres.scratch_copies import SCRATCH_PREFIX
 from blb_migration_tests.chain import Chain
 
 # Closed under the target's foreign keys, so that all keys can come back.
@@ -68,7 +71,7 @@ def test_a_dry_run_leaves_an_earlier_migration_and_its_ledger_alone(erp_chain: C
 
 
 def test_a_dry_run_finds_what_the_targets_constraints_refuse(erp_chain: Chain) -> None:
-    erp_chain.execute("ALTER TABLE users ADD CONSTRAINT nobody CHECK (id < 0)")
+    erp_chain.execute("ALTER TABLE users ADD CONSTRAINT nobody CHECK (id + 0 < 0)")
     before = take_stock(erp_chain)
     with pytest.raises(Exception, match="nobody"):
         dry_run(erp_chain)
@@ -79,6 +82,21 @@ def test_a_target_without_its_foreign_keys_refuses_a_dry_run(erp_chain: Chain) -
     prepare_target(erp_chain.migration(), ())
     with pytest.raises(PreflightRefused, match="74 foreign keys"), on_scratch(erp_chain.migration()):
         pass
+
+
+def test_what_a_killed_dry_run_has_left_goes_with_the_next_run(erp_chain: Chain) -> None:
+    before = take_stock(erp_chain)
+    migration = erp_chain.migration()
+    scratch = replace(migration, project=replace(migration.project, scratch_prefix=SCRATCH_PREFIX))
+    prepare_target(scratch, ())  # and killed: keys of the copies are dropped, and a child has no parents
+    load_table(scratch, scratch.project.plan.tables_by_label["quotes"])
+    dry_run(erp_chain)
+    after = erp_chain.migration()
+    prepare_target(after, ())
+    assert all(restored.error is None for restored in restore_constraints(after).restored)
+    assert erp_chain.execute("SELECT DISTINCT run_id FROM blb_migration.runs") == [(after.run.run_id,)]
+    erp_chain.execute("DROP SCHEMA blb_migration CASCADE")
+    assert take_stock(erp_chain) == before
 
 
 def test_every_table_of_the_ledger_forgets_a_dry_run(erp_chain: Chain) -> None:

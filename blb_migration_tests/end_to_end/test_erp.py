@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from blb_migration.compare.verdict import read_verdict
+from blb_migration.errors import TargetNotOurs
+from blb_migration.migration import Replacing
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration_tests.chain import Chain
 from blb_migration_tests.sqlserver.only_reads import find_writes
@@ -48,8 +54,24 @@ def test_a_table_alone_can_be_loaded_again_with_its_keys_in_place(erp_chain: Cha
     migration = erp_chain.migrate()
     keys = erp_chain.execute("SELECT conname FROM pg_constraint WHERE contype = 'f' ORDER BY 1")
     erp_chain.execute("UPDATE users SET email = 'changed' WHERE id = (SELECT min(id) FROM users)")
-    erp_chain.load(migration, "users")
+    with pytest.raises(
+        TargetNotOurs, match="1 of the 60 rows that its last load left are changed or missing"
+    ):
+        erp_chain.load(migration, "users")
+    replacing = Replacing(frozenset({"users"}), "It was a test")
+    erp_chain.load(replace(migration, replacing=replacing), "users")
     assert erp_chain.execute("SELECT count(*) FROM users WHERE email = 'changed'") == [(0,)]
+    assert erp_chain.execute(
+        "SELECT subject, decision, reason, row_count FROM blb_migration.decisions WHERE subject = 'users'"
+    ) == [
+        (
+            "users",
+            "replace_changed_rows",
+            "It was a test (1 rows were added or changed since, and 1 of the 60 rows that its last load left"
+            " are changed or missing)",
+            1,
+        )
+    ]
     assert erp_chain.execute("SELECT conname FROM pg_constraint WHERE contype = 'f' ORDER BY 1") == keys
 
 

@@ -1,0 +1,146 @@
+"""Dagster's UI as the command opens it: for its own pages alone, and gone when the command is."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from blb_migration.cli import ui_servers
+from blb_migration_tests.cli.served_ui import serving_ui
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="sends the signals of a terminal and of kill -9")
+
+NODES = "{ assetNodes { assetKey { path } jobNames } }"
+MUTATION = "mutation { reloadWorkspace { __typename } }"
+
+
+@dataclass(frozen=True)
+class RunningUi:
+    process: subprocess.Popen[str]
+    output: str
+    port: int
+
+    @property
+    def own(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def send(self, method: str, path: str, body: str = "", **headers: str) -> tuple[int, str]:
+        """Send a request as it is, and return the answer's code and text."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        with contextlib.closing(connection):
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body or None, {"Host": self.own} | named)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+    def post(self, query: str, **headers: str) -> tuple[int, str]:
+        body = json.dumps({"query": query})
+        return self.send("POST", "/graphql", body, Content_Type="application/json", **headers)
+
+    def open_socket(self, origin: str) -> int:
+        return self.send(
+            "GET",
+            "/graphql",
+            Origin=origin,
+            Upgrade="websocket",
+            Connection="Upgrade",
+            Sec_WebSocket_Version="13",
+            Sec_WebSocket_Key=base64.b64encode(bytes(16)).decode(),
+            Sec_WebSocket_Protocol="graphql-ws",
+        )[0]
+
+
+def find_processes(home: Path) -> list[psutil.Process]:
+    """All processes whose Dagster home is in that folder."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            is_ended = process.status() == psutil.STATUS_ZOMBIE
+            if not is_ended and process.environ().get("DAGSTER_HOME", "").startswith(str(home)):
+                found.append(process)
+    return found
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def open_demo(folder: Path) -> Iterator[RunningUi]:
+    with serving_ui("demo", "--ui", folder=folder) as (process, output, port):
+        yield RunningUi(process, output, port)
+
+
+def test_the_ui_opens_on_the_graph_answers_its_own_pages_alone_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    with open_demo(tmp_path) as ui:
+        assert f"http://{ui.own}/asset-groups" in ui.output
+        status, text = ui.post(NODES, Origin=f"http://{ui.own}", Sec_Fetch_Site="same-origin")
+        nodes: list[dict[str, Any]] = json.loads(text)["data"]["assetNodes"]
+        ours = [node for node in nodes if node["assetKey"]["path"][0] != "sqlserver"]
+        assert (status, len(ours), len(nodes)) == (200, 46, 46 + 42)
+        assert all("migration" in node["jobNames"] for node in ours)
+        assert ui.send("GET", "/", Accept="text/html")[0] == 200
+        assert ui.send("GET", "/graphql", Accept="text/html")[0] == 200  # the page GraphiQL
+        assert ui.post(NODES, Host=f"localhost:{ui.port}")[0] == 200
+
+        foreign = f"rebound.example:{ui.port}"
+        by_get = "/graphql?query=" + MUTATION.replace(" ", "%20")
+        assert ui.send("GET", by_get, Host=foreign)[0] == 400
+        assert ui.post(MUTATION, Host=foreign, Origin=f"http://{foreign}")[0] == 400
+        assert ui.send("GET", "/", Host=foreign)[0] == 400
+        assert ui.send("GET", by_get)[0] == 405
+        assert ui.send("GET", by_get, Accept="text/html")[0] == 405
+        for origin in ("http://evil.example", "null", f"http://127.0.0.1:{ui.port + 1}"):
+            status, text = ui.post(MUTATION, Origin=origin)
+            assert (status, origin in text) == (403, True)
+            assert ui.send("POST", by_get, Origin=origin)[0] == 403
+            assert ui.open_socket(origin) == 403
+        assert ui.post(MUTATION, Sec_Fetch_Site="cross-site")[0] == 403
+        assert ui.open_socket(f"http://{ui.own}") == 101
+        assert find_processes(tmp_path) != []
+    assert ui.process.returncode == 130
+    assert find_processes(tmp_path) == []
+
+
+SERVER = (
+    "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', sys.argv[1]]); time.sleep(600)"
+)
+DEAF = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(600)"
+OWNER = (
+    "import subprocess, sys, time; "
+    "subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, start_new_session=True); time.sleep(600)"
+)
+
+
+def test_an_owner_that_is_killed_leaves_neither_servers_nor_what_they_started(tmp_path: Path) -> None:
+    commands = [[sys.executable, "-c", SERVER, DEAF]] * 2
+    command = [sys.executable, "-c", OWNER, sys.executable, ui_servers.__file__, json.dumps(commands)]
+    with subprocess.Popen(command, env=os.environ | {"DAGSTER_HOME": str(tmp_path)}) as owner:
+        wait_until(lambda: len(find_processes(tmp_path)) == 6)  # owner, ours, two servers, what they started
+        owner.kill()
+    wait_until(lambda: find_processes(tmp_path) == [])
+
+
+def test_when_one_server_ends_all_do(tmp_path: Path) -> None:
+    commands = [[sys.executable, "-c", SERVER, DEAF], [sys.executable, "-c", "raise SystemExit(7)"]]
+    command = [sys.executable, ui_servers.__file__, json.dumps(commands)]
+    environment = os.environ | {"DAGSTER_HOME": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, start_new_session=True) as ours:
+        assert ours.wait(60) == 7
+    assert find_processes(tmp_path) == []
