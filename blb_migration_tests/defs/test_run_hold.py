@@ -74,7 +74,10 @@ def test_the_processes_of_one_run_share_its_hold_and_no_other_run_comes_in_betwe
     intruder.start()
     try:
         with execute_job(reconstructable(build_two_tables_job), kept_instance, run_config=QUIET) as result:
-            assert result.success
+            failures = [
+                str(event.step_failure_data.error) for event in result.all_events if event.is_step_failure
+            ]
+            assert result.success, failures
     finally:
         has_ended.set()
         intruder.join()

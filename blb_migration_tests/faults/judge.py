@@ -24,6 +24,7 @@ SILENT_SECONDS = 5.0
 SLACK_SECONDS = 1.5
 _ENDED_BY_A_SIGNAL = -int(signal.SIGKILL)
 _ANNOUNCED = re.compile(r"tried again in ([\d.]+) s")
+_SENTENCE = re.compile(r"^(?:blb-migrate: |Not equal: )", re.MULTILINE)
 _BUG = re.compile(r"Traceback \(most recent call last\)|this is a bug", re.IGNORECASE)
 
 
@@ -87,14 +88,19 @@ def judge_waits(command: Command, struck_at: float, undisturbed: Command) -> Ite
     """Judge when a command has said something since the fault came at ``struck_at``, as monotonic time.
 
     A silence counts that is longer than five seconds, and longer than every one of ``undisturbed``, the run
-    that nothing happened to, right after it on the same machine: how long work itself is silent there.
+    that nothing happened to, right after it on the same machine: how long work itself is silent there. What
+    begins after a pause that was announced has its own five seconds.
     """
     usual = max((ended - began for began, ended, _ in undisturbed.find_silences(0.0)), default=0.0)
     for began, ended, last in command.find_silences(struck_at):
         announced = _ANNOUNCED.search(last)
-        allowed = max(SILENT_SECONDS, float(announced[1]) if announced else 0.0, usual)
+        allowed = max(SILENT_SECONDS, usual) + (float(announced[1]) if announced else 0.0)
         if ended - began > allowed + SLACK_SECONDS:
-            yield Wrong(SILENT, f"nothing from {began:.1f} s to {ended:.1f} s; undisturbed {usual:.1f} s")
+            yield Wrong(
+                SILENT,
+                f"nothing from {began:.1f} s to {ended:.1f} s, after {last.strip()[-200:]!r};"
+                f" undisturbed {usual:.1f} s",
+            )
 
 
 def judge_words(command: Command, code: int | None) -> Iterator[Wrong]:
@@ -104,7 +110,7 @@ def judge_words(command: Command, code: int | None) -> Iterator[Wrong]:
     yield from _find_secrets(command.output, "output")
     if _BUG.search(command.output):
         yield Wrong(CRASHED, command.output[-600:])
-    if code not in (0, _ENDED_BY_A_SIGNAL) and "blb-migrate: " not in command.output:
+    if code not in (0, _ENDED_BY_A_SIGNAL) and not _SENTENCE.search(command.output):
         yield Wrong(CRASHED, f"exit code {code} without a sentence: {command.output[-600:]}")
 
 
