@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,15 @@ def kept_instance() -> Iterator[DagsterInstance]:
     """Yield an instance with storage on disk, which other processes can open."""
     with instance_for_test() as instance:
         yield instance
+
+
+@pytest.fixture
+def new_fork_server() -> None:
+    """Stop the process that steps are forked from: its environment is that of the test that started it."""
+    if os.name != "nt":
+        from multiprocessing import forkserver
+
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]
 
 
 @pytest.fixture(autouse=True)

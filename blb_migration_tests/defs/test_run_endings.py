@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from dagster import (
     JobDefinition,
     define_asset_job,
     execute_job,
-    instance_for_test,
     reconstructable,
 )
 
@@ -132,12 +131,6 @@ def test_a_run_that_is_being_stopped_between_its_steps_is_on_record_as_interrupt
     assert read_endings(chain) == [("interrupted", ["the run was interrupted"], True)]
 
 
-@pytest.fixture
-def kept_instance() -> Iterator[DagsterInstance]:
-    with instance_for_test() as instance:
-        yield instance
-
-
 def build_articles_job() -> JobDefinition:
     """Built anew in every step's process."""
     definitions = build_defs(load_project(Path(os.environ["BLB_PROJECT"])))
@@ -145,6 +138,7 @@ def build_articles_job() -> JobDefinition:
     return Definitions.merge(definitions, Definitions(jobs=[alone])).resolve_job_def("alone")
 
 
+@pytest.mark.usefixtures("new_fork_server")
 @pytest.mark.parametrize("executor", ["threads", "multiprocess"])
 def test_steps_side_by_side_put_their_failures_on_record(
     chain: Chain,

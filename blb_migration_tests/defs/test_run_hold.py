@@ -57,6 +57,7 @@ def build_two_tables_job() -> JobDefinition:
     return Definitions.merge(definitions, Definitions(jobs=[two])).resolve_job_def("two")
 
 
+@pytest.mark.usefixtures("new_fork_server")
 def test_the_processes_of_one_run_share_its_hold_and_no_other_run_comes_in_between(
     chain: Chain,
     kept_instance: DagsterInstance,
