@@ -54,10 +54,11 @@ def build_load_order(tables: Iterable[TableName], edges: Iterable[Edge]) -> Load
     edges between the same two tables count as one that is only as easy to leave out as the hardest
     of them. Deterministic: the same tables and edges in any order give the same result.
     """
-    names = sorted(set(tables))
+    known_names = set(tables)
+    names = sorted(known_names)
     strongest: dict[tuple[TableName, TableName], Edge] = {}
     for edge in edges:
-        if edge.child == edge.parent or edge.child not in names or edge.parent not in names:
+        if edge.child == edge.parent or not {edge.child, edge.parent} <= known_names:
             continue
         known = strongest.get((edge.child, edge.parent))
         strongest[edge.child, edge.parent] = Edge(

@@ -139,9 +139,12 @@ class AnswerWatcher(Watcher[_Running]):
         limit = WaitingVariables.read().stall
         if silent >= limit:
             with self._lock:
-                if one in self._waits and one.given_up_after is None:
+                is_new = one in self._waits and one.given_up_after is None
+                if is_new:
                     one.given_up_after = silent
                     shut_down(one.connection)
+            if is_new:
+                tell(f"the target has answered nobody for {silent:.0f} s; that is broken off")
         elif silent >= SILENT_FROM_SECONDS and one.pace.is_due():
             wait = f"waiting {silent:.0f} s for an answer of the target, which a second session lacks, too"
             tell(f"{wait}; it is waited for {limit:g} s at most")

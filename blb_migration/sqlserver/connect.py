@@ -350,7 +350,13 @@ def _connect(settings: SourceSettings, driver: LoadedDriver) -> SourceSession:
         timeout=settings.login_timeout_seconds,
     )
     port = settings.tcp_address[1] if settings.tcp_address else None
-    connection, found = connect_and_find_socket(connect, port)
+
+    def log_in() -> Any:
+        what = f"{settings.masked_url}: logging in"
+        with watching_source(what, settings.login_timeout_seconds, lambda: None, None):
+            return connect()
+
+    connection, found = connect_and_find_socket(log_in, port)
     is_cut_to_cancel = driver.name == RUST_DRIVER
     session = SourceSession(connection, settings.masked_url, driver, found if is_cut_to_cancel else None)
     session.line = found

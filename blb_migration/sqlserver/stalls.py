@@ -29,12 +29,15 @@ ASK_FROM_SECONDS = 2.0  # so that the first sentence can say who is in the way
 
 @dataclass(eq=False)
 class Wait:
-    """One call that waits for the source; ``was_cut`` once it was given up."""
+    """One call that waits for the source; ``was_cut`` once it was given up.
+
+    Without ``give_up`` the call ends by itself at the limit.
+    """
 
     what: str
     limit_seconds: float
     read_silence: Callable[[], float | None]
-    give_up: Callable[[], None]
+    give_up: Callable[[], None] | None
     explain: Callable[[], str | None]
     pace: SayPace = field(default_factory=lambda: SayPace(FIRST_SECONDS))
     was_cut: bool = False
@@ -53,7 +56,7 @@ class Wait:
         silent = self.silent_seconds
         if silent >= ASK_FROM_SECONDS:
             self._ask(silent)
-        if silent >= self.limit_seconds and not self.was_cut:
+        if self.give_up is not None and silent >= self.limit_seconds and not self.was_cut:
             self.was_cut = True
             tell(f"{self._describe(silent)}; that is broken off")
             self.give_up()
@@ -118,7 +121,7 @@ def watching_source(
     what: str,
     limit_seconds: float,
     read_silence: Callable[[], float | None],
-    give_up: Callable[[], None],
+    give_up: Callable[[], None] | None,
     explain: Callable[[], str | None] = lambda: None,
 ) -> Iterator[None]:
     """Watch a call that waits for the source. Raises SourceError, transient, when it was given up."""

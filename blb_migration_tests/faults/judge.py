@@ -92,10 +92,12 @@ def judge_waits(command: Command, struck_at: float, undisturbed: Command) -> Ite
     begins after a pause that was announced has its own five seconds.
     """
     usual = max((ended - began for began, ended, _ in undisturbed.find_silences(0.0)), default=0.0)
+    announced_until = 0.0
     for began, ended, last in command.find_silences(struck_at):
-        announced = _ANNOUNCED.search(last)
-        allowed = max(SILENT_SECONDS, usual) + (float(announced[1]) if announced else 0.0)
-        if ended - began > allowed + SLACK_SECONDS:
+        announced = max(map(float, _ANNOUNCED.findall(last)), default=0.0)
+        announced_until = max(announced_until, began + announced)
+        silent = ended - max(began, announced_until)
+        if silent > max(SILENT_SECONDS, usual) + SLACK_SECONDS:
             yield Wrong(
                 SILENT,
                 f"nothing from {began:.1f} s to {ended:.1f} s, after {last.strip()[-200:]!r};"

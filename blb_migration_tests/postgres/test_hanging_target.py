@@ -71,6 +71,7 @@ def test_what_is_not_answered_is_said_and_given_up(
     assert "answered nobody for" in str(failure.value)
     expect_words(said, began_at)
     assert "5 s at most" in said[0][1]
+    assert said[-1][1].endswith("that is broken off")
 
 
 def test_a_session_that_is_not_let_in_is_said(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
 
 from blb_migration import waiting
-from blb_migration.errors import SourceError
+from blb_migration.errors import SourceError, SourceUnreachable
 from blb_migration.model import Column, ColumnType, TableName
 from blb_migration.sandbox.emulator.results import ResultColumn
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
+from blb_migration.settings import parse_source_url
 from blb_migration.sqlserver import stalls
 from blb_migration.sqlserver.blockers import describe_wait
 from blb_migration.sqlserver.connect import SourceConnector, SourceSession
@@ -92,6 +94,16 @@ def test_rows_that_come_slowly_are_not_a_stall(
     server.faults.add(Fault(r"FROM \[dbo\]", batch_delay_seconds=0.03))  # six seconds in all
     with connector.connect() as session:
         assert sum(batch.num_rows for batch in read_batches(session, TABLE, [ID])) == ROWS
+
+
+def test_a_log_in_that_nobody_answers_is_said(said: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # as a frozen server: the kernel takes connections
+        url = f"mssql://sa:x@127.0.0.1:{silent.getsockname()[1]}/erp?timeout=2"
+        with pytest.raises(SourceUnreachable), SourceConnector(parse_source_url(url)).connect():
+            pass
+    assert "/erp: logging in: the source has sent nothing for" in said[0]
+    assert "it is waited for 2 s at most" in said[0]
+    assert "sa:x@" not in said[0]
 
 
 WAITED = "the source has sent nothing for"
