@@ -9,10 +9,10 @@ from blb_migration.plan.project import DEFAULT_PROJECT, load_project
 from blb_migration.settings import read_project_folder
 from blb_migration.settings.environments import PRODUCTION, REHEARSAL, is_configured
 
-_project = load_project(read_project_folder() or DEFAULT_PROJECT)
+project = load_project(read_project_folder() or DEFAULT_PROJECT)
 
 if is_configured(REHEARSAL):
-    production = build_repository(_project, PRODUCTION)
-    rehearsal = build_repository(_project, REHEARSAL)
+    production = build_repository(project, PRODUCTION)
+    rehearsal = build_repository(project, REHEARSAL)
 else:
-    defs = build_defs(_project)
+    defs = build_defs(project)

@@ -12,6 +12,7 @@ MigrationError                     has an exit code, and says whether a retry ca
 │   ├── TargetHeld            (3)  another run holds the target
 │   └── TargetNotOurs         (3)  rows or locks on the target that this tool must not touch
 ├── KeysNotRestored           (1)  foreign keys that rows, or another session, keep from being restored
+├── StepLost                  (1)  the worker that carried out a step is gone, or cut off
 └── TableFailed               (1)  one table's load failed; of a chunked one the finished chunks stay
 
 No message ever carries a password: URLs are masked where they enter, in ``settings/``.
@@ -158,6 +159,13 @@ class KeysNotRestored(MigrationError):
     """Foreign keys that were dropped could not be restored; they are on record, all others are in place."""
 
     exit_code = ExitCode.NOT_EQUAL
+
+
+class StepLost(MigrationError):
+    """Nothing is heard any more of the worker that carried out a step; what it had finished stays."""
+
+    exit_code = ExitCode.NOT_EQUAL
+    is_transient = True
 
 
 class TableFailed(MigrationError):

@@ -8,11 +8,13 @@ from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 import blb_migration
+from blb_migration.defs.celery_queues import QUEUES
 from blb_migration.sandbox.filling.__main__ import FILL_VARIABLE, build_reader
 from blb_migration.settings import parse_source_url, parse_target_url
 
@@ -32,7 +34,12 @@ def fill_in(value: str) -> str:
 
 
 def test_what_depends_on_what_is_there() -> None:
-    assert SERVICES.keys() == {"sqlserver", "postgres", "sample", "code", "webserver", "daemon"}
+    assert SERVICES.keys() == {
+        *("sqlserver", "postgres", "sample", "code", "webserver", "daemon"),
+        *("redis", "loads", "others"),
+    }
+    for name, service in SERVICES.items():
+        assert service.get("profiles", []) == (["celery"] if name in ("redis", "loads", "others") else [])
     for service in SERVICES.values():
         assert service.get("depends_on", {}).keys() <= SERVICES.keys()
         for other, wanted in service.get("depends_on", {}).items():
@@ -47,7 +54,7 @@ def test_what_keeps_running_is_watched_and_no_root(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
     assert SERVICES[name]["restart"] == "unless-stopped"
     runs_as = SERVICES[name].get("user") or re.findall(r"^USER (\w+)$", DOCKERFILE, re.MULTILINE)[-1]
-    assert runs_as in ("mssql", "postgres", "blb")
+    assert runs_as in ("mssql", "postgres", "redis", "blb")
 
 
 def test_images_are_pinned_to_a_version() -> None:
@@ -60,7 +67,7 @@ def test_images_are_pinned_to_a_version() -> None:
 
 def test_every_secret_comes_from_the_env_file() -> None:
     example = re.findall(r"^(\w+)=(.*)$", (FOLDER / "env.example").read_text(encoding="utf-8"), re.MULTILINE)
-    used = {name for name, _ in _REFERENCE.findall(TEXT)} | {"COMPOSE_PROJECT_NAME"}  # compose's own
+    used = {name for name, _ in _REFERENCE.findall(TEXT)} | {"COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES"}
     assert used == {name for name, _ in example}
     assert all(not value for name, value in example if "PASSWORD" in name or name == "ACCEPT_EULA")
     for service in SERVICES.values():
@@ -86,7 +93,7 @@ def test_its_variables_are_the_products() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["sample", "code", "webserver", "daemon"])
+@pytest.mark.parametrize("name", ["sample", "code", "webserver", "daemon", "loads", "others"])
 def test_its_urls_are_understood_and_lead_to_its_services(name: str) -> None:
     environment = SERVICES[name]["environment"]
     source = parse_source_url(fill_in(environment["BLB_SOURCE_CONN"]))
@@ -96,17 +103,25 @@ def test_its_urls_are_understood_and_lead_to_its_services(name: str) -> None:
     assert target.username == SERVICES["postgres"]["environment"]["POSTGRES_USER"]
 
 
-@pytest.mark.parametrize("name", ["sample", "code", "webserver", "daemon"])
+@pytest.mark.parametrize("name", ["sample", "code", "webserver", "daemon", "loads", "others"])
 def test_its_commands_exist(name: str) -> None:
     scripts = {entry.name for entry in entry_points(group="console_scripts")} | {"python"}
     healthcheck = SERVICES[name].get("healthcheck", {}).get("test", ["CMD", "python"])
-    for command in (SERVICES[name]["command"], healthcheck[1:]):
+    probe = healthcheck[1].split() if healthcheck[0] == "CMD-SHELL" else healthcheck[1:]
+    for command in (SERVICES[name]["command"], probe):
         assert command[0] in scripts
         for option, module in pairwise(command):
-            if option in ("-m", "--module-name"):
+            if option in ("-m", "--module-name", "-A"):
                 assert find_spec(module) is not None
             if option == "--workspace":
                 assert (FOLDER / module).exists()
+
+
+def test_every_queue_has_workers_that_reach_the_broker() -> None:
+    served = [SERVICES[name]["command"] for name in ("loads", "others")]
+    assert {command[command.index("-Q") + 1] for command in served} == set(QUEUES)
+    broker = urlsplit(fill_in(SERVICES["code"]["environment"]["BLB_CELERY_BROKER"]))
+    assert (broker.scheme, broker.hostname, broker.password) == ("redis", "redis", "Secret-1")
 
 
 def test_the_workspace_is_the_code_service() -> None:

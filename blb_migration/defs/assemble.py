@@ -110,7 +110,7 @@ def _build_parts(
             RESOURCE_KEY: resource.as_definition(),
             **({DATABASES_KEY: build_database_pair(environment)} if resource.is_of_environment else {}),
         },
-        "executor": build_executor(executor or read_choice(project.plan.tables_by_label)),
+        "executor": build_executor(executor or read_choice(project.plan.tables_by_label), resource),
     }
 
 

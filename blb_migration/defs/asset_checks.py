@@ -26,6 +26,7 @@ from blb_migration.defs.asset_keys import (
     place_key,
 )
 from blb_migration.defs.asset_metadata import Metadata
+from blb_migration.defs.celery_queues import DEFAULT_QUEUE, build_queue_tags
 from blb_migration.defs.check_metadata import build_check_metadata
 from blb_migration.defs.priorities import PRIORITY_TAG, rank_tables
 from blb_migration.defs.resource import RESOURCE_KEY, MigrationResource
@@ -76,7 +77,7 @@ def _build_table_checks(table: TablePlan, key: AssetKey, rank: int, pool: str) -
     @multi_asset_check(
         name=build_checks_name(key),
         specs=specs,
-        op_tags={PRIORITY_TAG: rank},  # its children wait for them
+        op_tags={PRIORITY_TAG: rank, **build_queue_tags(rank, DEFAULT_QUEUE)},  # its children wait for them
         pool=pool,
         can_subset=True,
         required_resource_keys={RESOURCE_KEY},

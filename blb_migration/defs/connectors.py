@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blb_migration.settings.environments import Environment, read_pair
+from blb_migration.settings.variables import ExecutorVariables
 
 if TYPE_CHECKING:
     from blb_migration.postgres.connect import TargetConnector
@@ -22,11 +23,15 @@ class Connectors:
 
 
 def build_connectors(source: SourceSettings, target: TargetSettings) -> Connectors:
-    """Build what connects to both; nothing is contacted."""
+    """Build what connects to both; nothing is contacted.
+
+    The target ends the sessions of a Celery worker that is cut off within seconds: its step is tried again.
+    """
     from blb_migration.postgres.connect import TargetConnector
     from blb_migration.sqlserver.connect import SourceConnector
 
-    return Connectors(SourceConnector(source), TargetConnector(target))
+    is_elsewhere = ExecutorVariables.read().executor == "celery"
+    return Connectors(SourceConnector(source), TargetConnector(target, is_expendable=is_elsewhere))
 
 
 def connect_from_environment(environment: Environment) -> Connectors:

@@ -14,6 +14,7 @@ from typing import Final
 
 from dagster import ExecutorDefinition, in_process_executor, multiprocess_executor
 
+from blb_migration.defs.celery_queues import find_celery_internal, read_broker
 from blb_migration.defs.optional_internals import find_internal
 from blb_migration.settings.machine import count_processors
 from blb_migration.settings.variables import ExecutorVariables, name_variable
@@ -21,6 +22,7 @@ from blb_migration.settings.variables import ExecutorVariables, name_variable
 IN_PROCESS: Final = "in_process"
 THREADS: Final = "threads"
 MULTIPROCESS: Final = "multiprocess"
+CELERY: Final = "celery"
 
 # Each load keeps a processor of both servers busy too, holds some 100 MB and three sessions with the target,
 # of which an untouched PostgreSQL has 97; a large table that is split takes as many again as it finds free.
@@ -61,8 +63,17 @@ def read_choice(labels: Collection[str]) -> ExecutorChoice:
     return ExecutorChoice(name, 1 if name == IN_PROCESS else max(1, max_concurrent), f"set by {setters}")
 
 
-def build_executor(choice: ExecutorChoice) -> ExecutorDefinition:
-    """Dagster's executor for ``choice``; one table after the other where this Dagster knows no threads."""
+def build_executor(choice: ExecutorChoice, resource: object) -> ExecutorDefinition:
+    """Dagster's executor for ``choice``; one table after the other where this Dagster knows no threads.
+
+    ``resource``: the run's MigrationResource, for an executor that must end the run itself. Raises
+    ConfigurationError where what Celery needs is not there.
+    """
+    if choice.name == CELERY:
+        build_celery_executor = find_celery_internal("celery_executor", "build_celery_executor")
+        celery: ExecutorDefinition = build_celery_executor(read_broker(), resource)
+        _LOG.info("Executor %s, as many at once as its workers: %s", choice.name, choice.reason)
+        return celery
     _LOG.info("Executor %s, %s at once: %s", choice.name, choice.max_concurrent, choice.reason)
     settings = {"max_concurrent": choice.max_concurrent}
     if choice.name == MULTIPROCESS:

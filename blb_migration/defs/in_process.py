@@ -29,7 +29,7 @@ from blb_migration.defs.connectors import Connectors
 from blb_migration.defs.dead_runs import build_process_tags, end_dead_runs
 from blb_migration.defs.ended_runs import list_failures_around_steps
 from blb_migration.defs.event_storage import kept_event_files
-from blb_migration.defs.executor import MULTIPROCESS, THREADS, read_choice
+from blb_migration.defs.executor import CELERY, MULTIPROCESS, THREADS, read_choice
 from blb_migration.defs.jobs import name_reconcile_job, name_whole_job
 from blb_migration.defs.optional_internals import find_internal
 from blb_migration.defs.resource import MigrationResource
@@ -94,7 +94,10 @@ def run_in_process(
         writes_reports=False,
     )
     choice = read_choice(migration.project.plan.tables_by_label)
-    if choice.name == MULTIPROCESS:  # other processes would know neither this plan nor this observer
+    if choice.name in (
+        MULTIPROCESS,
+        CELERY,
+    ):  # other processes would know neither this plan nor this observer
         choice = replace(choice, name=THREADS)
     definitions = build_defs(
         migration.project,

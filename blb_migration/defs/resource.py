@@ -32,7 +32,7 @@ from blb_migration.defs.connectors import Connectors, connect_from_environment
 from blb_migration.defs.database_pair import DATABASES_KEY
 from blb_migration.defs.dead_runs import build_process_tags
 from blb_migration.defs.event_storage import kept_event_files
-from blb_migration.defs.executor import is_one_process
+from blb_migration.defs.executor import CELERY, is_one_process
 from blb_migration.defs.observer import RunObserver
 from blb_migration.defs.run_notes import RunNotes
 from blb_migration.defs.run_tags import (
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from blb_migration.run_hold import TargetHold
 
 RESOURCE_KEY = "migration"
+KINDS_WITHOUT_HOLD = ("preflight", "verdict")  # which only read
 
 Result = TypeVar("Result")
 StepContext = AssetExecutionContext | AssetCheckExecutionContext
@@ -134,13 +135,14 @@ class MigrationResource:
             self.project, connectors.source, connectors.target, run, comparing, loading, replacing
         )
         has_one_process = is_one_process(context.job_def.executor_def)
-        process = build_process_tags(run.run_id, is_one_process=has_one_process)
+        is_elsewhere = context.job_def.executor_def.name == CELERY  # the run's process names itself
+        process = {} if is_elsewhere else build_process_tags(run.run_id, is_one_process=has_one_process)
         places = build_place_tags(migration)
         tag_run(context.instance, run.run_id, tags, {**process, **places, KIND_TAG: run.kind})
         if self.notes.step_opened(migration, has_one_process, describe_places(migration)):
             context.log.info(f"Run of {migration.databases}")
             refuse_storage_in_target(context.instance, migration.target)
-        if run.kind not in ("preflight", "verdict"):  # which only read
+        if run.kind not in KINDS_WITHOUT_HOLD:
             assert self.hold is not None
             self.hold(migration, has_one_process).ensure()
         return migration

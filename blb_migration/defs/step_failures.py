@@ -45,7 +45,7 @@ def carry_out(
         pass
     except MigrationError as error:
         if not cancellation.is_asked:  # otherwise it was broken off, which looks like many errors
-            failure = _build_failure(error, error.exit_code, str(error), error.is_transient)
+            failure = build_failure(error, error.exit_code, str(error), error.is_transient)
             if error.is_transient and not error.was_waited_out and retry_number < MAX_RETRIES:
                 pause_seconds = FIRST_RETRY_SECONDS * 2**retry_number
                 tell(f"{step}: it is tried again in {pause_seconds:g} s, since it failed: {error}")
@@ -56,12 +56,13 @@ def carry_out(
     except Exception as error:
         observer.step_failed(step, error)
         description = f"{type(error).__name__}: {error}. This is a bug in blb_migration, please report it."
-        raise _build_failure(error, ExitCode.NOT_EQUAL, description, is_transient=False) from error
+        raise build_failure(error, ExitCode.NOT_EQUAL, description, is_transient=False) from error
     observer.step_interrupted(step)
     raise DagsterExecutionInterruptedError
 
 
-def _build_failure(error: Exception, exit_code: ExitCode, description: str, is_transient: bool) -> Failure:
+def build_failure(error: Exception, exit_code: ExitCode, description: str, is_transient: bool) -> Failure:
+    """Build what a step's failure says in Dagster."""
     return Failure(
         description=description,
         metadata={

@@ -17,6 +17,7 @@ from blb_migration.defs.asset_metadata import (
     describe_source,
     describe_table,
 )
+from blb_migration.defs.celery_queues import build_queue_tags
 from blb_migration.defs.priorities import PRIORITY_TAG, rank_tables
 from blb_migration.defs.progress_log import build_progress_listener, log_whole_run
 from blb_migration.defs.resource import RESOURCE_KEY, MigrationResource
@@ -100,7 +101,7 @@ def _build_table_asset(
         group_name=build_group_name(table.group),
         owners=_find_owners(project, table),
         tags=_build_tags(project, environment),
-        op_tags={PRIORITY_TAG: rank},
+        op_tags={PRIORITY_TAG: rank, **build_queue_tags(rank)},
         pool=name_pool(environment),
         required_resource_keys={RESOURCE_KEY},
     )

@@ -131,11 +131,12 @@ class SourceVariables(VariableGroup):
 class ExecutorVariables(VariableGroup):
     """How tables run; read when Dagster's code location is loaded."""
 
-    executor: Literal["threads", "in_process", "multiprocess"] | None = _declare(
+    executor: Literal["threads", "in_process", "multiprocess", "celery"] | None = _declare(
         None,
         "how tables run: `threads` (several at once in one process), `in_process` (one after the other),"
-        " `multiprocess` (a process per step, in the UI only)",
-        expected="threads, in_process or multiprocess",
+        " `multiprocess` (a process per step), `celery` (workers on several machines: docs/scaling.md); the"
+        " last two in the UI only",
+        expected="threads, in_process, multiprocess or celery",
         otherwise="threads, in_process on a single processor",
     )
     max_concurrent: int | None = _declare(
@@ -145,6 +146,16 @@ class ExecutorVariables(VariableGroup):
         expected="a whole number, 1 or more",
         otherwise="one per processor, 4 at most",
         ge=1,
+    )
+
+
+class CeleryVariables(VariableGroup):
+    """Where the queues of steps are; read by whoever submits steps and by every worker."""
+
+    celery_broker: SecretStr | None = _declare(
+        None,
+        "with `BLB_EXECUTOR=celery`: the broker that steps are submitted to, Redis or RabbitMQ",
+        expected="redis://:password@host:6379/0 or amqp://user:password@host:5672/vhost",
     )
 
 
@@ -271,6 +282,15 @@ class WaitingVariables(VariableGroup):
         otherwise="90",
         ge=0,
     )
+    worker_wait: float = _declare(
+        90.0,
+        "with `BLB_EXECUTOR=celery`: for how long a step waits for a worker while none serves its queue, and"
+        " for a broker that does not answer",
+        unit="seconds",
+        expected="a number of seconds, 0 or more",
+        otherwise="90",
+        ge=0,
+    )
     lock_wait: float = _declare(
         30.0,
         "for how long a lock of the target is waited for that somebody else holds; 0 is no limit",
@@ -338,6 +358,7 @@ GROUPS: tuple[type[VariableGroup], ...] = (
     DatabaseVariables,
     SourceVariables,
     ExecutorVariables,
+    CeleryVariables,
     ScheduleVariables,
     AlertVariables,
     ComparingVariables,

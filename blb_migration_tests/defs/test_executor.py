@@ -72,7 +72,7 @@ def test_the_operator_overrules(
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
-        ("BLB_EXECUTOR", "celery", "Expected threads, in_process or multiprocess"),
+        ("BLB_EXECUTOR", "kubernetes", "Expected threads, in_process, multiprocess or celery"),
         ("BLB_MAX_CONCURRENT", "0", "Expected a whole number, 1 or more"),
         ("BLB_MAX_CONCURRENT", "many", "Expected a whole number, 1 or more"),
     ],

@@ -1,4 +1,4 @@
-"""Imported once by the process that the executor ``multiprocess`` forks its steps from, and by nothing else.
+"""Imported once by what forks the processes of steps: the executor ``multiprocess``, a Celery worker.
 
 What is loaded here, no step has to load: Dagster, the code location with its graph resolved, and the data
 path, which the code location itself leaves out. Nothing here connects or starts a thread.

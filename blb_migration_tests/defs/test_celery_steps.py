@@ -1,0 +1,264 @@
+"""A run's steps in Celery workers: one killed, beside a second run, canceled, and without any worker."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster import DagsterInstance, DagsterRun, JobDefinition, execute_job, reconstructable
+
+from blb_migration.defs.assemble import build_defs
+from blb_migration.defs.celery_queues import (
+    DEFAULT_QUEUE,
+    LOAD_QUEUE,
+    build_application,
+    find_celery_internal,
+)
+from blb_migration.defs.celery_watch import LOST_AFTER_SECONDS, Heartbeat, QueueWatch
+from blb_migration.errors import ConfigurationError
+from blb_migration.plan.project import load_project, save_project
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
+from blb_migration.sandbox.emulator.tds.faults import Fault
+from blb_migration_tests.chain import Chain
+from blb_migration_tests.defs.celery_town import Town, building_town, find_redis_server
+from blb_migration_tests.defs.stages import build_shop
+from blb_migration_tests.defs.test_real_databases import DECISIONS, QUIET, chain
+from blb_migration_tests.defs.test_termination import wait_for
+
+__all__ = ["chain"]
+
+needs_redis = pytest.mark.skipif(find_redis_server() is None, reason="no redis-server, and no wheel of one")
+COMES_WITHIN_SECONDS = 120
+LOAD_OF_ORDERS = r"^SELECT \[id\].*\[orders\](?! WHERE 1 = 0)"
+NOBODY = "redis://:S3cret@127.0.0.1:1/0"
+CHECKS = """
+SELECT table_name, check_name, passed, details FROM blb_migration.check_results
+WHERE run_id = '{run_id}' ORDER BY 1, 2
+"""
+IN_PLACE = "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND convalidated"
+
+
+@pytest.fixture
+def town(
+    chain: Chain, emulator: SqlServerEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Town]:
+    save_project(replace(chain.project(DECISIONS), folder=tmp_path / "project"))
+    environment = {
+        "BLB_PROJECT": str(tmp_path / "project"),
+        "BLB_SOURCE_CONN": chain.source_url,
+        "BLB_TARGET_CONN": chain.target_url,
+        "BLB_REPORTS": str(tmp_path / "reports"),
+    }
+    with building_town(tmp_path, environment) as town:
+        monkeypatch.setenv("DAGSTER_HOME", str(town.home))
+        yield town
+    emulator.faults.clear()
+
+
+def read_runs() -> list[DagsterRun]:
+    """Return Dagster's runs, the last one first."""
+    with DagsterInstance.get() as instance:
+        return [*instance.get_runs()]
+
+
+def read_said(instance: DagsterInstance, run_id: str) -> str:
+    """Return all that a run's log says, what failed with it."""
+    lines = []
+    for entry in instance.all_logs(run_id):
+        lines.append(entry.user_message)
+        event = entry.dagster_event
+        if event is not None and event.is_step_failure:
+            told = event.step_failure_data.user_failure_data
+            lines.append(str(told and told.description))
+    return "\n".join(lines)
+
+
+def hold_orders(emulator: SqlServerEmulator) -> Any:
+    """Have the load of orders wait for ever; returns what says whether it has begun."""
+    before = len(emulator.statements)
+    emulator.faults.add(Fault(LOAD_OF_ORDERS, batch_delay_seconds=600))
+    pattern = re.compile(LOAD_OF_ORDERS, re.IGNORECASE | re.DOTALL)
+    return lambda: any(pattern.search(sent.text) for sent in emulator.statements[before:])
+
+
+@needs_redis
+def test_a_run_ends_as_in_one_process_though_its_loader_is_killed_and_a_second_run_is_refused(
+    town: Town, chain: Chain, emulator: SqlServerEmulator, instance: DagsterInstance
+) -> None:
+    loader = town.start_worker("loader", "-Q", LOAD_QUEUE)
+    other = town.start_worker("other", "-Q", DEFAULT_QUEUE)
+    has_come = hold_orders(emulator)
+    first = town.start_run()
+    wait_for(has_come, COMES_WITHIN_SECONDS)
+    replacement = town.start_worker("replacement", "-Q", LOAD_QUEUE)
+    second = town.start_run(BLB_RUN_WAIT="1")
+    second.wait(COMES_WITHIN_SECONDS)
+    refused, held = read_runs()
+    with DagsterInstance.get() as kept:
+        assert f"run {held.run_id[:8]} on" in read_said(kept, refused.run_id)
+    assert refused.status.value == "FAILURE"
+    loader.kill()
+    emulator.faults.clear()
+    replacement.wait_until_ready()
+    first.wait(COMES_WITHIN_SECONDS)
+    [_, run] = read_runs()
+    with DagsterInstance.get() as kept:
+        said = read_said(kept, run.run_id)
+    assert run.is_success, said
+    assert f"nothing was heard for {LOST_AFTER_SECONDS:g} seconds of worker loader@town" in said
+    assert "blb_step" not in other.log.read_text(encoding="utf-8").partition("orders__checks")[0]
+    assert chain.execute("SELECT outcome, errors FROM blb_migration.runs") == [("equal", [])]
+    assert chain.execute(IN_PLACE) == [(2,)]
+    alone = build_defs(chain.project(DECISIONS)).resolve_job_def("migration")
+    result = alone.execute_in_process(run_config=QUIET, instance=instance)
+    assert chain.execute(CHECKS.format(run_id=run.run_id)) == chain.execute(
+        CHECKS.format(run_id=result.run_id)
+    )
+
+
+@needs_redis
+def test_a_run_that_is_canceled_ends_soon_and_its_steps_with_it(
+    town: Town, chain: Chain, emulator: SqlServerEmulator
+) -> None:
+    town.start_worker("ann")
+    has_come = hold_orders(emulator)
+    worker = town.start_run()
+    wait_for(has_come, COMES_WITHIN_SECONDS)
+    with DagsterInstance.get() as instance:
+        [run] = instance.get_runs()
+        instance.report_run_canceling(run)
+        asked_at = time.monotonic()
+        worker.send_signal(signal.SIGINT)  # as Dagster's own run worker signals itself
+        wait_for(lambda: instance.get_runs()[0].is_finished, COMES_WITHIN_SECONDS)
+        assert time.monotonic() - asked_at < 30
+        assert instance.get_runs()[0].status.value == "CANCELED"
+    worker.wait(COMES_WITHIN_SECONDS)
+    assert chain.execute("SELECT outcome, errors FROM blb_migration.runs") == [
+        ("interrupted", ["the run was interrupted"])
+    ]
+    assert chain.execute("SELECT count(*) FROM orders") == [(0,)]
+    assert chain.execute(IN_PLACE) == [(2,)]
+
+
+def build_whole_job() -> JobDefinition:
+    """Built anew in every process."""
+    return build_defs(load_project(Path(os.environ["BLB_PROJECT"]))).resolve_job_def("migration")
+
+
+def run_here(town: Town, monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
+    """Return what a run of this process says, which must fail."""
+    for name, value in {**town.environment, **environment}.items():
+        monkeypatch.setenv(name, value)
+    with DagsterInstance.get() as instance:
+        with execute_job(reconstructable(build_whole_job), instance, run_config=QUIET) as result:
+            assert not result.success
+        return read_said(instance, result.run_id)
+
+
+@needs_redis
+def test_a_run_without_workers_says_how_to_start_one_and_fails(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = run_here(town, monkeypatch, BLB_WORKER_WAIT="6")
+    assert "preflight: waiting for a worker, since none serves the queue dagster" in said
+    assert "no worker has served the queue dagster of redis://127.0.0.1" in said
+    assert "Start one (`celery -A blb_migration.defs.celery_worker worker -Q dagster`)" in said
+
+
+@needs_redis
+def test_a_broker_that_cannot_be_reached_fails_the_first_step_with_one_sentence(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = run_here(town, monkeypatch, BLB_CELERY_BROKER=NOBODY)
+    assert "broker redis://:**@127.0.0.1:1/0: cannot connect" in said
+    assert "S3cret" not in said
+
+
+@needs_redis
+def test_a_step_that_nobody_has_is_missed(town: Town) -> None:
+    """Its message was taken by a worker that was killed, or the broker was started anew."""
+    town.start_worker("ann").wait_until_ready()
+    application = build_application(town.environment["BLB_CELERY_BROKER"])
+    since = time.monotonic()
+    with QueueWatch(application) as watch:
+
+        def is_missed() -> bool:
+            watch.ask()
+            return watch.has_lost_trace(DEFAULT_QUEUE, "no-such-step", since)
+
+        assert not is_missed()
+        wait_for(is_missed, COMES_WITHIN_SECONDS)
+        assert watch.measure_unserved_seconds(DEFAULT_QUEUE) == 0
+        queued = application.send_task("nobody_knows_this", queue=LOAD_QUEUE, countdown=0)
+        assert not watch.has_lost_trace(LOAD_QUEUE, queued.id, time.monotonic())
+
+
+@pytest.mark.parametrize(
+    ("broker", "found"), [("", "it is not set"), ("http://me:S3cret@host/", "'http://me:***@host/'")]
+)
+def test_without_a_broker_the_code_location_says_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, broker: str, found: str
+) -> None:
+    monkeypatch.setenv("BLB_EXECUTOR", "celery")
+    monkeypatch.setenv("BLB_CELERY_BROKER", broker)
+    with pytest.raises(ConfigurationError, match="BLB_CELERY_BROKER") as caught:
+        build_defs(build_shop())
+    assert found in str(caught.value)
+    assert "Set it, the same for Dagster and all workers" in str(caught.value)
+
+
+def test_without_dagster_celery_the_code_location_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BLB_EXECUTOR", "celery")
+    monkeypatch.setenv("BLB_CELERY_BROKER", NOBODY)
+    monkeypatch.setitem(sys.modules, "dagster_celery", None)
+    with pytest.raises(ConfigurationError, match=r"dagster-celery is not installed.*pip install"):
+        build_defs(build_shop())
+
+
+def test_this_dagster_celery_has_what_the_executor_stands_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLB_EXECUTOR", "celery")
+    monkeypatch.setenv("BLB_CELERY_BROKER", NOBODY)
+    job = build_defs(build_shop()).resolve_job_def("migration")
+    assert job.executor_def.name == "celery"
+    queues = {node.name: node.tags.get("dagster-celery/queue", DEFAULT_QUEUE) for node in job.graph.nodes}
+    assert {name for name, queue in queues.items() if queue == LOAD_QUEUE} == {
+        table.target.name.name for table in build_shop().plan.tables
+    }
+
+
+@pytest.mark.parametrize("differs", ["version", "plan_hash", "run_id"])
+def test_a_worker_that_differs_from_the_run_refuses_its_steps(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, differs: str
+) -> None:
+    from blb_migration import __version__
+
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    carry_out = find_celery_internal("celery_step", "create_step_task")(build_application(NOBODY), "hash")
+    with DagsterInstance.get() as instance:
+        run = instance.create_run_for_job(build_defs(build_shop()).resolve_job_def("migration"))
+    order = {"version": __version__, "plan_hash": "hash", "run_id": run.run_id, "step_key": "preflight"}
+    carry_out.push_request(hostname="ann@town")
+    refusal = carry_out.run({**order, differs: "0ther"})["refusal"]
+    assert "0ther" in refusal["found"]
+    assert "start" in refusal["next_act"]
+
+
+def test_only_what_is_new_counts_as_a_beat() -> None:
+    now = 0.0
+    heartbeat = Heartbeat(lambda: now)
+    heartbeat.hear(0)
+    now = 5.0
+    heartbeat.hear(0)
+    assert heartbeat.silent_seconds == 5.0
+    heartbeat.hear(1)
+    assert heartbeat.silent_seconds == 0.0
