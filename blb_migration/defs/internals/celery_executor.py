@@ -252,7 +252,7 @@ class StepOnItsWay:
                 self._step.key,
                 found=f"no worker has served the queue {self._queue} of {self._broker} for"
                 f" {unserved:.0f} seconds",
-                expected=f"a worker; {name_variable('worker_wait')} says for how many seconds one is waited for",
+                expected=f"a worker; {name_variable('worker_wait')} says how long one is waited for",
                 next_act=f"Start one (`{command}`), then execute the run again from its failure",
             )
             self._revoke()
