@@ -1,8 +1,9 @@
 """The run's own process where its steps are carried out elsewhere: it holds the target, and ends the run.
 
-From the first step on that holds the target until the end, this process holds it too: no other run comes in
-between while steps wait in a queue, or when a worker is lost. At the end it does what a run in one process
-does: foreign keys are restored, the end is recorded, the verdict is told.
+It takes the target before a step is submitted, and keeps it until the end, so that no other run comes in
+between while steps wait in a queue or a worker is lost; a run that has to wait for another keeps no worker
+busy. At the end it does what a run in one process does: foreign keys are restored, the end is recorded, the
+verdict is told.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from blb_migration.defs.dead_runs import build_process_tags
 from blb_migration.defs.observer import RunObserver
 from blb_migration.defs.resource import KINDS_WITHOUT_HOLD, MigrationResource, find_kind
 from blb_migration.defs.run_notes import RunNotes
-from blb_migration.defs.run_tags import describe_places, tag_run
-from blb_migration.errors import MigrationError
+from blb_migration.defs.run_tags import OFF_RECORD_TAG, describe_places, tag_run
+from blb_migration.errors import MigrationError, TargetHeld
 from blb_migration.waiting import told_to
 
 if TYPE_CHECKING:
@@ -31,26 +32,32 @@ _OF_A_STEPS_END = (DagsterEventType.STEP_SUCCESS, DagsterEventType.STEP_FAILURE)
 
 
 class KeptRun:
-    """What the run's process knows and does. Without ``hold``, nothing: the run's steps say why."""
+    """What the run's process knows and does. ``refusal``: another run holds the target."""
 
     def __init__(self, notes: RunNotes, hold: TargetHold | None, log: Any) -> None:
+        self.refusal: TargetHeld | None = None
         self._notes = notes
         self._hold = hold
         self._log = log
 
+    def take_hold(self) -> None:
+        """Hold the target, anew where the session was lost. Another run that has it is the ``refusal``."""
+        if self._hold is None or self.refusal is not None:
+            return
+        try:
+            self._hold.ensure()
+        except TargetHeld as error:
+            self.refusal = error
+        except MigrationError as error:  # the next step meets the same, and fails with it
+            self._log.info(f"The run's own process does not hold the target: {error}")
+
     def hear(self, event: DagsterEvent) -> None:
-        """Hold the target from the first step's success on, anew where the session was lost."""
+        """Note what a worker has told of the run."""
         is_check = event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION
         if is_check and event.asset_check_evaluation_data.check_name == VERDICT:
             self._notes.is_judged = True
-        if self._hold is None or event.event_type not in _OF_A_STEPS_END:
-            return
-        if event.event_type is DagsterEventType.STEP_FAILURE and not self._hold.was_taken:
-            return  # it may have been kept out itself
-        try:
-            self._hold.ensure()
-        except MigrationError as error:  # the next step meets the same, and says so
-            self._log.warning("The run's own process does not hold the target: %s", error)
+        elif event.event_type in _OF_A_STEPS_END:
+            self.take_hold()
 
     def step_failed(self, step: str, error: MigrationError) -> None:
         """Keep the failure of a step whose worker cannot do so itself."""
@@ -77,11 +84,15 @@ def keeping_run(resource: MigrationResource, context: Any) -> Iterator[KeptRun]:
             return
         notes.step_opened(migration, True, describe_places(migration))
         hold = stack.enter_context(holding_target(migration.target, run.run_id))
+        kept = KeptRun(notes, hold, log)
+        kept.take_hold()
         try:
-            yield KeptRun(notes, hold, log)
+            yield kept
         finally:
-            if hold.was_taken:
-                run_to_end(lambda: _end(resource, notes, migration.run.run_id, context), INTERRUPTS)
+            if notes.was_kept_out:
+                tag_run(instance, run.run_id, {}, {OFF_RECORD_TAG: "another run held the target"})
+            elif hold.was_taken:
+                run_to_end(lambda: _end(resource, notes, run.run_id, context), INTERRUPTS)
 
 
 def _end(resource: MigrationResource, notes: RunNotes, run_id: str, context: Any) -> None:

@@ -95,6 +95,7 @@ class Town:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        self.stack.callback(process.wait)
         self.stack.callback(process.kill)
         return process
 

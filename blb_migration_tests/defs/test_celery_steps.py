@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from dagster import DagsterInstance, DagsterRun, JobDefinition, execute_job, reconstructable
+from dagster import DagsterEventType, DagsterInstance, DagsterRun, JobDefinition, execute_job, reconstructable
 
 from blb_migration.defs.assemble import build_defs
 from blb_migration.defs.celery_queues import (
@@ -26,30 +24,25 @@ from blb_migration.defs.celery_watch import LOST_AFTER_SECONDS, Heartbeat, Queue
 from blb_migration.errors import ConfigurationError
 from blb_migration.plan.project import load_project, save_project
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
-from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration_tests.chain import Chain
 from blb_migration_tests.defs.celery_town import Town, building_town, find_redis_server
 from blb_migration_tests.defs.stages import build_shop
-from blb_migration_tests.defs.test_real_databases import DECISIONS, QUIET, chain
-from blb_migration_tests.defs.test_termination import wait_for
+from blb_migration_tests.defs.test_real_databases import QUIET
+from blb_migration_tests.defs.test_termination import DECISIONS, IN_PLACE, PHASES, chain, hold, wait_for
 
 __all__ = ["chain"]
 
 needs_redis = pytest.mark.skipif(find_redis_server() is None, reason="no redis-server, and no wheel of one")
-COMES_WITHIN_SECONDS = 120
-LOAD_OF_ORDERS = r"^SELECT \[id\].*\[orders\](?! WHERE 1 = 0)"
+COMES_WITHIN_SECONDS = 240  # on a busy machine
 NOBODY = "redis://:S3cret@127.0.0.1:1/0"
 CHECKS = """
 SELECT table_name, check_name, passed, details FROM blb_migration.check_results
 WHERE run_id = '{run_id}' ORDER BY 1, 2
 """
-IN_PLACE = "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND convalidated"
 
 
 @pytest.fixture
-def town(
-    chain: Chain, emulator: SqlServerEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Town]:
+def town(chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
     save_project(replace(chain.project(DECISIONS), folder=tmp_path / "project"))
     environment = {
         "BLB_PROJECT": str(tmp_path / "project"),
@@ -60,7 +53,6 @@ def town(
     with building_town(tmp_path, environment) as town:
         monkeypatch.setenv("DAGSTER_HOME", str(town.home))
         yield town
-    emulator.faults.clear()
 
 
 def read_runs() -> list[DagsterRun]:
@@ -81,12 +73,15 @@ def read_said(instance: DagsterInstance, run_id: str) -> str:
     return "\n".join(lines)
 
 
-def hold_orders(emulator: SqlServerEmulator) -> Any:
-    """Have the load of orders wait for ever; returns what says whether it has begun."""
-    before = len(emulator.statements)
-    emulator.faults.add(Fault(LOAD_OF_ORDERS, batch_delay_seconds=600))
-    pattern = re.compile(LOAD_OF_ORDERS, re.IGNORECASE | re.DOTALL)
-    return lambda: any(pattern.search(sent.text) for sent in emulator.statements[before:])
+def read_workers(instance: DagsterInstance, run_id: str) -> set[tuple[str, str]]:
+    """Return which worker has begun which step."""
+    begun = set()
+    for entry in instance.all_logs(run_id, of_type=DagsterEventType.ENGINE_EVENT):
+        event = entry.dagster_event
+        worker = event.engine_event_data.metadata.get("Celery worker") if event is not None else None
+        if worker is not None:
+            begun.add((str(entry.step_key), str(worker.value)))
+    return begun
 
 
 @needs_redis
@@ -95,7 +90,9 @@ def test_a_run_ends_as_in_one_process_though_its_loader_is_killed_and_a_second_r
 ) -> None:
     loader = town.start_worker("loader", "-Q", LOAD_QUEUE)
     other = town.start_worker("other", "-Q", DEFAULT_QUEUE)
-    has_come = hold_orders(emulator)
+    loader.wait_until_ready()
+    other.wait_until_ready()
+    has_come = hold(chain, emulator, PHASES["before the first batch"])
     first = town.start_run()
     wait_for(has_come, COMES_WITHIN_SECONDS)
     replacement = town.start_worker("replacement", "-Q", LOAD_QUEUE)
@@ -111,12 +108,16 @@ def test_a_run_ends_as_in_one_process_though_its_loader_is_killed_and_a_second_r
     first.wait(COMES_WITHIN_SECONDS)
     [_, run] = read_runs()
     with DagsterInstance.get() as kept:
-        said = read_said(kept, run.run_id)
+        said, begun = read_said(kept, run.run_id), read_workers(kept, run.run_id)
     assert run.is_success, said
     assert f"nothing was heard for {LOST_AFTER_SECONDS:g} seconds of worker loader@town" in said
-    assert "blb_step" not in other.log.read_text(encoding="utf-8").partition("orders__checks")[0]
+    loads = {(step, worker) for step, worker in begun if not worker.startswith("other@")}
+    assert loads == {
+        *(("customers", "loader@town"), ("orders", "loader@town")),
+        ("orders", "replacement@town"),
+    }
     assert chain.execute("SELECT outcome, errors FROM blb_migration.runs") == [("equal", [])]
-    assert chain.execute(IN_PLACE) == [(2,)]
+    assert len(chain.execute(IN_PLACE)) == 1
     alone = build_defs(chain.project(DECISIONS)).resolve_job_def("migration")
     result = alone.execute_in_process(run_config=QUIET, instance=instance)
     assert chain.execute(CHECKS.format(run_id=run.run_id)) == chain.execute(
@@ -128,8 +129,8 @@ def test_a_run_ends_as_in_one_process_though_its_loader_is_killed_and_a_second_r
 def test_a_run_that_is_canceled_ends_soon_and_its_steps_with_it(
     town: Town, chain: Chain, emulator: SqlServerEmulator
 ) -> None:
-    town.start_worker("ann")
-    has_come = hold_orders(emulator)
+    town.start_worker("ann").wait_until_ready()
+    has_come = hold(chain, emulator, PHASES["before the first batch"])
     worker = town.start_run()
     wait_for(has_come, COMES_WITHIN_SECONDS)
     with DagsterInstance.get() as instance:
@@ -138,14 +139,14 @@ def test_a_run_that_is_canceled_ends_soon_and_its_steps_with_it(
         asked_at = time.monotonic()
         worker.send_signal(signal.SIGINT)  # as Dagster's own run worker signals itself
         wait_for(lambda: instance.get_runs()[0].is_finished, COMES_WITHIN_SECONDS)
-        assert time.monotonic() - asked_at < 30
+        assert time.monotonic() - asked_at < 60
         assert instance.get_runs()[0].status.value == "CANCELED"
     worker.wait(COMES_WITHIN_SECONDS)
     assert chain.execute("SELECT outcome, errors FROM blb_migration.runs") == [
         ("interrupted", ["the run was interrupted"])
     ]
     assert chain.execute("SELECT count(*) FROM orders") == [(0,)]
-    assert chain.execute(IN_PLACE) == [(2,)]
+    assert len(chain.execute(IN_PLACE)) == 1
 
 
 def build_whole_job() -> JobDefinition:
@@ -167,7 +168,7 @@ def run_here(town: Town, monkeypatch: pytest.MonkeyPatch, **environment: str) ->
 def test_a_run_without_workers_says_how_to_start_one_and_fails(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = run_here(town, monkeypatch, BLB_WORKER_WAIT="6")
+    said = run_here(town, monkeypatch, BLB_WORKER_WAIT="12")
     assert "preflight: waiting for a worker, since none serves the queue dagster" in said
     assert "no worker has served the queue dagster of redis://127.0.0.1" in said
     assert "Start one (`celery -A blb_migration.defs.celery_worker worker -Q dagster`)" in said

@@ -157,6 +157,9 @@ class StepOnItsWay:
 
     def submit(self) -> None:
         """Give the step to the broker; a broker that does not take it is the step's failure."""
+        self._error = self._kept.refusal
+        if self._error is not None:
+            return
         try:
             self._result = self._application.send_task(
                 TASK_NAME, args=[self._order], queue=self._queue, retry=False

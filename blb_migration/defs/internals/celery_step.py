@@ -51,7 +51,7 @@ def create_step_task(application: Any, plan_hash: str) -> Any:
     """Register the task with ``application``; ``plan_hash`` is of this machine's project."""
     execute_plan: Any = create_task(application)  # type: ignore[no-untyped-call]
 
-    @application.task(bind=True, name=TASK_NAME)  # type: ignore[untyped-decorator]
+    @application.task(bind=True, name=TASK_NAME, resultrepr_maxsize=60)  # type: ignore[untyped-decorator]
     def carry_out_step(self: Any, order: Mapping[str, Any]) -> Mapping[str, Any]:
         with DagsterInstance.get() as instance:
             try:

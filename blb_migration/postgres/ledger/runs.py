@@ -92,11 +92,12 @@ def end_killed_runs(connection: TargetConnection, run_id: str) -> None:
 
 
 def add_run_errors(connection: TargetConnection, run_id: str, outcome: str, errors: Sequence[str]) -> None:
-    """Record that a run has failed so far, with what failed now beside what failed before."""
+    """Record that a run has failed so far, with what failed now beside what failed before, each once."""
     write(
         connection,
         "UPDATE blb_migration.runs SET finished_at = clock_timestamp(), outcome = %s,"
-        " errors = errors || %s::text[] WHERE run_id = %s",
+        " errors = errors || ARRAY(SELECT told FROM unnest(%s::text[]) WITH ORDINALITY AS now (told, position)"
+        " WHERE told <> ALL (errors) ORDER BY position) WHERE run_id = %s",
         outcome,
         list(errors),
         run_id,
