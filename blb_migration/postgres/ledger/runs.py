@@ -96,8 +96,8 @@ def add_run_errors(connection: TargetConnection, run_id: str, outcome: str, erro
     write(
         connection,
         "UPDATE blb_migration.runs SET finished_at = clock_timestamp(), outcome = %s,"
-        " errors = errors || ARRAY(SELECT told FROM unnest(%s::text[]) WITH ORDINALITY AS now (told, position)"
-        " WHERE told <> ALL (errors) ORDER BY position) WHERE run_id = %s",
+        " errors = errors || ARRAY(SELECT told FROM unnest(%s::text[]) WITH ORDINALITY AS now (told, place)"
+        " WHERE told <> ALL (errors) ORDER BY place) WHERE run_id = %s",
         outcome,
         list(errors),
         run_id,
