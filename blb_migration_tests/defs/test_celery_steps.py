@@ -21,6 +21,7 @@ from blb_migration.defs.celery_queues import (
     find_celery_internal,
 )
 from blb_migration.defs.celery_watch import LOST_AFTER_SECONDS, Heartbeat, QueueWatch
+from blb_migration.documents import INSTANCE_FILE, read_document
 from blb_migration.errors import ConfigurationError
 from blb_migration.plan.project import load_project, save_project
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
@@ -243,6 +244,7 @@ def test_a_worker_that_differs_from_the_run_refuses_its_steps(
 ) -> None:
     from blb_migration import __version__
 
+    (tmp_path / INSTANCE_FILE).write_text(read_document(INSTANCE_FILE), encoding="utf-8")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     carry_out = find_celery_internal("celery_step", "create_step_task")(build_application(NOBODY), "hash")
     with DagsterInstance.get() as instance:
