@@ -127,6 +127,7 @@ def test_a_run_ends_as_in_one_process_though_its_loader_is_killed_and_a_second_r
 
 
 @needs_redis
+@pytest.mark.alone
 def test_a_run_that_is_canceled_ends_soon_and_its_steps_with_it(
     town: Town, chain: Chain, emulator: SqlServerEmulator
 ) -> None:
