@@ -129,3 +129,14 @@ def test_a_name_that_means_something_else_is_only_reported() -> None:
         "PATH": "/",
     }
     assert find_unknown_variables(environment) == {"BLB_SHOP_COLOUR": None}
+
+
+def test_what_was_checked_is_not_checked_again_until_the_environment_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = LoadingVariables.read()
+    assert LoadingVariables.read() is first
+    monkeypatch.setenv("BLB_SOURCE_CONN", "mssql+pyodbc://sa:x@host/shop")
+    assert DatabaseVariables.read().source_conn is not None
+    monkeypatch.delenv("BLB_SOURCE_CONN")
+    assert DatabaseVariables.read().source_conn is None

@@ -6,10 +6,12 @@ location from loading. What is made from all of them is in ``variable_list``.
 
 from __future__ import annotations
 
+import os
 import zoneinfo
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +27,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from blb_migration.errors import ConfigurationError
 
 PREFIX = "BLB_"
+GroupT = TypeVar("GroupT", bound="VariableGroup")
 _URL_OF_SOURCE = "mssql+pyodbc://user:password@host:1433/database"
 _URL_OF_TARGET = "postgresql://user:password@host:5432/database"
 
@@ -62,9 +65,13 @@ class VariableGroup(BaseSettings):
 
     @classmethod
     def read(cls) -> Self:
-        """Read the environment as it is now. Raises ConfigurationError for a value that is none."""
+        """Read the environment as it is now. Raises ConfigurationError for a value that is none.
+
+        Statements ask for their limits one by one: what has been checked is not checked again.
+        """
         try:
-            return cls()
+            checked: Self = _read_checked(cls, _list_set_variables())
+            return checked
         except ValidationError as error:
             [first, *_] = error.errors(include_url=False)
         field = str(first["loc"][0])
@@ -75,6 +82,15 @@ class VariableGroup(BaseSettings):
             expected=words["expected"],
             next_act=f"Correct it, or unset it for {words['otherwise']}",
         )
+
+
+def _list_set_variables() -> tuple[tuple[str, str], ...]:
+    return tuple((name, text) for name, text in os.environ.items() if name[: len(PREFIX)].upper() == PREFIX)
+
+
+@lru_cache(maxsize=64)
+def _read_checked(group: type[GroupT], _environment: tuple[tuple[str, str], ...]) -> GroupT:
+    return group()
 
 
 class DatabaseVariables(VariableGroup):
