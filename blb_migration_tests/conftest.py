@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,9 +21,47 @@ from blb_migration.sandbox.erp import create_source, create_target
 from blb_migration.sqlserver.drivers import load_driver
 from blb_migration_tests import real_server
 from blb_migration_tests.chain import Chain
+from blb_migration_tests.temporary_folder import use_memory
 
 # A shell's background job is deaf to SIGINT, and would make the interrupts that tests send go unheard.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A container may forbid it. Each of the hundreds of processes that tests start would then compile Dagster's
+# thousand modules anew, which is more than half of its start.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+use_memory()
+
+
+# A file that takes a minute must not begin when the others end.
+LONGEST_FIRST = (
+    "cli/test_demo_night.py",
+    "faults/test_cutover.py",
+    "cli/test_migration.py",
+    "cli/test_one_source.py",
+    "cli/test_pages.py",
+    "defs/test_without_internals.py",
+    "defs/test_one_truth.py",
+    "cli/test_wheel.py",
+    "defs/test_live_target.py",
+    "defs/test_dev_servers.py",
+    "hazards/test_erp.py",
+    "faults/test_changing_source.py",
+    "compare/test_mutations.py",
+    "end_to_end/test_erp.py",
+    "schema/test_erp_from_nothing.py",
+    "cli/test_demo.py",
+    # of those that need a processor of their own
+    "defs/test_termination.py",
+    "postgres/test_hanging_target.py",
+    "cli/test_signals.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; what is within a file keeps its order."""
+    ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -70,13 +70,16 @@ AGAIN = ["--last-failed", "--last-failed-no-failures", "none", "--exitfirst", "-
 def plan_tests(arguments: list[str], is_measured: bool) -> list[list[str]]:
     """Return what pytest is called with, call by call.
 
-    The whole suite runs in several processes, but for the tests that bound how long something takes: they
-    come afterwards, alone. Whoever gives arguments gets one call, in one process.
+    The whole suite runs in one process more than there are processors, since tests wait for servers. The
+    tests that bound how long something takes come afterwards, with a processor for each. Files begin in the
+    order of ``conftest.py``, the longest first. Whoever gives arguments gets one call, in one process.
     """
     coverage = ["--cov"] if is_measured else []
     if arguments:
         return [[*coverage, *(["--cov-fail-under=0"] if is_measured else []), *arguments]]
-    together = ["-m", "not alone", "-n", str(count_processors() + 1), "--dist", "loadfile"]
+    by_file = ["--dist", "loadfile", "--no-loadscope-reorder"]
+    together = ["-m", "not alone", "-n", str(count_processors() + 1), *by_file]
+    alone = ["-m", "alone", "-n", str(count_processors()), *by_file]
     return [
         [
             "--cache-clear",
@@ -84,7 +87,7 @@ def plan_tests(arguments: list[str], is_measured: bool) -> list[list[str]]:
             *(["--cov-report=", "--cov-fail-under=0"] if is_measured else []),
             *together,
         ],
-        [*coverage, *(["--cov-append"] if is_measured else []), "-m", "alone"],
+        [*coverage, *(["--cov-append"] if is_measured else []), *alone],
     ]
 
 

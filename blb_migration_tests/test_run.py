@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from blb_migration_tests.run import plan_tests, run_tests
+from blb_migration_tests.conftest import LONGEST_FIRST
+from blb_migration_tests.run import TOP, plan_tests, run_tests
 
 FAILS_ONCE = """
 from pathlib import Path
@@ -65,3 +66,9 @@ def test_a_floor_of_coverage_that_is_missed_is_no_test_to_try_again(
 def test_earlier_failures_of_this_clone_are_forgotten_first() -> None:
     assert "--cache-clear" in plan_tests([], is_measured=False)[0]
     assert "--cache-clear" not in plan_tests(["-k", "some"], is_measured=False)[0]
+
+
+def test_the_files_that_begin_first_are_there_and_no_other_order_comes_in_between() -> None:
+    assert [name for name in LONGEST_FIRST if not (TOP / "blb_migration_tests" / name).is_file()] == []
+    for call in plan_tests([], is_measured=False):
+        assert "--no-loadscope-reorder" in call

@@ -48,6 +48,7 @@ SANDBOX_SETTINGS = {
     "max_wal_senders": "0",  # minimal WAL allows none
     "max_wal_size": "2GB",  # no checkpoint in the middle of a demo
     "checkpoint_timeout": "1h",
+    "scram_iterations": "1",  # 4096 slow down whoever guesses; nobody guesses 144 random bits
     "listen_addresses": HOST,
     "unix_socket_directories": "",
     "timezone": "UTC",
@@ -127,7 +128,8 @@ class EmbeddedPostgres:
 
     def create_database(self, name: str) -> str:
         """Create an empty database and return its URL."""
-        self._execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        # Files are copied in a sixth of the time that logging every page takes, which is the default.
+        self._execute(sql.SQL("CREATE DATABASE {} STRATEGY file_copy").format(sql.Identifier(name)))
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
