@@ -36,7 +36,7 @@ def stranger(town: Town) -> Iterator[subprocess.Popen[str]]:
     try:
         yield process
     finally:
-        process.communicate("\n", timeout=10)
+        process.communicate("\n", timeout=60)
 
 
 def test_asking_changes_nothing_and_says_what_would_be_done(town: Town) -> None:

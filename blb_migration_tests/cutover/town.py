@@ -6,7 +6,6 @@ import random
 import socket
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ import psutil
 import requests
 import yaml
 
+from blb_migration.retries import becomes_true
 from blb_migration_tests.cli.servers import Answer, Shop
 from blb_migration_tests.cutover import tiny_service
 
@@ -84,12 +84,14 @@ class Town:
 
     @staticmethod
     def wait(port: int) -> None:
-        for _ in range(200):
-            with suppress(OSError):
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                return
-            time.sleep(0.02)
-        raise AssertionError(f"nothing answers on {port}")
+        assert becomes_true(lambda: answers(port), within_seconds=60, pause_seconds=0.02), port
+
+
+def answers(port: int) -> bool:
+    with suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    return False
 
 
 def build_service(name: str, port: int, folder: Path) -> dict[str, Any]:

@@ -194,7 +194,7 @@ def test_a_run_that_is_killed_is_told(watch: Watch) -> None:
     run = create_run(watch, tags={PROCESS_TAG: f"{platform.node()} {process.pid} {created_at:.2f}"})
     assert end_dead_runs(watch.walk.instance) == [] and watch.look() == []  # it is at work
     process.kill()
-    process.wait(10)
+    process.wait(60)
     assert end_dead_runs(watch.walk.instance) == [run.run_id]
     require_one(watch.look(), "rehearsal failed", "it was killed", run.run_id)
     require_good_again(watch)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from contextlib import suppress
 
 import psycopg
@@ -17,6 +16,7 @@ from blb_migration.postgres.ledger.runs import start_run
 from blb_migration.postgres.ledger.versions import create_ledger
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.server_features import read_unsafe_settings
+from blb_migration.retries import becomes_true
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
 from blb_migration.settings import parse_target_url
 from blb_migration_tests.postgres.conftest import RUN
@@ -30,11 +30,13 @@ def crash(url: str) -> None:
     with psycopg.connect(url) as connection, suppress(psycopg.Error):
         os.kill(connection.info.backend_pid, signal.SIGKILL)
         connection.execute("SELECT 1")
-    for _ in range(200):
-        with suppress(psycopg.OperationalError), psycopg.connect(url):
-            return
-        time.sleep(0.05)
-    raise AssertionError("the server does not come back")
+    assert becomes_true(lambda: lets_in(url), within_seconds=60, pause_seconds=0.05)
+
+
+def lets_in(url: str) -> bool:
+    with suppress(psycopg.OperationalError), psycopg.connect(url):
+        return True
+    return False
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")

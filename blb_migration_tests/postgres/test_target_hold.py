@@ -51,10 +51,10 @@ def test_the_second_run_learns_which_one_holds_the_target(
     assert "run 11111111 on erp-host, process 4711, since 20" in str(holder)
     one.close()
     assert becomes_true(
-        lambda: (h := read_holder(other)) is not None and h.pid == 4712, within_seconds=5, pause_seconds=0.05
+        lambda: (h := read_holder(other)) is not None and h.pid == 4712, within_seconds=60, pause_seconds=0.05
     )
     same.close()
-    assert becomes_true(lambda: read_holder(other) is None, within_seconds=5, pause_seconds=0.05)
+    assert becomes_true(lambda: read_holder(other) is None, within_seconds=60, pause_seconds=0.05)
     assert take_hold(other, OTHER, "laptop", 1) is None
 
 
@@ -87,7 +87,7 @@ def test_a_killed_process_holds_nothing(chain: Chain) -> None:
         assert read_holder(connection) is not None
         process.send_signal(signal.SIGKILL)
         process.wait()
-        assert becomes_true(lambda: read_holder(connection) is None, within_seconds=10, pause_seconds=0.05)
+        assert becomes_true(lambda: read_holder(connection) is None, within_seconds=60, pause_seconds=0.05)
 
 
 def test_the_server_is_told_to_notice_a_machine_that_is_gone(chain: Chain) -> None:

@@ -74,7 +74,7 @@ def settings(server: SqlServerEmulator) -> SettingsMaker:
     ) -> SourceSettings:
         encoded = quote(password, safe="")
         return parse_source_url(
-            f"mssql://{user}:{encoded}@{server.host}:{server.port}/{database}?timeout=3&{options}"
+            f"mssql://{user}:{encoded}@{server.host}:{server.port}/{database}?timeout=30&{options}"
         )
 
     return make

@@ -89,13 +89,13 @@ class TestConnecting:
         with socket.create_server(("127.0.0.1", 0)) as other, ThreadPoolExecutor(1) as pool:
             pool.submit(answer_everybody, other, answer)
             port = other.getsockname()[1]
-            error = connect_in_vain(parse_source_url(f"mssql://sa:x@127.0.0.1:{port}/erp?timeout=3"))
+            error = connect_in_vain(parse_source_url(f"mssql://sa:x@127.0.0.1:{port}/erp?timeout=30"))
             other.shutdown(socket.SHUT_RDWR)
         assert "the log-in was broken off by the other side" in str(error)
         assert "See that the port in the source URL is SQL Server's" in str(error)
 
     def test_windows_authentication_without_a_ticket_names_kerberos(self, server: SqlServerEmulator) -> None:
-        url = f"mssql://{server.host}:{server.port}/erp?trusted_connection=yes&Encrypt=no&timeout=3"
+        url = f"mssql://{server.host}:{server.port}/erp?trusted_connection=yes&Encrypt=no&timeout=30"
         error = connect_in_vain(parse_source_url(url))
         assert "no ticket for Windows authentication" in str(error)
         assert "kinit" in str(error)

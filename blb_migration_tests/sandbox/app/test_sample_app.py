@@ -13,6 +13,7 @@ import psutil
 import pytest
 import requests
 
+from blb_migration import retries
 from blb_migration.cutover.cutover_file import read_cutover_file, read_smoke_file
 from blb_migration.cutover.smoke_run import run_smoke_test
 from blb_migration.plan.project import DEFAULT_PROJECT
@@ -46,11 +47,7 @@ def night(source_url: str, embedded_postgres: EmbeddedPostgres, tmp_path: Path) 
 
 
 def becomes_true(condition: Callable[[], bool]) -> bool:
-    for _ in range(200):
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
+    return retries.becomes_true(condition, within_seconds=60, pause_seconds=0.05)
 
 
 def run(verb: str, folder: Path, port: int) -> subprocess.CompletedProcess[str]:
