@@ -21,6 +21,8 @@ from blb_migration.defs.celery_queues import (
     find_celery_internal,
 )
 from blb_migration.defs.celery_watch import LOST_AFTER_SECONDS, Heartbeat, QueueWatch
+from blb_migration.defs.in_process import run_in_process
+from blb_migration.defs.observer import RunObserver
 from blb_migration.documents import INSTANCE_FILE, read_document
 from blb_migration.errors import ConfigurationError
 from blb_migration.plan.project import load_project, save_project
@@ -87,7 +89,7 @@ def read_workers(instance: DagsterInstance, run_id: str) -> set[tuple[str, str]]
 
 @needs_redis
 def test_a_run_ends_as_in_one_process_though_its_loader_is_killed_and_a_second_run_is_refused(
-    town: Town, chain: Chain, emulator: SqlServerEmulator, instance: DagsterInstance
+    town: Town, chain: Chain, emulator: SqlServerEmulator
 ) -> None:
     loader = town.start_worker("loader", "-Q", LOAD_QUEUE)
     other = town.start_worker("other", "-Q", DEFAULT_QUEUE)
@@ -119,10 +121,10 @@ def test_a_run_ends_as_in_one_process_though_its_loader_is_killed_and_a_second_r
     }
     assert chain.execute("SELECT outcome, errors FROM blb_migration.runs") == [("equal", [])]
     assert len(chain.execute(IN_PLACE)) == 1
-    alone = build_defs(chain.project(DECISIONS)).resolve_job_def("migration")
-    result = alone.execute_in_process(run_config=QUIET, instance=instance)
+    alone = run_in_process(chain.migration(DECISIONS), RunObserver())
+    assert alone.is_success
     assert chain.execute(CHECKS.format(run_id=run.run_id)) == chain.execute(
-        CHECKS.format(run_id=result.run_id)
+        CHECKS.format(run_id=alone.run_id)
     )
 
 
