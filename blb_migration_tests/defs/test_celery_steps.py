@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -191,9 +192,11 @@ def test_a_broker_that_cannot_be_reached_fails_the_first_step_with_one_sentence(
 def test_a_step_that_nobody_has_is_missed(town: Town) -> None:
     """Its message was taken by a worker that was killed, or the broker was started anew."""
     town.start_worker("ann").wait_until_ready()
-    application = build_application(town.environment["BLB_CELERY_BROKER"])
     since = time.monotonic()
-    with QueueWatch(application) as watch:
+    with (
+        closing(build_application(town.environment["BLB_CELERY_BROKER"])) as application,
+        QueueWatch(application) as watch,
+    ):
 
         def is_missed() -> bool:
             watch.ask()
@@ -202,8 +205,6 @@ def test_a_step_that_nobody_has_is_missed(town: Town) -> None:
         assert not is_missed()
         wait_for(is_missed, COMES_WITHIN_SECONDS)
         assert watch.measure_unserved_seconds(DEFAULT_QUEUE) == 0
-        queued = application.send_task("nobody_knows_this", queue=LOAD_QUEUE, countdown=0)
-        assert not watch.has_lost_trace(LOAD_QUEUE, queued.id, time.monotonic())
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,8 +101,11 @@ class CeleryExecutor(Executor):
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
     ) -> Iterator[DagsterEvent]:
         """Yield the events of all steps; raises DagsterExecutionInterruptedError."""
-        application = build_application(self._broker_url)
-        with QueueWatch(application) as queues, keeping_run(self._resource, plan_context) as kept:
+        with (
+            closing(build_application(self._broker_url)) as application,
+            QueueWatch(application) as queues,
+            keeping_run(self._resource, plan_context) as kept,
+        ):
             run = _Submitting(application, plan_context, queues, kept)
 
             def submit(
