@@ -164,6 +164,9 @@ class StepOnItsWay:
         if self._error is not None:
             return
         try:
+            # Asked first: Celery tries again and again, and then says no more of the reason.
+            with self._application.connection_for_write() as connection, connection.channel():
+                pass
             self._result = self._application.send_task(
                 TASK_NAME, args=[self._order], queue=self._queue, retry=False
             )
