@@ -83,7 +83,7 @@ class Migration:
     @property
     def databases(self) -> str:
         """The environment and its two databases, in a line for people."""
-        source, target = self.source.settings.identity, self.target.settings.identity
+        source, target = self.source.settings.identity, self.target.place
         return f"{self.run.environment}: SQL Server {source} to PostgreSQL {target}"
 
 

@@ -2,7 +2,8 @@
 
 All stages of a run in one process share one hold, as do its other processes (``postgres/target_hold``).
 Waiting for another run is said every five seconds, and ends after BLB_RUN_WAIT seconds with its name. Whoever
-holds the target knows that a run without an end in its ledger was killed, and records that.
+holds the target, or sees that nobody does, knows that a run without an end in its ledger was killed, and
+records that.
 """
 
 from __future__ import annotations
@@ -22,7 +23,13 @@ from blb_migration.postgres.connect import TargetConnector
 from blb_migration.postgres.ledger.runs import end_killed_runs
 from blb_migration.postgres.ledger.versions import has_current_ledger
 from blb_migration.postgres.names import TargetConnection
-from blb_migration.postgres.target_hold import Holder, is_hold_alive, reserve_target, take_hold
+from blb_migration.postgres.target_hold import (
+    Holder,
+    is_hold_alive,
+    nobody_comes,
+    reserve_target,
+    take_hold,
+)
 from blb_migration.settings.machine import read_host
 from blb_migration.settings.variables import WaitingVariables, name_variable
 
@@ -120,6 +127,18 @@ def holding_target(
     finally:
         del _holds[key]
         hold.release(for_next_process=not is_one_process)
+
+
+def end_killed_runs_if_free(target: TargetConnector) -> None:
+    """Record the end of runs that were killed, unless a run holds the target: then that one has done so.
+
+    Raises TargetError.
+    """
+    with target.connect() as connection:
+        if has_current_ledger(connection):
+            with nobody_comes(connection) as is_free:
+                if is_free:
+                    end_killed_runs(connection, "")
 
 
 def _build_refusal(target: TargetConnector, holder: Holder, waited_seconds: float) -> TargetHeld:

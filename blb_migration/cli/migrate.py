@@ -169,6 +169,8 @@ def _carry_out_holding(order: Order, migration: Migration, hold: TargetHold, con
 
     try:
         hold.ensure()
+        if migration.target.settings.has_several_hosts:
+            console.print(f"Of its hosts, {migration.target.place} answers", markup=False)
         if order.creates_schema:
             _create_schema(order, console)
         live = order.project.with_catalogs(*read_catalogs(order.databases))

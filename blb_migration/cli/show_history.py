@@ -48,13 +48,13 @@ def history(
             expected="a database that blb-migrate has loaded",
             next_act="Migrate first, or name another database with --target-conn",
         )
-    window = forecast_night(target, facts.after.night.project)
+    window = forecast_night(target, facts.after.night.project, facts.past)
     nights = describe_nights(facts, window)
     console = build_console()
     if as_json:
         console.print(json.dumps(nights, indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
     else:
-        _show(console, nights, str(target.settings.identity))
+        _show(console, nights, target.place)
     return ExitCode.RECONCILED
 
 

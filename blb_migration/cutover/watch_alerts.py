@@ -85,7 +85,7 @@ def _word(night: Night, alarms: Sequence[Alarm], known: _Told) -> list[Alert]:
     places = {
         "environment": PRODUCTION,
         "source": f"SQL Server {night.source.settings.identity}",
-        "target": f"PostgreSQL {night.target.settings.identity}",
+        "target": f"PostgreSQL {night.target.place}",
         "night": night.journal.last_night_id or "none",
     }
     project = night.project.name

@@ -15,16 +15,16 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunRecord, Ru
 
 from blb_migration.alerts.memory import Memory
 from blb_migration.alerts.message import Alert, build_alert, build_run_link
-from blb_migration.alerts.night_times import NightRun, NightTimes, find_due, judge_night
+from blb_migration.defs.dead_runs import end_dead_runs
 from blb_migration.defs.ended_runs import OVER, find_first_failure, is_of, is_on_its_way, read_over_since
-from blb_migration.defs.jobs import name_whole_job
+from blb_migration.defs.late_night import find_late_night, is_begun_elsewhere
 from blb_migration.defs.resource import MigrationResource, find_kind
 from blb_migration.defs.run_tags import OFF_RECORD_TAG, describe_places
 from blb_migration.defs.tick_budget import TickOverdue, ask_in_time
-from blb_migration.defs.verdict_sensor import record_lost_end
+from blb_migration.defs.verdict_sensor import record_lost_ends
 from blb_migration.errors import MigrationError, TargetError
 from blb_migration.settings.environments import REHEARSAL, Environment
-from blb_migration.settings.variables import AlertVariables, ScheduleVariables
+from blb_migration.settings.variables import AlertVariables
 
 if TYPE_CHECKING:
     from blb_migration.migration import Migration
@@ -59,7 +59,8 @@ def find_alerts(
     """Find what is to be told, and what is then known. Raises ConfigurationError where the databases are not
     configured."""
     voice = _Voice(resource.build_migration("", "verdict"), AlertVariables.read().ui_url)
-    alerts, memory = _find_late_night(instance, voice, memory, now)
+    end_dead_runs(instance)
+    alerts, memory = _find_late_night(instance, resource, voice, memory, now)
     if is_on_its_way(instance, resource.environment):  # how it ends is told then
         return alerts, memory
     records = read_over_since(instance, RunsFilter(statuses=OVER, updated_after=memory.runs_since))
@@ -129,10 +130,8 @@ def _ask_ledger(resource: MigrationResource, memory: Memory, records: Sequence[R
 
     migration = resource.build_migration("", "verdict")
     runs = [each.dagster_run for each in records if is_of(each.dagster_run, resource.environment)]
-    for run in runs:
-        with suppress(MigrationError):  # the verdict's sensor tries again
-            if OFF_RECORD_TAG not in run.tags:
-                record_lost_end(run, resource)
+    with suppress(MigrationError):  # the verdict's sensor tries again
+        record_lost_ends(runs, resource)
     try:
         with migration.target.connect() as connection:
             now = read_clock(connection)
@@ -230,46 +229,21 @@ def _find_turn(
 
 
 def _find_late_night(
-    instance: DagsterInstance, voice: _Voice, memory: Memory, now: datetime.datetime
+    instance: DagsterInstance,
+    resource: MigrationResource,
+    voice: _Voice,
+    memory: Memory,
+    now: datetime.datetime,
 ) -> tuple[list[Alert], Memory]:
     """Tell that the night's rehearsal did not begin, or is not over, in time: once a night."""
-    if voice.migration.run.environment != REHEARSAL:
+    if resource.environment != REHEARSAL:
         return [], memory
-    variables, timezone = AlertVariables.read(), ScheduleVariables.read().timezone
-    due = find_due(now, timezone)
-    key = f"night {due.isoformat()}"
-    if due < memory.began_at or key in memory.told:
+    night = find_late_night(instance, now, memory.began_at)
+    if night is None or night.key in memory.told:
         return [], memory
-    times = NightTimes(
-        timezone,
-        datetime.timedelta(minutes=variables.night_begins_within),
-        datetime.timedelta(minutes=variables.night_ends_within),
-    )
-    filters = RunsFilter(
-        job_name=name_whole_job(REHEARSAL), created_after=due - datetime.timedelta(minutes=1)
-    )
-    runs = [_describe_night_run(record) for record in instance.get_run_records(filters)]
-    lateness = judge_night(now, due, times, runs)
-    if lateness is None:
-        return [], memory
-    waited = (now - due).total_seconds() / 60
-    run = None
-    if lateness == "not begun":
-        what = "the night's rehearsal did not begin"
-        reason = f"It was due at {due:%Y-%m-%d %H:%M} UTC; {waited:.0f} minutes later no run has begun."
-        act = "See in Dagster whether the daemon runs, whether nightly_rehearsal is on, and what is queued."
-    else:
-        what = "the night's rehearsal is not over in time"
-        reason = f"It was due at {due:%Y-%m-%d %H:%M} UTC and still runs {waited:.0f} minutes later."
-        act = "Open the run in Dagster: its log says how far it is and how long it will take."
-        run = {"run": next(each.run_id for each in runs if each.begun_at is not None), "kind": REHEARSAL}
-    return [voice.say("failure", what, reason, act, run)], memory.tell(key).turn_bad(due)
-
-
-def _describe_night_run(record: RunRecord) -> NightRun:
-    begun = record.start_time
-    return NightRun(
-        record.dagster_run.run_id,
-        None if begun is None else datetime.datetime.fromtimestamp(begun, datetime.UTC),
-        record.dagster_run.status in OVER,
-    )
+    with suppress(MigrationError):  # told though no ledger answers
+        if night.run_id is None and ask_in_time(resource, lambda bounded: is_begun_elsewhere(night, bounded)):
+            return [], memory
+    run = None if night.run_id is None else {"run": night.run_id, "kind": REHEARSAL}
+    alert = voice.say("failure", night.what, night.reason, night.next_act, run)
+    return [alert], memory.tell(night.key).turn_bad(night.due)

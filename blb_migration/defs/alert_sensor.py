@@ -24,7 +24,7 @@ from blb_migration.defs.tick_budget import TELLING_SECONDS
 from blb_migration.errors import ConfigurationError
 from blb_migration.settings.environments import PRODUCTION
 
-LOOK_EVERY_SECONDS = 20
+LOOK_EVERY_SECONDS = 10
 
 
 def build_alert_sensor(

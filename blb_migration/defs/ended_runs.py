@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, RunRecord, RunsFilter
 
 from blb_migration.defs.jobs import name_reconcile_job, name_whole_job
@@ -41,19 +44,11 @@ def read_over_since(instance: DagsterInstance, filters: RunsFilter) -> list[RunR
 
 def find_first_failure(instance: DagsterInstance, run_id: str) -> str | None:
     """Find what failed first in a run, by its events; what follows from it has no failure of its own."""
-    for event_type in (DagsterEventType.STEP_FAILURE, DagsterEventType.PIPELINE_FAILURE):
-        for entry in instance.all_logs(run_id, of_type=event_type):
-            event = entry.dagster_event
-            if event is None:
-                continue
-            if event.is_step_failure:
-                told = event.step_failure_data.user_failure_data
-                if told is not None and told.description:
-                    return told.description
-                error = event.step_failure_data.error
-                return event.message or (error.message if error is not None else None)
-            if event.message:
-                return event.message
+    for failure in _iterate_step_failures(instance, run_id):
+        return failure.text
+    for entry in instance.all_logs(run_id, of_type=DagsterEventType.PIPELINE_FAILURE):
+        if entry.dagster_event is not None and entry.dagster_event.message:
+            return entry.dagster_event.message
     return None
 
 
@@ -62,15 +57,33 @@ def list_failures_around_steps(instance: DagsterInstance, run_id: str) -> list[t
 
     Nobody but Dagster's events knows of them: its storage was not to be read, or its disk is full.
     """
-    failures = []
+    return [
+        (failure.step_key, RuntimeError(failure.text))
+        for failure in _iterate_step_failures(instance, run_id)
+        if not failure.is_ours
+    ]
+
+
+@dataclass(frozen=True)
+class _StepFailure:
+    """``is_ours``: the step's own work failed, which has said so itself."""
+
+    step_key: str
+    text: str
+    is_ours: bool
+
+
+def _iterate_step_failures(instance: DagsterInstance, run_id: str) -> Iterator[_StepFailure]:
+    """Go through the steps that failed, the first first, each in words."""
     for entry in instance.all_logs(run_id, of_type=DagsterEventType.STEP_FAILURE):
         event = entry.dagster_event
-        if event is None or event.step_key is None or event.step_failure_data.user_failure_data is not None:
+        if event is None or event.step_key is None:
             continue
-        error = event.step_failure_data.error
-        if error is not None and error.cls_name not in _NO_FAULTS:
+        told, error = event.step_failure_data.user_failure_data, event.step_failure_data.error
+        if told is not None:
+            yield _StepFailure(event.step_key, told.description or event.step_key, is_ours=True)
+        elif error is not None and error.cls_name not in _NO_FAULTS:
             while error.cause is not None:
                 error = error.cause
             text = f"Dagster could not carry out {event.step_key}: {error.message.strip()}"
-            failures.append((event.step_key, RuntimeError(text)))
-    return failures
+            yield _StepFailure(event.step_key, text, is_ours=False)

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from blb_migration.report.sentences import Ending
 
 INTERRUPTED = "the run was interrupted"
-_KINDS_THAT_LOAD = ("migration", "rehearsal", "cutover")  # into the target's own tables
 
 
 class RunNotes(RunObserver):
@@ -121,11 +120,12 @@ class RunNotes(RunObserver):
         A table that fails, or an interrupt, keeps Dagster from ``constraints_restored``. Never raises.
         """
         from blb_migration.load.finish import restore_after_run
+        from blb_migration.postgres.ledger.records import KINDS_THAT_LOAD
         from blb_migration.progress.long_keys import KeyWatch
         from blb_migration.run_hold import holding_target
 
         migration = self._migration
-        if migration is None or not self.sees_whole_run or migration.run.kind not in _KINDS_THAT_LOAD:
+        if migration is None or not self.sees_whole_run or migration.run.kind not in KINDS_THAT_LOAD:
             return
 
         def say(text: str) -> None:

@@ -35,7 +35,7 @@ def describe_places(migration: Migration) -> dict[str, str]:
     return {
         "environment": migration.run.environment,
         "source": f"SQL Server {migration.source.settings.identity}",
-        "target": f"PostgreSQL {migration.target.settings.identity}",
+        "target": f"PostgreSQL {migration.target.place}",
     }
 
 

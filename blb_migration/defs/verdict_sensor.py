@@ -1,12 +1,13 @@
 """The sensor ``verdict``: within half a minute, Dagster says of a target what its ledger says.
 
 It sees what no run can tell itself: that its process was killed, that it was canceled before its first step,
-and what a command without this instance did. Such a run's end is put on record first.
+what a command without this instance did, and that a night did not begin. Such an end is put on record first.
 """
 
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable
 
 from dagster import (
     AssetCheckEvaluation,
@@ -21,15 +22,17 @@ from dagster import (
 )
 
 from blb_migration.defs.asset_keys import build_verdict_key
+from blb_migration.defs.dead_runs import end_dead_runs
 from blb_migration.defs.ended_runs import OVER, is_of, is_on_its_way, read_over_since
+from blb_migration.defs.late_night import find_late_night, record_late_night
 from blb_migration.defs.resource import MigrationResource, find_kind
 from blb_migration.defs.run_tags import OFF_RECORD_TAG
 from blb_migration.defs.tick_budget import ask_in_time
 from blb_migration.defs.verdict_events import Verdict, report_verdict
 from blb_migration.errors import MigrationError
-from blb_migration.settings.environments import PRODUCTION, Environment
+from blb_migration.settings.environments import PRODUCTION, REHEARSAL, Environment
 
-LOOK_EVERY_SECONDS = 20
+LOOK_EVERY_SECONDS = 10
 LOST = "the run ended without saying why: it was killed, or never began; see its log in Dagster"
 
 
@@ -55,33 +58,51 @@ def build_verdict_sensor(resource: MigrationResource) -> SensorDefinition:
 
 def _look(context: SensorEvaluationContext, resource: MigrationResource) -> str:
     instance, environment = context.instance, resource.environment
+    end_dead_runs(instance)
     if is_on_its_way(instance, environment):
         return "a run is on its way"
     now = datetime.datetime.now(datetime.UTC)
     # Runs that were over before this sensor first looked are not dug up: theirs is not the last word.
-    since = datetime.datetime.fromisoformat(context.cursor) if context.cursor else now
+    since, began_at = _read_cursor(context.cursor, now)
+    night = find_late_night(instance, now, began_at) if environment == REHEARSAL else None
     records = read_over_since(instance, RunsFilter(statuses=OVER, updated_after=since))
-    runs = [
-        record.dagster_run
-        for record in records
-        if OFF_RECORD_TAG not in record.dagster_run.tags and is_of(record.dagster_run, environment)
-    ]
+    runs = [record.dagster_run for record in records if is_of(record.dagster_run, environment)]
 
     def ask(bounded: MigrationResource) -> tuple[list[str], Verdict]:
-        return [run.run_id for run in runs if record_lost_end(run, bounded)], bounded.read_verdict()
+        lost = record_lost_ends(runs, bounded)
+        if night is not None and record_late_night(night, bounded):
+            lost.append(night.key)
+        return lost, bounded.read_verdict()
 
     lost, verdict = ask_in_time(resource, ask)
     is_news = _is_news(instance, environment, verdict)
     if is_news:
         report_verdict(instance, environment, verdict)
     last = max((record.update_timestamp for record in records), default=since)
-    context.update_cursor(last.isoformat())
+    context.update_cursor(f"{last.isoformat()} {began_at.isoformat()}")
     told = "told anew" if is_news else "as it was"
     return f"{told}: {verdict.description}" + (f" (ends put on record: {', '.join(lost)})" if lost else "")
 
 
-def record_lost_end(run: DagsterRun, resource: MigrationResource) -> bool:
-    """Put the end of ``run`` on record in the ledger; whether it was missing there."""
+def _read_cursor(cursor: str | None, now: datetime.datetime) -> tuple[datetime.datetime, datetime.datetime]:
+    """Return up to when runs were seen, and when this sensor first looked."""
+    moments = [datetime.datetime.fromisoformat(each) for each in (cursor or "").split()] or [now]
+    return moments[0], moments[-1]
+
+
+def record_lost_ends(runs: Iterable[DagsterRun], resource: MigrationResource) -> list[str]:
+    """Put ends on record that nobody could write down: of ``runs``, and of commands killed anywhere.
+
+    Returns the ids of those of ``runs``. Raises MigrationError.
+    """
+    from blb_migration.run_hold import end_killed_runs_if_free
+
+    lost = [run.run_id for run in runs if OFF_RECORD_TAG not in run.tags and _record_lost_end(run, resource)]
+    end_killed_runs_if_free(resource.build_migration("", "verdict").target)
+    return lost
+
+
+def _record_lost_end(run: DagsterRun, resource: MigrationResource) -> bool:
     from blb_migration.report import ending as ledger
     from blb_migration.report.sentences import Ending
 

@@ -1,6 +1,6 @@
 """What is known of a night that is over: a run that was to load the whole target, and its tables.
 
-Nights are comparable if project, source and environment are the same.
+Nights are comparable if project, source and environment are the same, however the source was addressed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ _ENDED_WELL = ("equal", "not equal")
 class PastNight:
     """One night. ``seconds`` is from its beginning to its end, or to the last thing known of it, None where
     nothing is; ``outcome`` None: no end is on record. ``errors`` are sentences, the first cause first.
+
+    ``source`` is the address, ``source_told`` what the server says, None where nothing was loaded from it.
     """
 
     run_id: str
@@ -32,6 +34,7 @@ class PastNight:
     tables_loaded: int = 0
     rows: int = 0
     mismatch_count: int = 0
+    source_told: str | None = None
 
     @property
     def is_counted(self) -> bool:
@@ -52,11 +55,13 @@ class PastNight:
 
     def is_comparable(self, other: PastNight) -> bool:
         """Whether both went between the same kind of servers, by the same project."""
-        return self._series == other._series
+        is_same_kind = (self.project, self.environment) == (other.project, other.environment)
+        return is_same_kind and self._has_source_of(other)
 
-    @property
-    def _series(self) -> tuple[str, str, str | None]:
-        return self.project, self.source, self.environment
+    def _has_source_of(self, other: PastNight) -> bool:
+        """Whether the address, or what the server says, is the same: a name may be one of several."""
+        is_told_same = self.source_told is not None and self.source_told == other.source_told
+        return is_told_same or self.source.casefold() == other.source.casefold()
 
 
 @dataclass(frozen=True)

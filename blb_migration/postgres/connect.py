@@ -28,6 +28,7 @@ from blb_migration.postgres.pooling import refuse_lent_sessions
 from blb_migration.postgres.session_settings import build_reset, pin_settings
 from blb_migration.retries import retry
 from blb_migration.settings import TargetSettings
+from blb_migration.settings.urls import name_place, normalise_host
 from blb_migration.settings.variables import WaitingVariables
 
 OLDEST_SERVER_VERSION = 130000  # 12 and older get no more fixes, and are untested here
@@ -56,6 +57,7 @@ class TargetConnector(SessionConnector[CancellableConnection]):
         self.settings = settings
         self._is_expendable = is_expendable
         self._watcher = AnswerWatcher(self._open_plain)
+        self._answered: str | None = None  # which of several hosts
         self._is_session_ours = False  # no pooler lends it to others; known after the first session
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -64,6 +66,13 @@ class TargetConnector(SessionConnector[CancellableConnection]):
 
     def __repr__(self) -> str:
         return f"TargetConnector({self.settings.masked_url})"
+
+    @property
+    def place(self) -> str:
+        """The database for people: of several hosts the one that answered last, before that all of them."""
+        if not self.settings.has_several_hosts:
+            return str(self.settings.identity)
+        return self._answered or name_place(self.settings.masked_url)
 
     @contextmanager
     def connect(
@@ -117,11 +126,14 @@ class TargetConnector(SessionConnector[CancellableConnection]):
 
     def _open_once(self) -> CancellableConnection:
         try:
-            return CancellableConnection.connect(
+            connection = CancellableConnection.connect(
                 self.settings.conninfo,
                 autocommit=True,
                 prepare_threshold=None,  # prepared statements do not survive a pooler
             )
+            info = connection.info
+            self._answered = f"{normalise_host(info.host)}:{info.port}/{info.dbname}"
+            return connection
         except psycopg.Error as error:
             failure = explain_failure(str(error), self.settings.masked_url, self._list_secrets())
         # Not chained: libpq's own texts may repeat parts of the connection string.

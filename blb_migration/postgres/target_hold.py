@@ -15,6 +15,8 @@ from __future__ import annotations
 import datetime
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from blb_migration.postgres.failures import target_errors
@@ -87,11 +89,7 @@ def take_hold(connection: TargetConnection, run_id: str, host: str, pid: int) ->
     """
     key = _build_key(run_id)
     with target_errors(_SUBJECT), connection.transaction():
-        if not becomes_true(
-            lambda: _try(connection, "pg_try_advisory_xact_lock", _GATE),
-            within_seconds=_GATE_SECONDS,
-            pause_seconds=_GATE_PAUSE_SECONDS,
-        ):
+        if not _pass_gate(connection):
             return _build_holder(_read_gatekeeper(connection), None)
         other = _read_other(connection, run_id, key)
         if other is not None:
@@ -100,6 +98,16 @@ def take_hold(connection: TargetConnection, run_id: str, host: str, pid: int) ->
         connection.execute("SELECT pg_catalog.set_config('application_name', %s, false)", (name,))
         _try(connection, "pg_try_advisory_lock_shared", key)
     return None
+
+
+@contextmanager
+def nobody_comes(connection: TargetConnection) -> Iterator[bool]:
+    """Yield whether no run holds the target; none takes it within the block, which is one short transaction.
+
+    Raises TargetError.
+    """
+    with target_errors(_SUBJECT), connection.transaction():
+        yield _pass_gate(connection) and _read_other(connection, "", _GATE) is None
 
 
 def read_holder(connection: TargetConnection) -> Holder | None:
@@ -141,6 +149,14 @@ def _read_other(connection: TargetConnection, run_id: str, key: int) -> Holder |
         return None
     reserved_for, host, started_at, until = reserved
     return Holder(reserved_for, host, None, started_at, None, until)
+
+
+def _pass_gate(connection: TargetConnection) -> bool:
+    return becomes_true(
+        lambda: _try(connection, "pg_try_advisory_xact_lock", _GATE),
+        within_seconds=_GATE_SECONDS,
+        pause_seconds=_GATE_PAUSE_SECONDS,
+    )
 
 
 def _read_gatekeeper(connection: TargetConnection) -> int:

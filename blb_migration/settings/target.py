@@ -113,6 +113,11 @@ class TargetSettings:
             self.database or "",
         )
 
+    @property
+    def has_several_hosts(self) -> bool:
+        """Whether libpq chooses among hosts."""
+        return "," in (self.host or "")
+
 
 def parse_target_url(text: str) -> TargetSettings:
     """Read a target URL, or libpq's ``host=… dbname=…``.

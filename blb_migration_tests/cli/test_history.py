@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from blb_migration.postgres.connect import TargetConnector
+from blb_migration.run_hold import end_killed_runs_if_free
+from blb_migration.settings import parse_target_url
 from blb_migration_tests.cli.servers import Shop
 from blb_migration_tests.cli.test_one_source import write
 from blb_migration_tests.cli.test_two_runs import held_by_another_run
@@ -69,17 +72,20 @@ def test_three_nights_and_a_refused_one(shop: Shop, monkeypatch: pytest.MonkeyPa
     rehearsed = shop.run("history", "--json", urls=[])
     assert rehearsed.code == 0 and json.loads(rehearsed.out)["run_id"] == read_nights(shop)["run_id"]
 
+    # One database is one series of nights, whatever names lead to it.
+    log_in, _, place = shop.target_url.rpartition("@")
+    alias = f"{log_in}@an-alias:{place.partition(':')[2]}?hostaddr=127.0.0.1"
+    monkeypatch.setenv("BLB_REHEARSAL_TARGET_CONN", alias)
+    shop.target("UPDATE blb_migration.runs SET source_identity = 'an-alias:1433/X' WHERE outcome = 'equal'"
+                f" AND run_id <> '{shop.report['run']['run_id']}'")  # fmt: skip
+    assert read_nights(shop)["forecast"]["nights"] == 3
+
 
 @pytest.mark.skipif(os.name == "nt", reason="kill -9")
 def test_a_killed_command_has_an_outcome_after_the_next_one(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = [
-        sys.executable, "-c", _KILLED, "--source-conn", shop.source_url, "--target-conn", shop.target_url,
-        "--project", str(shop.folder),
-    ]  # fmt: skip
-    killed = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    kill_command(shop)
     assert shop.target("SELECT outcome FROM blb_migration.runs") == [(None,)]
     [night] = read_nights(shop)["list"]
     assert night["remark"] == "no end on record: it is going on, or was killed" and not night["is_counted"]
@@ -98,12 +104,42 @@ def test_a_killed_command_has_an_outcome_after_the_next_one(
 
 _KILLED = """
 import os, signal, sys
+from blb_migration.compare import run_checks
 from blb_migration.load import finish
 from blb_migration.cli.main import main
 from blb_migration.defs import stage_assets
-finish.restore_constraints = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
+finish.restore_constraints = run_checks.compare_integrity = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
 main(sys.argv[1:])
 """
+
+
+def kill_command(shop: Shop, *words: str) -> None:
+    """Run the command, which is killed: a load before the keys come back, a comparison at a check."""
+    urls = ["--source-conn", shop.source_url, "--target-conn", shop.target_url]
+    command = [sys.executable, "-c", _KILLED, *words, *urls, "--project", str(shop.folder)]
+    killed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kill -9")
+def test_a_killed_comparison_has_an_outcome_after_the_next_one_too(shop: Shop) -> None:
+    assert shop.migrate().code == 0
+    kill_command(shop, "reconcile")
+    outcomes = "SELECT kind, outcome, errors FROM blb_migration.runs ORDER BY started_at"
+    assert shop.target(outcomes)[1] == ("reconcile", None, [])
+
+    end_killed_runs_if_free(TargetConnector(parse_target_url(shop.target_url)))
+    kind, outcome, [reason] = shop.target(outcomes)[1]
+    assert (kind, outcome) == ("reconcile", "interrupted") and reason.startswith("It was killed")
+    assert shop.target("SELECT answer FROM blb_migration.may_we_cut_over") == [(False,)]
+    shop.target("UPDATE blb_migration.runs SET outcome = NULL, errors = '{}' WHERE kind = 'reconcile'")
+    with held_by_another_run(shop):
+        end_killed_runs_if_free(TargetConnector(parse_target_url(shop.target_url)))
+    assert shop.target(outcomes)[1] == ("reconcile", None, [])
+    assert shop.run("reconcile").code == 0
+    assert [row[:2] for row in shop.target(outcomes)] == [
+        ("migration", "equal"), ("reconcile", "interrupted"), ("reconcile", "equal")
+    ]  # fmt: skip
 
 
 def test_a_target_without_a_night_has_none(shop: Shop) -> None:

@@ -131,3 +131,14 @@ def test_a_target_that_is_gone_at_the_end_is_said_and_nothing_is_called_not_load
     assert shop.report["next_act"].startswith("Do not cut over. Once it answers, 'blb-migrate report'")
     assert "loaded nothing" not in answer.out
     assert shop.report["stats"]["errors"] == 1
+
+
+def test_of_several_hosts_the_one_that_answers_is_named(shop: Shop) -> None:
+    log_in, _, place = shop.target_url.rpartition("@")
+    host = place.partition("/")[0]
+    url = f"{log_in}@127.0.0.1:1,{place}"
+    answer = shop.run(urls=["--source-conn", shop.source_url, "--target-conn", url])
+    assert answer.code == 0, answer.err
+    heading, answered, *_ = answer.out.replace("\n ", " ").splitlines()
+    assert f"127.0.0.1:1,{host}/" in heading
+    assert answered == f"Of its hosts, localhost:{place.partition(':')[2]} answers"

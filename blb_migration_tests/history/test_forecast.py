@@ -139,3 +139,12 @@ def test_the_night_before_is_the_last_comparable_one_that_was_counted() -> None:
     past = Past(nights)
     assert past.find_before(nights[4]) == nights[1]
     assert past.find_before(nights[0]) is None and past.find_before(nights[3]) is None
+
+
+def test_one_source_is_one_series_by_its_address_or_by_what_its_server_says() -> None:
+    here = night(1, source="erp:1433/SHOP", source_told="erp-sql/shop")
+    assert here.is_comparable(night(2, source="10.0.0.7:1433/SHOP", source_told="erp-sql/shop"))
+    assert here.is_comparable(night(2, source="ERP:1433/Shop", source_told=None))
+    assert here.is_comparable(night(2, source="erp:1433/SHOP", source_told="erp-sql-new/shop"))
+    assert not here.is_comparable(night(2, source="10.0.0.7:1433/SHOP", source_told=None))
+    assert not here.is_comparable(night(2, source="10.0.0.7:1433/SHOP", source_told="other/shop"))

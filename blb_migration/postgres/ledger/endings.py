@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from blb_migration.postgres.ledger.ledger_sql import read, read_one
-from blb_migration.postgres.ledger.records import KINDS_OFF_RECORD
+from blb_migration.postgres.ledger.records import KINDS_OFF_RECORD, KINDS_THAT_LOAD
 from blb_migration.postgres.ledger.versions import require_current_ledger
 from blb_migration.postgres.names import TargetConnection
 
@@ -35,6 +35,21 @@ def read_clock(connection: TargetConnection) -> datetime.datetime:
     assert row is not None
     moment: datetime.datetime = row[0]
     return moment
+
+
+def has_begun_since(connection: TargetConnection, since: datetime.datetime, unless: str) -> bool:
+    """Whether a run that loads, but ``unless``, began at ``since`` or later."""
+    if not require_current_ledger(connection):
+        return False
+    row = read_one(
+        connection,
+        "SELECT EXISTS (SELECT FROM blb_migration.runs"
+        " WHERE kind = ANY (%s) AND started_at >= %s AND run_id <> %s)",
+        list(KINDS_THAT_LOAD),
+        since,
+        unless,
+    )
+    return bool(row and row[0])
 
 
 def read_endings(

@@ -6,6 +6,7 @@ from blb_migration.history.past_nights import NightDetails, NightFinding, NightT
 from blb_migration.postgres.ledger.history import read_findings
 from blb_migration.postgres.ledger.ledger_sql import read
 from blb_migration.postgres.ledger.night_lines import read_step_durations
+from blb_migration.postgres.ledger.records import KINDS_THAT_LOAD
 from blb_migration.postgres.names import TargetConnection
 
 NIGHTS_READ = 30
@@ -13,9 +14,14 @@ _NIGHTS = """
 SELECT * FROM (
     SELECT run_id, kind, environment, project, source_identity, plan_hash, started_at,
            extract(epoch FROM ended_at - started_at)::float8, outcome, errors, tables_planned, tables_loaded,
-           rows_loaded, mismatches
-    FROM blb_migration.run_history
-    WHERE kind IN ('migration', 'rehearsal', 'cutover')
+           rows_loaded, mismatches,
+           (SELECT lower(source.server || '/' || source.database)
+            FROM blb_migration.table_loads AS load
+            JOIN blb_migration.sources AS source USING (source_id)
+            WHERE load.run_id = run.run_id
+            ORDER BY load.load_id DESC LIMIT 1)
+    FROM blb_migration.run_history AS run
+    WHERE kind = ANY (%s)
     ORDER BY started_at DESC, run_id DESC
     LIMIT %s
 ) AS recent
@@ -29,7 +35,7 @@ FROM blb_migration.night_tables WHERE run_id = %s ORDER BY position
 
 def read_past(connection: TargetConnection) -> Past:
     """Read the last ``NIGHTS_READ`` runs that were to load, and how long steps of cutovers took."""
-    nights = tuple(PastNight(*row) for row in read(connection, _NIGHTS, NIGHTS_READ))
+    nights = tuple(PastNight(*row) for row in read(connection, _NIGHTS, list(KINDS_THAT_LOAD), NIGHTS_READ))
     return Past(nights, read_step_durations(connection))
 
 

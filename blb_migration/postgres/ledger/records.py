@@ -14,6 +14,8 @@ from blb_migration.source_marker import MarkerVerdict, SourceMarker
 RunKind = Literal["migration", "rehearsal", "reconcile", "cutover", "dry_run", "preflight", "verdict"]
 # What only looks has no place in the history, and a dry run leaves nothing behind.
 KINDS_OFF_RECORD: tuple[RunKind, ...] = ("dry_run", "preflight", "verdict")
+# Into the target's own tables.
+KINDS_THAT_LOAD: tuple[RunKind, ...] = ("migration", "rehearsal", "cutover")
 LoadStatus = Literal["running", "finished", "failed"]
 
 

@@ -26,8 +26,8 @@ from blb_migration.postgres.names import TargetConnection
 from blb_migration.source_marker import MarkerVerdict
 
 KILLED = (
-    "It was killed, ran out of memory, or its machine was started anew: no end was recorded, and the next run"
-    " found nobody at work. What it had finished stays."
+    "It was killed, ran out of memory, or its machine was started anew: no end was recorded, and nobody is"
+    " at work. What it had finished stays."
 )
 _RUNS = """
 SELECT run_id, kind, tool_version, plan_hash, project, source_identity, operator, host, environment,
@@ -72,10 +72,11 @@ def finish_run(connection: TargetConnection, run_id: str, outcome: str, errors: 
 
 
 def end_killed_runs(connection: TargetConnection, run_id: str) -> None:
-    """Record the end of runs that could not do so themselves; only for the run that holds the target.
+    """Record ends that runs could not record; only while no run but ``run_id`` holds the target.
 
-    Since one run holds it at a time, one that has begun to load and has no end is gone, unless the target is
-    reserved for its next process. It ended when the last thing is known of it.
+    A run holds the target as long as it may write, so one without an end is gone. It ended when the last
+    thing is known of it. Where each step had a process of its own (its target was reserved in between) a run
+    that only compared is left alone: it may have succeeded, which no process of it has seen.
     """
     write(
         connection,
@@ -83,9 +84,9 @@ def end_killed_runs(connection: TargetConnection, run_id: str) -> None:
         " finished_at = greatest(run.prepared_at, run.started_at, (SELECT ended_at"
         "   FROM blb_migration.run_history AS known WHERE known.run_id = run.run_id))"
         " WHERE outcome IS NULL AND run_id <> %s AND kind <> 'dry_run'"
-        " AND (reserved_until IS NULL OR reserved_until < clock_timestamp())"
-        " AND (prepared_at IS NOT NULL OR EXISTS (SELECT FROM blb_migration.table_loads AS load"
-        "      WHERE load.run_id = run.run_id AND load.status = 'running'))",
+        " AND (reserved_until IS NULL OR reserved_until < clock_timestamp() AND (prepared_at IS NOT NULL"
+        "      OR EXISTS (SELECT FROM blb_migration.table_loads AS load"
+        "                 WHERE load.run_id = run.run_id AND load.status = 'running')))",
         [KILLED],
         run_id,
     )
