@@ -1,13 +1,37 @@
-"""Whether other processes have ended. One that nobody has reaped, as in a container without init, has."""
+"""Other processes: started out of a terminal's reach, asked to end, and whether they have.
+
+One that nobody has reaped, as in a container without init, has ended.
+"""
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterable
+from typing import Any
 
 import psutil
 
 _LOOK_SECONDS = 0.05
+_NEW_PROCESS_GROUP = 0x00000200  # Windows' CREATE_NEW_PROCESS_GROUP
+_CTRL_BREAK = 1  # Windows' CTRL_BREAK_EVENT
+
+
+def build_group_options(system: str = sys.platform) -> dict[str, Any]:
+    """Build Popen's options for a process that a terminal's Ctrl-C passes by, and ``interrupt`` does not."""
+    return {"creationflags": _NEW_PROCESS_GROUP} if system == "win32" else {"start_new_session": True}
+
+
+def interrupt(process: subprocess.Popen[Any], system: str = sys.platform) -> None:
+    """Ask it to end as Ctrl-C does. On Windows by Ctrl-Break, which a group of its own hears alone; without a
+    console, as in a service, that cannot be sent: then it is ended at once.
+    """
+    try:
+        process.send_signal(_CTRL_BREAK if system == "win32" else signal.SIGINT)
+    except OSError:
+        process.terminate()
 
 
 def is_running(process: psutil.Process) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from blb_migration.processes import is_running, wait_for_ends
+from blb_migration.processes import build_group_options, interrupt, is_running, wait_for_ends
 
 SECONDS = 20.0
 
@@ -36,3 +37,51 @@ def test_one_that_goes_on_is_returned_when_the_time_is_up(sleeper: subprocess.Po
     process = psutil.Process(sleeper.pid)
     assert wait_for_ends([process], 0.2) == [process]
     assert wait_for_ends([], SECONDS) == []
+
+
+class RecordedProcess(subprocess.Popen[bytes]):
+    """A process that notes what it is told; ``has_console``: whether Windows could send it Ctrl-Break."""
+
+    def __init__(self, *, has_console: bool) -> None:
+        self.has_console = has_console
+        self.told: list[int | str] = []
+
+    def __del__(self) -> None:
+        pass
+
+    def send_signal(self, sig: int) -> None:
+        if not self.has_console:
+            raise OSError(6, "The handle is invalid")
+        self.told.append(sig)
+
+    def terminate(self) -> None:
+        self.told.append("terminated")
+
+
+@pytest.mark.parametrize(
+    ("system", "has_console", "options", "told"),
+    [
+        ("linux", True, {"start_new_session": True}, signal.SIGINT),
+        ("win32", True, {"creationflags": 0x200}, 1),  # CTRL_BREAK_EVENT
+        ("win32", False, {"creationflags": 0x200}, "terminated"),
+    ],
+)
+def test_a_process_out_of_a_terminal_s_reach_is_asked_to_end_by_either_system_s_rules(
+    system: str, has_console: bool, options: dict[str, object], told: int | str
+) -> None:
+    assert build_group_options(system) == options
+    process = RecordedProcess(has_console=has_console)
+    interrupt(process, system)
+    assert process.told == [told]
+
+
+def test_one_that_is_asked_to_end_says_farewell() -> None:
+    program = (
+        "import time\ntry: print('here', flush=True); time.sleep(60)\nexcept KeyboardInterrupt: print('bye')"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, **build_group_options()
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline().strip() == b"here"
+        interrupt(process)
+        assert process.stdout.read().strip() == b"bye" and process.wait(SECONDS) == 0

@@ -26,6 +26,7 @@ from blb_migration.cli.options import Debug, Port, ProjectFolder, SourceConn, Ta
 from blb_migration.documents import INSTANCE_FILE, WORKSPACE_FILE, list_documents, read_document
 from blb_migration.errors import ConfigurationError
 from blb_migration.private_files import make_private_folder
+from blb_migration.processes import build_group_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -158,8 +159,7 @@ def _start(home: Path, port: int, variables: Mapping[str, str | None], log: int)
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,
-        start_new_session=True,  # Ctrl-C is for us; what a killed run leaves is found by its session
-        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same on Windows
+        **build_group_options(),  # Ctrl-C is for us; what a killed run leaves is found by its session
     )
 
 

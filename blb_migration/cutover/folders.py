@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from blb_migration.cutover.step import StepFailed
 from blb_migration.retries import becomes_true
 
 _SHARING_VIOLATIONS = (5, 32, 33)  # ERROR_ACCESS_DENIED, _SHARING_VIOLATION, _LOCK_VIOLATION
+_JUNCTION = 0xA0000003  # IO_REPARSE_TAG_MOUNT_POINT
 _PATIENCE_SECONDS = 10.0
 _PAUSE_SECONDS = 0.25
 _NAMED = 5
@@ -63,6 +65,14 @@ def plan_renames(production: PurePath, new: PurePath, kept_as: str, moment: str)
             next_act="Correct switch.production and switch.new in cutover.yaml",
         )
     return Rename(production, kept), Rename(new, production)
+
+
+def is_link(folder: Path, read: Callable[[Path], os.stat_result] = os.lstat) -> bool:
+    """Whether a folder that exists is a link to another: a symbolic one, or Windows' junction, which Python
+    calls a folder.
+    """
+    facts = read(folder)
+    return stat.S_ISLNK(facts.st_mode) or getattr(facts, "st_reparse_tag", 0) == _JUNCTION
 
 
 def is_same_volume(one: Path, other: Path) -> bool:

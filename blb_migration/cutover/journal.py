@@ -18,8 +18,8 @@ from typing import Any, Literal
 from blb_migration import __version__
 from blb_migration.errors import ConfigurationError, MigrationError, TargetError
 from blb_migration.postgres.connect import TargetConnector
-from blb_migration.postgres.ledger.night_lines import LineRow, append_lines, read_lines
-from blb_migration.postgres.ledger.versions import create_ledger, has_current_ledger
+from blb_migration.postgres.ledger.night_lines import LineRow, append_lines, has_night_lines, read_lines
+from blb_migration.postgres.ledger.versions import create_ledger
 from blb_migration.private_files import make_private_folder, open_private
 from blb_migration.settings.machine import read_host, read_operator
 
@@ -273,7 +273,7 @@ class Journal:
             return None
         try:
             with self._target.connect() as connection:
-                if not has_current_ledger(connection):
+                if not has_night_lines(connection):
                     return {}
                 rows = read_lines(connection)
         except TargetError as error:

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from blb_migration.cutover.pages import build_environment
 from blb_migration.postgres.ledger.watch_rows import WatchRow
+from blb_migration.report.rendering import build_environment
 
 PAGE_FILE = "watch.html"
 LOOKS_SHOWN = 60

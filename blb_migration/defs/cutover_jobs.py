@@ -8,7 +8,6 @@ Where the project has no cutover.yaml there are no such jobs.
 """
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -39,6 +38,7 @@ from blb_migration.cutover.night_models import STEP_NAMES
 from blb_migration.defs.cancelling import INTERRUPTS
 from blb_migration.errors import MigrationError
 from blb_migration.plan.project import Project
+from blb_migration.processes import build_group_options, interrupt
 from blb_migration.settings.environments import PRODUCTION, read_pair
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ def _run_command(context: OpExecutionContext, project: Project, *words: str) -> 
         encoding="utf-8",
         errors="replace",
         env={**os.environ, "PYTHONIOENCODING": "utf-8", "COLUMNS": "160"},
-        start_new_session=sys.platform != "win32",  # a terminal's Ctrl-C is Dagster's, which tells us
+        **build_group_options(),  # a terminal's Ctrl-C is Dagster's, which tells us
     )
     assert process.stdout is not None
     try:
@@ -255,7 +255,7 @@ def _run_command(context: OpExecutionContext, project: Project, *words: str) -> 
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    process.send_signal(signal.SIGINT if sys.platform != "win32" else signal.SIGTERM)
+    interrupt(process)
     try:
         process.wait(_ENDING_SECONDS)
     except subprocess.TimeoutExpired:

@@ -8,14 +8,13 @@ that turn the reading direction are shown by their names.
 from __future__ import annotations
 
 import datetime
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment
 
 from blb_migration.checks import CHECKS
 from blb_migration.first_few import name_some
@@ -27,6 +26,7 @@ from blb_migration.report.finding_groups import group_findings
 from blb_migration.report.metric_texts import format_metric, rank_metric
 from blb_migration.report.nights_compared import list_details
 from blb_migration.report.places import name_places
+from blb_migration.report.rendering import build_environment
 
 TEMPLATES = Path(__file__).parent / "templates"
 ALL_OPEN_UP_TO = 60  # tables; above that, groups without problems are folded on the screen
@@ -43,7 +43,6 @@ HISTORY_WIDTH, HISTORY_HEIGHT = 290, 84
 
 Document = Mapping[str, Any]
 
-_INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 _HEADLINES = {
     "equal": ("✔", "EQUAL"),
     "not_equal": ("✖", "NOT EQUAL"),
@@ -134,31 +133,11 @@ def render_page(document: Document) -> str:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: make_visible(value) if isinstance(value, str) else value,
-    )
+    environment = build_environment(TEMPLATES)
     environment.filters |= {"number": _if_known("{:,}".format), "bytes": _if_known(format_bytes)}
     environment.filters |= {"seconds": _if_known(format_duration), "moment": _if_known(_format_moment)}
     environment.filters["metric"] = format_metric
     return environment
-
-
-def make_visible(text: str) -> str:
-    """Return the text with every character that is invisible, or moves others, as ``[U+202E]``; markup as it
-    is."""
-    if hasattr(text, "__html__") or text.isprintable():
-        return text
-    return "".join(
-        f"[U+{ord(character):04X}]"
-        if unicodedata.category(character) in _INVISIBLE and character not in "\n\t\r"
-        else character
-        for character in text
-    )
 
 
 def _sort_problems(document: Document) -> Problems:

@@ -6,6 +6,8 @@ import io
 import os
 import stat
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from dotenv import dotenv_values
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from blb_migration.cutover.config_edits import edit_text
 from blb_migration.cutover.config_files import find_obstacle, plan_change, replace_file
-from blb_migration.cutover.folders import Rename, carry_over, is_within, plan_renames, rename_folder
+from blb_migration.cutover.folders import Rename, carry_over, is_link, is_within, plan_renames, rename_folder
 from blb_migration.cutover.night_models import ConfigFile
 from blb_migration.cutover.step import StepFailed
 
@@ -219,6 +221,15 @@ def test_a_taken_name_and_another_volume_are_refused(tmp_path: Path) -> None:
     assert rename_folder(Rename(a, b)) and not rename_folder(Rename(a, b))  # done already
     with pytest.raises(StepFailed, match="it is not there"):
         rename_folder(Rename(tmp_path / "c", tmp_path / "d"))
+
+
+def test_links_and_windows_junctions_are_told_from_folders(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert is_link(tmp_path / "link") and not is_link(tmp_path)
+    junction = SimpleNamespace(st_mode=stat.S_IFDIR, st_reparse_tag=0xA0000003)
+    folder_in_a_cloud = SimpleNamespace(st_mode=stat.S_IFDIR, st_reparse_tag=0x9000001A)
+    assert is_link(tmp_path, lambda _path: cast("os.stat_result", junction))
+    assert not is_link(tmp_path, lambda _path: cast("os.stat_result", folder_in_a_cloud))
 
 
 def other_volume(*_paths: object) -> None:

@@ -89,7 +89,7 @@ def test_the_page_says_who_has_done_what_and_when(night: Town) -> None:
     night.settings["backup"] = {"skip": "tested <b>elsewhere</b>"}
     for step in ("freeze", "backup"):
         assert night.run("cutover", "--only", step, "--execute").code == 0
-    assert night.run("runbook", "--tick", "people", "--by", "Ana <b>", "--note", "see & call").code == 0
+    assert night.run("runbook", "--tick", "people", "--by", "Ana <b>", "--note", "see & call\u202e").code == 0
     page = night.shop.folder / "runbook.html"
     answer = night.run("runbook", "--output", str(page))
     assert answer.code == 0 and str(page) in answer.out, answer.err
@@ -101,7 +101,7 @@ def test_the_page_says_who_has_done_what_and_when(night: Town) -> None:
     def find(line: str) -> str:
         return next(row for row in read.rows if re.match(rf"\s*\S\s+{line} ", row))
 
-    assert "☑" in find("people") and "Ana <b>" in find("people") and "see & call" in find("people")
+    assert "☑" in find("people") and "Ana <b>" in find("people") and "see & call[U+202E]" in find("people")
     assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", find("freeze")) and "☑" in find("freeze")
     assert "sessions left" not in find("freeze") and "frozen at" in find("freeze")
     assert "tested <b>elsewhere</b>" in find("backup")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -227,3 +228,40 @@ def test_a_line_of_the_runbook_is_ticked_by_a_person(town: Town) -> None:
     assert ticks == [("Ana",)]
     assert town.run("runbook", "--tick", "poeple", "--by", "Ana").code == 2
     assert town.run("runbook", "--tick", "people").code == 2
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a folder that is a volume of its own")
+def test_a_folder_that_is_a_link_or_on_another_volume_is_refused_in_the_asking(
+    town: Town, tmp_path: Path
+) -> None:
+    town.settings["ready"] = {"skip": "tested elsewhere"}
+    town.settings["switch"] = {"production": str(tmp_path / "link"), "new": str(town.new)}
+    (tmp_path / "link").symlink_to(town.production)
+    linked = town.run("cutover", "--only", "switch")
+    assert linked.code == 3 and "link is a link" in " ".join(linked.out.split()), linked
+    for production, new, elsewhere in (
+        ("/dev/shm", "/dev/pts", "/dev/shm is on another volume than /dev"),
+        (str(town.production), "/dev/shm", "/dev/shm is on another volume than"),
+    ):
+        town.settings["switch"] = {"production": production, "new": new}
+        answer = town.run("cutover", "--only", "switch")
+        assert answer.code == 3 and elsewhere in " ".join(answer.out.split()), answer
+
+
+def test_where_the_freeze_is_left_out_a_backup_since_the_step_began_counts(town: Town) -> None:
+    msdb = town.shop.servers.engine.databases["msdb"]
+    name = town.shop.source_url.split("/")[-1].split("?")[0].lower()
+    database, server = town.shop.servers.engine.databases[name], str(read_server_name(town))
+    town.settings |= {
+        "ready": {"skip": "tested elsewhere"},
+        "freeze": {"skip": "the application is off for good"},
+    }
+    early = dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0) - dt.timedelta(hours=5)
+    record_backup(msdb, database, server, finished_at=early)
+    none = town.run("cutover", "--execute")
+    assert none.code == 1 and "it finished before the step began" in none.err, none.err
+    # An operator takes one, and gives the command again a while later.
+    record_backup(msdb, database, server, finished_at=early + dt.timedelta(hours=5, seconds=2))
+    time.sleep(3)
+    good = town.run("cutover", "--only", "backup", "--execute")
+    assert good.code == 0, good.err

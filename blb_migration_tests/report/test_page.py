@@ -13,7 +13,8 @@ from blb_migration.postgres.ledger.reasons import Reason, ReasonCode
 from blb_migration.postgres.ledger.records import DecisionRecord, NotMigratedRecord
 from blb_migration.report.facts import TableFacts
 from blb_migration.report.markdown import draw_text_timeline, summarise
-from blb_migration.report.page import make_visible, render_page
+from blb_migration.report.page import render_page
+from blb_migration.report.rendering import make_visible
 from blb_migration.report.sentences import Ending
 from blb_migration_tests.report.facts import RUN, document_of, finding, loaded_table, metric, summary
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from blb_migration.cutover.journal import Journal, build_record
-from blb_migration.cutover.pages import build_environment
 from blb_migration.cutover.runbook.checklists import judge_items
 from blb_migration.cutover.runbook.runbook_parts import Runbook
+from blb_migration.report.rendering import build_environment
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MARKS = {"done": "☑", "open": "☐", "waits for a person": "☐", "left out": "\N{EN DASH}"}

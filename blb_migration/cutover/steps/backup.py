@@ -50,6 +50,9 @@ class BackupStep(PlainStep):
         """Run the command, then find the backup."""
         settings = night.settings.backup
         said = None
+        if _read_since(night) is None:
+            with night.source.connect() as session:
+                scribe.intend(begun_at_server_time=read_server_time(session).isoformat())
         if settings.command is not None and _find_good(night)[0] is None:
             scribe.tell(f"taking the backup: {show_command(settings.command)}")
             folder = night.file.path.parent
@@ -80,18 +83,20 @@ class BackupStep(PlainStep):
 def judge_backup(
     backup: BackupSet,
     *,
-    frozen_at: datetime.datetime,
+    since: datetime.datetime,
+    moment: str,
     log_end: int | None,
     needs_checksum: bool,
 ) -> list[str]:
-    """Say what is wrong with a backup as the one to go back to; nothing if it will do. ``frozen_at`` is the
-    server's time."""
+    """Say what is wrong with a backup as the one to go back to; nothing if it will do. ``since`` is when the
+    source was frozen, by the server's time, and ``moment`` says that in words.
+    """
     wrong = []
-    if backup.finished_at < frozen_at:
-        wrong.append(f"it finished before the freeze ({frozen_at:%Y-%m-%d %H:%M:%S} by the server's clock)")
+    if backup.finished_at < since:
+        wrong.append(f"it finished before {moment} ({since:%Y-%m-%d %H:%M:%S} by the server's clock)")
     elif log_end is None or backup.last_lsn is None:
-        if backup.started_at < frozen_at:
-            wrong.append("it began before the freeze, and how far it goes in the log is not known")
+        if backup.started_at < since:
+            wrong.append(f"it began before {moment}, and how far it goes in the log is not known")
     elif backup.last_lsn < log_end:
         wrong.append(f"it goes to LSN {backup.last_lsn}, the frozen database to {log_end}")
     if backup.is_damaged:
@@ -99,6 +104,18 @@ def judge_backup(
     if needs_checksum and not backup.has_checksums:
         wrong.append("it was taken without checksums")
     return wrong
+
+
+def _read_since(night: Night) -> tuple[datetime.datetime, str] | None:
+    """Read since when a backup counts, by the server's time, and what happened then: the freeze; where that is
+    left out, this step's own beginning. None before either.
+    """
+    frozen = night.journal.record("freeze").evidence.get("server_time")
+    begun = night.journal.record("backup").intents.get("begun_at_server_time")
+    for text, moment in ((frozen, "the freeze"), (begun, "the step began")):
+        if text is not None:
+            return datetime.datetime.fromisoformat(text), moment
+    return None
 
 
 def _ask(night: Night) -> Iterator[Answer]:
@@ -115,7 +132,7 @@ def _ask(night: Night) -> Iterator[Answer]:
                 "backups", "it is a snapshot by another program: whether it can be restored, only that knows"
             )
         return
-    if night.journal.record("freeze").state == "closed":
+    if night.journal.record("freeze").state in ("closed", "skipped"):
         will = "this step takes one" if night.settings.backup.command else "waiting for one"
         yield later("backups", f"{'; '.join(why_not)}; {will}")
         return
@@ -127,21 +144,20 @@ def _find_good(
     night: Night, backups: Sequence[BackupSet] | None = None
 ) -> tuple[BackupSet | None, list[str]]:
     """Find the newest backup that will do, or why each of the first ones will not."""
-    evidence = night.journal.record("freeze").evidence
     with night.source.connect() as session:
         found = read_full_backups(session) if backups is None else backups
         now = read_server_time(session)
     if found is None:
         return None, [f"the log-in may not read msdb: have an administrator run {GRANT}"]
-    frozen_text = evidence.get("server_time")
-    frozen_at = datetime.datetime.fromisoformat(frozen_text) if frozen_text else now
+    since, moment = _read_since(night) or (now, "this moment")
     marker = read_frozen_marker(night)
     log_end = parse_log_lsn(marker.log_end) if marker is not None and marker.log_end else None
     why_not = []
     for backup in found:
         wrong = judge_backup(
             backup,
-            frozen_at=frozen_at,
+            since=since,
+            moment=moment,
             log_end=log_end,
             needs_checksum=night.settings.backup.needs_checksum,
         )

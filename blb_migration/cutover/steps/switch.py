@@ -15,6 +15,7 @@ from blb_migration.cutover.folders import (
     Rename,
     carry_over,
     find_holders,
+    is_link,
     is_same_volume,
     plan_renames,
     rename_folder,
@@ -178,18 +179,21 @@ def _ask_folders(night: Night) -> Iterator[Answer]:
         yield note("folders", "they were being renamed when the night was broken off; this step goes on")
         return
     for folder in (settings.production, settings.new):
-        if folder.is_symlink():
-            yield obstacle("folders", f"{folder} is a link", "Name the folder itself in cutover.yaml")
-        elif not folder.is_dir():
+        if not folder.is_dir():
             yield obstacle("folders", f"{folder} is not there", "Create it, or correct cutover.yaml")
+        elif is_link(folder):
+            yield obstacle("folders", f"{folder} is a link", "Name the folder itself in cutover.yaml")
     if not (settings.production.is_dir() and settings.new.is_dir()):
         return
-    if not is_same_volume(settings.production.parent, settings.new):
+    place = settings.production.parent
+    elsewhere = [one for one in (settings.production, settings.new) if not is_same_volume(place, one)]
+    for folder in elsewhere:
         yield obstacle(
             "folders",
-            f"{settings.new} is on another volume than {settings.production}",
+            f"{folder} is on another volume than {place}",
             "Put it onto the same volume before the night: nothing is copied",
         )
+    if elsewhere:
         return
     if Path(away.target).exists():
         yield obstacle("folders", f"{away.target} exists already", "Move it away")

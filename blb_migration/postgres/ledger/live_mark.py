@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from blb_migration.errors import TargetNotOurs
 from blb_migration.postgres.ledger.ledger_sql import read_one, write
-from blb_migration.postgres.ledger.versions import has_current_ledger, has_ledger
+from blb_migration.postgres.ledger.versions import NIGHTS_FROM_VERSION, read_ledger_version
 from blb_migration.postgres.names import TargetConnection
 
 
@@ -61,10 +61,10 @@ def withdraw_live_mark(connection: TargetConnection) -> bool:
 
 def read_live_mark(connection: TargetConnection) -> LiveMark | None:
     """Read the mark that stands, or None. Needs only SELECT; an older ledger's is read as well."""
-    if not has_ledger(connection):
+    version = read_ledger_version(connection)
+    if version is None:
         return None
-    names_who = has_current_ledger(connection)
-    columns = "cutover_at, operator, host, night_id" if names_who else "cutover_at"
+    columns = "cutover_at, operator, host, night_id" if version >= NIGHTS_FROM_VERSION else "cutover_at"
     row = read_one(connection, f"SELECT {columns} FROM blb_migration.cutover WHERE withdrawn_at IS NULL")
     return None if row is None else LiveMark(*row)
 

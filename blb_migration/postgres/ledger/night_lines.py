@@ -13,6 +13,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from blb_migration.postgres.ledger.ledger_sql import read, write, write_each
+from blb_migration.postgres.ledger.versions import NIGHTS_FROM_VERSION, read_ledger_version
 from blb_migration.postgres.names import TargetConnection
 
 
@@ -29,6 +30,12 @@ class LineRow:
     host: str
     tool_version: str
     details: Mapping[str, Any]
+
+
+def has_night_lines(connection: TargetConnection) -> bool:
+    """Whether the target has a ledger with a night's journal, an older one or not. Needs only SELECT."""
+    version = read_ledger_version(connection)
+    return version is not None and version >= NIGHTS_FROM_VERSION
 
 
 def append_lines(connection: TargetConnection, lines: Sequence[LineRow]) -> LineRow | None:

@@ -22,6 +22,8 @@ LEDGER_SCHEMA = "blb_migration"
 # Any constant will do as long as every version of this tool uses the same: "blbm" in ASCII.
 LEDGER_LOCK_KEY = 0x626C626D
 
+NIGHTS_FROM_VERSION = 6  # has the night's journal, and who has marked the target live
+
 _SUBJECT = f"schema {LEDGER_SCHEMA} of the target"
 
 

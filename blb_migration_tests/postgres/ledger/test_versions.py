@@ -18,6 +18,7 @@ from blb_migration.postgres.ledger.chunked_loads import read_unfinished_chunked_
 from blb_migration.postgres.ledger.judgement import judge
 from blb_migration.postgres.ledger.live_mark import read_live_mark
 from blb_migration.postgres.ledger.loads import read_finished_load
+from blb_migration.postgres.ledger.night_lines import has_night_lines
 from blb_migration.postgres.ledger.reasons import ReasonCode
 from blb_migration.postgres.ledger.records import PlannedTable
 from blb_migration.postgres.ledger.versions import (
@@ -174,6 +175,20 @@ def test_what_an_older_ledger_held_still_counts(target: TargetConnection, versio
     assert read_unfinished_chunked_load(target, USERS) is None
     assert judge(target, RUN.plan_hash, PLANNED).is_equal
     assert scalar(target, "SELECT answer FROM blb_migration.may_we_cut_over") is False  # no plan was recorded
+
+
+@pytest.mark.parametrize("version", OLDER)
+def test_an_older_ledger_s_live_mark_and_night_are_read(target: TargetConnection, version: int) -> None:
+    make_ledger_of(version, target)
+    start_run_of_old(target)
+    has_nights = version >= 6
+    columns, values = (", operator, host, night_id", ", 'ana', 'erp-01', 'n1'") if has_nights else ("", "")
+    execute(target, f"INSERT INTO blb_migration.cutover (run_id{columns}) VALUES ('{RUN.run_id}'{values})")
+    mark = read_live_mark(target)
+    assert mark is not None
+    known = ("ana", "erp-01", "n1") if has_nights else (None, None, None)
+    assert (mark.operator, mark.host, mark.night_id) == known
+    assert has_night_lines(target) is has_nights
 
 
 def test_a_chunked_load_of_version_2_that_is_not_finished_is_still_one(target: TargetConnection) -> None:
