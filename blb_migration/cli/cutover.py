@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from blb_migration.cli.options import Debug, ProjectFolder, SourceConn, TargetConn
-from blb_migration.errors import ExitCode
+from blb_migration.errors import ExitCode, MigrationError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,12 +63,21 @@ def cutover(
 
 
 def execute_night(console: Console, night: Night, only: str | None = None) -> None:
-    """Carry out the steps and print each. Raises MigrationError where one fails."""
+    """Carry out the steps and print each. Raises MigrationError where one fails, and says where the night
+    stands then; so it does where a person breaks it off.
+    """
     from blb_migration.cutover.carry_out import carry_out
+    from blb_migration.cutover.standing import describe_standing
 
-    for report in carry_out(night, only):
-        print_step(console, report)
-    _print_notes(console, night)
+    try:
+        for report in carry_out(night, only):
+            print_step(console, report)
+    except (MigrationError, KeyboardInterrupt):
+        for line in describe_standing(night):
+            console.print(night.mask(line), markup=False, highlight=False)
+        raise
+    finally:
+        _print_notes(console, night)
 
 
 def rollback(
@@ -199,6 +208,7 @@ def _list_saved(report: StepReport) -> list[str]:
 def _show_rehearsal(console: Console, night: Night, only: str | None) -> ExitCode:
     from blb_migration.cutover.carry_out import rehearse
     from blb_migration.cutover.earlier_nights import forecast_night
+    from blb_migration.progress.quantities import count
     from blb_migration.report.night_sentences import describe_forecast
 
     forecast = forecast_night(night.target, night.project.name)
@@ -208,7 +218,7 @@ def _show_rehearsal(console: Console, night: Night, only: str | None) -> ExitCod
     for line in describe_forecast(forecast) if only is None else ():
         console.print(line, markup=False, highlight=False)
     if obstacles:
-        console.print(f"The night cannot begin: {obstacles} obstacles. Nothing was changed.")
+        console.print(f"The night cannot begin: {count(obstacles, 'obstacle')}. Nothing was changed.")
         return ExitCode.PREFLIGHT_REFUSED
     console.print("The night could begin. Nothing was changed. Begin it: blb-migrate cutover --execute")
     return ExitCode.RECONCILED

@@ -1,7 +1,7 @@
 """``blb-migrate demo``: the sample ERP, migrated between two servers that live as long as the command.
 
 The one place outside ``sandbox/`` that knows the SQL Server emulator. With ``--ui`` nothing is run:
-Dagster's web server opens on both databases, see ``ui.py``.
+Dagster's web server opens on both databases, see ``ui.py``; with ``--cutover`` on the sample's night as well.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -47,13 +47,14 @@ def demo(
     debug: Debug = False,
 ) -> ExitCode:
     """Start a SQL Server emulator and a PostgreSQL, migrate the ERP between them and print the outcome. With
-    --cutover a sample application runs on it, and the whole night is gone through, and back.
+    --cutover a sample application runs on it, and the whole night is gone through, and back; with --ui as
+    well it is only made ready, for the jobs cutover and rollback.
     """
     from blb_migration.cli.discovery import Databases
     from blb_migration.cli.migrate import Order, carry_out
     from blb_migration.cli.outcome import refuse_unwritable
     from blb_migration.cli.terminal import build_console
-    from blb_migration.cli.ui import refuse_used_port, serve_user_interface
+    from blb_migration.cli.ui import refuse_used_port
     from blb_migration.plan.project import DEFAULT_PROJECT, load_project
     from blb_migration.settings import (
         PROJECT_VARIABLE,
@@ -65,33 +66,32 @@ def demo(
     from blb_migration.settings.environments import REHEARSAL, name_variables
 
     console = build_console()
-    _refuse_contradictions(ui=ui, cutover=cutover, fail_at=fail_at)
+    if fail_at is not None and not cutover:
+        raise ConfigurationError("--fail-at", found="given without --cutover", next_act="Add --cutover")
     if ui:
         refuse_used_port(port)
     elif not cutover:
         output = output or _make_folder() / REPORT_FILE
         refuse_unwritable(output)
     with running_sample(console, scale) as (source_url, target_url):
-        if ui:
-            # A home of its own: the databases are new, and so must be what Dagster says of them.
-            home = Path(tempfile.mkdtemp(prefix="demo-ui-", dir=_make_folder())).resolve()
-            # The sample is the ERP, whatever project is configured.
-            variables = {
-                SOURCE_VARIABLE: source_url,
-                TARGET_VARIABLE: target_url,
-                PROJECT_VARIABLE: None,
-                **dict.fromkeys(name_variables(REHEARSAL)),
-            }
-            try:
-                serve_user_interface(console, home, port, variables)
-            except KeyboardInterrupt:
-                shutil.rmtree(home, ignore_errors=True)
-                raise
+        # The sample is the ERP, whatever project is configured.
+        variables: dict[str, str | None] = {
+            SOURCE_VARIABLE: source_url,
+            TARGET_VARIABLE: target_url,
+            PROJECT_VARIABLE: None,
+            **dict.fromkeys(name_variables(REHEARSAL)),
+        }
         if cutover:
-            from blb_migration.cli.demo_night import run_demo_night
+            from blb_migration.cli.demo_night import prepare_demo_night, run_demo_night
 
             root = Path(tempfile.mkdtemp(prefix="demo-night-", dir=_make_folder())).resolve()
-            return run_demo_night(console, root, source_url, target_url, fail_at, is_debug=debug)
+            if not ui:
+                return run_demo_night(console, root, source_url, target_url, fail_at, is_debug=debug)
+            with prepare_demo_night(console, root, source_url, target_url, fail_at, is_debug=debug) as night:
+                variables |= {PROJECT_VARIABLE: str(night.project), **night.variables}
+                _serve(console, port, variables, has_night=True)
+        if ui:
+            _serve(console, port, variables, has_night=False)
         order = Order(
             Databases(parse_source_url(source_url), parse_target_url(target_url)),
             load_project(DEFAULT_PROJECT),
@@ -101,13 +101,16 @@ def demo(
         return carry_out(order, console)
 
 
-def _refuse_contradictions(*, ui: bool, cutover: bool, fail_at: str | None) -> None:
-    if cutover and ui:
-        raise ConfigurationError(
-            "--ui", found="given together with --cutover", next_act="Give one of the two"
-        )
-    if fail_at is not None and not cutover:
-        raise ConfigurationError("--fail-at", found="given without --cutover", next_act="Add --cutover")
+def _serve(console: Console, port: int, variables: Mapping[str, str | None], *, has_night: bool) -> NoReturn:
+    """Serve Dagster's UI in a home of its own: the databases are new, and so is what Dagster says of them."""
+    from blb_migration.cli.ui import serve_user_interface
+
+    home = Path(tempfile.mkdtemp(prefix="demo-ui-", dir=_make_folder())).resolve()
+    try:
+        serve_user_interface(console, home, port, variables, has_night=has_night)
+    except KeyboardInterrupt:
+        shutil.rmtree(home, ignore_errors=True)
+        raise
 
 
 @contextmanager

@@ -1,4 +1,5 @@
-"""``blb-migrate demo --cutover``: a whole night with the sample application, and back, by the real commands.
+"""``blb-migrate demo --cutover``: a whole night with the sample application, and back, by the real commands;
+or made ready for Dagster's jobs.
 
 What the sample is made of is in ``sandbox/app``; here the commands are called, and what came of it is said.
 """
@@ -17,7 +18,7 @@ from rich.console import Console
 from blb_migration.cli.cutover import execute_night, open_night, rollback
 from blb_migration.cli.discovery import read_databases, read_project
 from blb_migration.cli.migrate import Order, carry_out
-from blb_migration.errors import ExitCode, MigrationError
+from blb_migration.errors import ConfigurationError, ExitCode, MigrationError
 from blb_migration.near_names import refuse_unknown
 from blb_migration.plan.project import DEFAULT_PROJECT
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from blb_migration.cutover.night import Night
     from blb_migration.sandbox.app.sample_night import SampleNight
 
+REHEARSAL_REPORT = "rehearsal.json"
 _ORDERS = 3
 _STEPS_OF_THE_WINDOW = ("freeze", "live")
 
@@ -35,30 +37,68 @@ def run_demo_night(
     """Rehearse, cut over, use the application, roll back. With ``fail_at`` the night is broken at that step,
     and only taken back. Returns RECONCILED if production is back on SQL Server in the end.
     """
+    with _sample_night(root, source_url, target_url, fail_at) as night:
+        commands = _Commands(console, source_url, target_url, night.project, is_debug)
+        if not _make_ready(console, commands, night):
+            return ExitCode.NOT_EQUAL
+        with _planted(console, night, fail_at):
+            is_live = commands.cut_over()
+        if is_live:
+            _use(console, commands, night)
+        return _go_back(console, commands, night)
+
+
+@contextmanager
+def prepare_demo_night(
+    console: Console, root: Path, source_url: str, target_url: str, fail_at: str | None, *, is_debug: bool
+) -> Iterator[SampleNight]:
+    """Have the sample application run and its night rehearsed, for whoever carries it out in the block."""
+    with _sample_night(root, source_url, target_url, fail_at) as night:
+        commands = _Commands(console, source_url, target_url, night.project, is_debug)
+        if not _make_ready(console, commands, night):
+            raise ConfigurationError(
+                "the rehearsal of the sample",
+                found="it did not end equal",
+                next_act=f"Read {root / REHEARSAL_REPORT}",
+            )
+        with _planted(console, night, fail_at):
+            console.print(
+                f"Everything of this night: {night.root}", markup=False, highlight=False, soft_wrap=True
+            )
+            yield night
+
+
+@contextmanager
+def _sample_night(root: Path, source_url: str, target_url: str, fail_at: str | None) -> Iterator[SampleNight]:
     from blb_migration.sandbox.app.planted_faults import FAULTS
     from blb_migration.sandbox.app.sample_night import build_sample_night
 
     if fail_at is not None:
         refuse_unknown(f"--fail-at {fail_at}", fail_at, FAULTS, found="there is no such step to fail at")
     night = build_sample_night(root, source_url, target_url, DEFAULT_PROJECT, os.getpid())
-    commands = _Commands(console, source_url, target_url, night.project, is_debug)
     with _environment(night.variables):
         try:
             night.start()
-            _tell(console, f"The application runs in {night.production} and answers", night)
-            if not commands.rehearse():
-                return ExitCode.NOT_EQUAL
-            planted = nullcontext(None) if fail_at is None else FAULTS[fail_at](night)
-            with planted as fault:
-                night.write()
-                if fault is not None:
-                    console.print(f"\nAmiss at step {fail_at}: {fault}.", markup=False)
-                is_live = commands.cut_over()
-            if is_live:
-                _use(console, commands, night)
-            return _go_back(console, commands, night)
+            yield night
         finally:
             night.stop()
+
+
+def _make_ready(console: Console, commands: _Commands, night: SampleNight) -> bool:
+    _tell(console, f"The application runs in {night.production} and answers", night)
+    return commands.rehearse()
+
+
+@contextmanager
+def _planted(console: Console, night: SampleNight, fail_at: str | None) -> Iterator[None]:
+    """Have something amiss at this step, and say it; None: nothing."""
+    from blb_migration.sandbox.app.planted_faults import FAULTS
+
+    with nullcontext(None) if fail_at is None else FAULTS[fail_at](night) as fault:
+        night.write()
+        if fault is not None:
+            console.print(f"\nAmiss at step {fail_at}: {fault}.", markup=False)
+        yield
 
 
 class _Commands:
@@ -79,7 +119,7 @@ class _Commands:
         order = Order(
             read_databases(self._source_url, self._target_url),
             read_project(self._project),
-            output=self._project.parent / "rehearsal.json",
+            output=self._project.parent / REHEARSAL_REPORT,
             is_debug=self._is_debug,
             is_brief=True,
         )

@@ -57,6 +57,7 @@ def ui(
     """Open Dagster's UI with this tool's settings until Ctrl-C."""
     from blb_migration.cli.discovery import read_project
     from blb_migration.cli.terminal import build_console
+    from blb_migration.cutover.cutover_file import CUTOVER_FILE
     from blb_migration.settings import PROJECT_VARIABLE, SOURCE_VARIABLE, TARGET_VARIABLE
 
     refuse_used_port(port)
@@ -65,7 +66,8 @@ def ui(
     variables = {PROJECT_VARIABLE: str(folder.resolve())}
     variables |= {SOURCE_VARIABLE: source_conn} if source_conn else {}
     variables |= {TARGET_VARIABLE: target_conn} if target_conn else {}
-    serve_user_interface(build_console(), home, port, variables)
+    has_night = (folder / CUTOVER_FILE).is_file()
+    serve_user_interface(build_console(), home, port, variables, has_night=has_night)
 
 
 def refuse_used_port(port: int) -> None:
@@ -84,12 +86,18 @@ def refuse_used_port(port: int) -> None:
 
 
 def serve_user_interface(
-    console: Console, home: Path, port: int, variables: Mapping[str, str | None]
+    console: Console,
+    home: Path,
+    port: int,
+    variables: Mapping[str, str | None],
+    *,
+    has_night: bool = False,
 ) -> NoReturn:
     """Run Dagster's web server and daemon until the person presses Ctrl-C, then stop them.
 
     ``variables`` are set in their environment, or taken out of it where None. ``home`` is made Dagster's
-    home: its history and its settings are kept. Raises KeyboardInterrupt at the end, and
+    home: its history and its settings are kept. ``has_night``: the job ``cutover`` is there, and is named.
+    Raises KeyboardInterrupt at the end, and
     ConfigurationError when the folder cannot be written or the web server does not start.
     """
     _prepare_home(home)
@@ -103,7 +111,7 @@ def serve_user_interface(
         try:
             _await_server(child, port, log_path)
             _refuse_open_server(port, log_path)
-            for line in _describe_pages(port):
+            for line in _describe_pages(port, has_night=has_night):
                 console.print(line, markup=False, soft_wrap=True)
             child.wait()
             raise _describe_end(child, log_path)
@@ -111,11 +119,18 @@ def serve_user_interface(
             _stop(child)
 
 
-def _describe_pages(port: int) -> Iterator[str]:
+def _describe_pages(port: int, *, has_night: bool) -> Iterator[str]:
     from blb_migration.settings.environments import PRODUCTION, REHEARSAL, is_configured, read_target_identity
 
     address = f"http://{HOST}:{port}"
-    if not is_configured(REHEARSAL):
+    has_two = is_configured(REHEARSAL)
+    if has_night:
+        jobs_of = f"{address}/locations/{f'{PRODUCTION}@' if has_two else ''}{LOCATION}/jobs"
+        yield (
+            f"The night: {jobs_of}/cutover/playground and {jobs_of}/rollback/playground; both only ask, "
+            "unless the launchpad says execute: true and the target's name"
+        )
+    if not has_two:
         yield f"Dagster's UI: {address}/asset-groups"
         yield "Press 'Materialize all' there; Ctrl-C here ends it."
         return

@@ -27,8 +27,6 @@ from blb_migration.errors import MigrationError
 from blb_migration.near_names import refuse_unknown
 from blb_migration.run_hold import holding_target
 
-GO_ON = "'blb-migrate cutover --execute' goes on there; 'blb-migrate rollback' shows what going back would do"
-
 
 def select_steps(only: str | None, steps: Sequence[Step] = STEPS) -> Sequence[Step]:
     """Return all steps, or the one named ``only``. Raises ConfigurationError for a name that there is not."""
@@ -104,16 +102,20 @@ def _carry_out_one(night: Night, step: Step) -> Iterator[StepReport]:
         raise StepRefused(
             f"step {step.name}",
             found="; ".join(str(one).rstrip(".") for one in obstacles),
-            next_act=f"Settle this, then {GO_ON}"
-            if night.journal.night_id
-            else "Settle this, then run again",
+            next_act="Settle this, then run again",
         )
-    yield _act(night, step, record, does, answers)
+    try:
+        report = _act(night, step, does, answers)
+    except MigrationError:
+        failed = journal.record(step.name)
+        begun_at = failed.opened_at or night.now()
+        seconds = (night.now() - begun_at).total_seconds()
+        yield StepReport(step.name, "failed", answers=answers, seconds=seconds)
+        raise
+    yield report
 
 
-def _act(
-    night: Night, step: Step, record: StepRecord, does: tuple[str, ...], answers: tuple[Answer, ...]
-) -> StepReport:
+def _act(night: Night, step: Step, does: tuple[str, ...], answers: tuple[Answer, ...]) -> StepReport:
     journal = night.journal
     journal.write(step.name, "opened")
     try:

@@ -110,7 +110,9 @@ class Step(Protocol):
 
 @dataclass(frozen=True)
 class StepReport:
-    """What is to be shown of one step. ``state``: would, refused, done, already, skipped or undone."""
+    """What is to be shown of one step. ``state``: would, refused, failed, done, already, skipped or
+    undone.
+    """
 
     name: str
     state: str

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from pathlib import Path
 
 import pytest
+import requests
 
 from blb_migration.cli.main import main
+from blb_migration_tests.cli.served_ui import serving_ui
 
 
 @pytest.fixture(autouse=True)
@@ -36,16 +39,28 @@ def test_a_night_that_fails_at_a_step_is_taken_back(
     assert main(["demo", "--cutover", "--fail-at", "freeze"]) == 0
     said = capsys.readouterr().out
     assert "Amiss at step freeze: somebody's session stays on the source." in said
-    assert "sessions are still on the source after 2 s" in said
+    assert "1 session still on the source after 2 s: " in said
     answers = re.findall(r"answers(?: again)? (from [A-Za-z ]+|not at all)\.", said)
     assert answers == ["from SQL Server", "from SQL Server"]
     assert not list(tmp_path.rglob("written"))
 
 
+@pytest.mark.skipif(os.name == "nt", reason="ends it by Ctrl-C")
+def test_the_night_is_made_ready_for_dagster_s_jobs(tmp_path: Path) -> None:
+    with serving_ui("demo", "--cutover", "--ui", "--fail-at", "smoke", folder=tmp_path) as (_, said, port):
+        assert "from SQL Server" in said and "Amiss at step smoke" in said
+        assert f"http://127.0.0.1:{port}/locations/blb_migration/jobs/cutover/playground" in said
+        query = "{ repositoriesOrError { ... on RepositoryConnection { nodes { jobs { name } } } } }"
+        answer = requests.post(f"http://127.0.0.1:{port}/graphql", json={"query": query}, timeout=60).json()
+        (repository,) = answer["data"]["repositoriesOrError"]["nodes"]
+        assert {"cutover", "rollback"} <= {job["name"] for job in repository["jobs"]}
+    (production,) = tmp_path.rglob("BLB3D_Production")
+    assert not list(production.glob("*.pid")) and not list(tmp_path.rglob("demo-ui-*"))
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--cutover", "--ui"], "given together with --cutover"),
         (["--fail-at", "smoke"], "given without --cutover"),
         (["--cutover", "--fail-at", "lunch"], "there is no such step to fail at"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -61,7 +62,10 @@ def test_a_session_that_stays_refuses_the_freeze_and_the_services_can_be_started
     with stranger(town):
         answer = town.run("cutover", "--execute")
     assert answer.code == 1, answer.err
-    assert "1 sessions are still on the source after 2 s: session" in answer.err
+    assert "1 session still on the source after 2 s: session" in answer.err
+    assert re.search(r"^freeze +failed, [\d.]+ s$", answer.out, re.MULTILINE)
+    assert "The night stands at step freeze." in answer.out
+    assert re.search(r"Production's backend: \S+ does not answer", answer.out)
     assert town.who() is None  # stopped
     back = town.run("rollback", "--execute")
     assert back.code == 0, back.err

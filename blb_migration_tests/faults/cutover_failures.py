@@ -269,7 +269,7 @@ FAILURES = (
         lambda town, _: _take_port(town, "port", ("smoke", "closed")),
         "after its start command",
     ),
-    Failure("a folder held open", _hold_folder, "must be gone by then"),
+    Failure("a folder held open", _hold_folder, "have it leave the folder"),
     Failure("a sequence too low: log-in answers 500", _lower_sequence, "its sequence stands too low"),
     Failure(
         "the test backend starts slowly",
@@ -292,7 +292,7 @@ FAILURES = (
         "the application, step log in",
     ),
     Failure(".env read-only", _read_only, "read-only"),
-    Failure("a session stays on the source", _stay_connected, "1 sessions are still on the source"),
+    Failure("a session stays on the source", _stay_connected, "still on the source after"),
     Failure("a service does not stop", _deaf_stop, "after its stop command"),
     Failure(
         "a write at the source after the freeze",

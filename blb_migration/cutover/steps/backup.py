@@ -107,8 +107,8 @@ def judge_backup(
 
 
 def _read_since(night: Night) -> tuple[datetime.datetime, str] | None:
-    """Read since when a backup counts, by the server's time, and what happened then: the freeze; where that is
-    left out, this step's own beginning. None before either.
+    """Read since when a backup counts, by the server's time, and what happened then: the freeze; where that
+    is left out, this step's own beginning. None before either.
     """
     frozen = night.journal.record("freeze").evidence.get("server_time")
     begun = night.journal.record("backup").intents.get("begun_at_server_time")

@@ -14,6 +14,7 @@ from blb_migration.cutover.night import Night
 from blb_migration.cutover.night_models import AllowedSession
 from blb_migration.cutover.step import Answer, Scribe, StepFailed, World, good, later, note, obstacle
 from blb_migration.cutover.steps.plain_step import PlainStep
+from blb_migration.progress.quantities import count
 from blb_migration.source_marker import MarkerVerdict, SourceMarker, compare_markers
 from blb_migration.sqlserver.backups import read_server_time
 from blb_migration.sqlserver.marker import read_marker
@@ -185,15 +186,17 @@ def _wait_for_sessions(night: Night, scribe: Scribe) -> tuple[list[ClientSession
         if time.monotonic() >= ends_at:
             break
         if not told:
-            scribe.tell(f"waiting for {len(strangers)} sessions to end, the first: {strangers[0]}")
+            waited_for = count(len(strangers), "session")
+            scribe.tell(f"waiting for {waited_for} to end, the first: {strangers[0]}")
             told = True
         night.sleep(min(_PAUSE_SECONDS, settings.wait_seconds))
     if settings.go_on_with_sessions is not None:
         return strangers, shown
     named = "; ".join(str(one) for one in strangers[:_NAMED])
+    left = count(len(strangers), "session")
     raise StepFailed(
         "the freeze",
-        found=f"{len(strangers)} sessions are still on the source after {settings.wait_seconds:g} s: {named}",
+        found=f"{left} still on the source after {settings.wait_seconds:g} s: {named}",
         expected="nobody connected but this command and what freeze.allowed_sessions names",
         next_act="End them, allow them in cutover.yaml with a reason, or decide freeze.go_on_with_sessions",
     )

@@ -14,6 +14,7 @@ from blb_migration.findings import Severity, has_errors
 from blb_migration.migration import Migration, RunInfo
 from blb_migration.postgres.ledger.loads import read_finished_loads
 from blb_migration.preflight.stage import run_preflight
+from blb_migration.progress.quantities import count
 from blb_migration.replacing import read_replacing
 from blb_migration.settings.environments import find_environment
 from blb_migration.source_marker import Movement
@@ -48,11 +49,13 @@ class MigrateStep(PlainStep):
             named = "; ".join(map(str, errors[:_NAMED]))
             return (
                 obstacle(
-                    "preflight", f"{len(errors)} findings: {named}", "Settle them: 'blb-migrate preflight'"
+                    "preflight",
+                    f"{count(len(errors), 'finding')}: {named}",
+                    "Settle them: 'blb-migrate preflight'",
                 ),
             )
         warnings = sum(finding.severity is Severity.WARNING for finding in result.findings)
-        return (good("preflight", f"no errors, {warnings} warnings"), *_ask_marker(night))
+        return (good("preflight", f"no errors, {count(warnings, 'warning')}"), *_ask_marker(night))
 
     def look(self, night: Night, record: StepRecord) -> World:
         """Done if a run loaded what this very freeze froze."""

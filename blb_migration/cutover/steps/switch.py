@@ -199,10 +199,13 @@ def _ask_folders(night: Night) -> Iterator[Answer]:
         yield obstacle("folders", f"{away.target} exists already", "Move it away")
     yield good("folders", f"{away}; {into}; on one volume")
     for folder in (settings.production, settings.new):
-        for holder in find_holders(folder):
-            answer = (
-                later
-                if night.journal.record("freeze").state != "closed" and night.settings.services
-                else obstacle
-            )
-            yield answer("folders", f"{holder}: must be gone by then")
+        yield from _ask_holders(night, folder)
+
+
+def _ask_holders(night: Night, folder: Path) -> Iterator[Answer]:
+    is_to_stop = night.journal.record("freeze").state != "closed" and bool(night.settings.services)
+    for holder in find_holders(folder):
+        if is_to_stop:
+            yield later("folders", f"{holder}: must be gone by then")
+        else:
+            yield obstacle("folders", holder, "End it, or have it leave the folder")
