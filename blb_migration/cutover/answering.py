@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from blb_migration.cutover.commands import CommandFailed, run_command, show_command
 from blb_migration.cutover.night import Night
@@ -137,6 +138,7 @@ def _name_cause(error: requests.RequestException) -> str:
     if isinstance(error, requests.Timeout):
         return f"not within {_ANSWER_SECONDS:g} s"
     cause: BaseException = error
-    while cause.__cause__ is not None or cause.__context__ is not None:
-        cause = cause.__cause__ or cause.__context__  # type: ignore[assignment]
+    # Not further than the request's own errors: it may be made while another error is being told.
+    while isinstance(inner := cause.__cause__ or cause.__context__, HTTPError | OSError):
+        cause = inner
     return str(getattr(cause, "strerror", None) or cause) or type(cause).__name__

@@ -35,6 +35,7 @@ from pydantic import Field
 
 from blb_migration.cutover.cutover_file import CUTOVER_FILE, read_cutover_file
 from blb_migration.cutover.night_models import STEP_NAMES
+from blb_migration.cutover.runbook.checklists import read_step_texts
 from blb_migration.defs.cancelling import INTERRUPTS
 from blb_migration.errors import MigrationError
 from blb_migration.plan.project import Project
@@ -169,7 +170,13 @@ def _build_op(project: Project, step: str, *, is_first: bool) -> OpDefinition:
 
     ins = {} if is_first else {"in_the_way": In(list)}
     body = run_first if is_first else run
-    return op(name=step, ins=ins, out=Out(list), required_resource_keys={"choice"})(body)
+    return op(
+        name=step,
+        description=f"{read_step_texts()[step].title}.",
+        ins=ins,
+        out=Out(list),
+        required_resource_keys={"choice"},
+    )(body)
 
 
 def _build_taking_back(project: Project, step: str, *, is_first: bool) -> OpDefinition:
@@ -189,9 +196,13 @@ def _build_taking_back(project: Project, step: str, *, is_first: bool) -> OpDefi
         _show(context, reports)
 
     ins = {} if is_first else {"later": In(Nothing)}
-    return op(name=f"take_back_{step}", ins=ins, out=Out(Nothing), required_resource_keys={"choice"})(
-        take_back
-    )
+    return op(
+        name=f"take_back_{step}",
+        description=f"{step}, taken back: {read_step_texts()[step].undone}.",
+        ins=ins,
+        out=Out(Nothing),
+        required_resource_keys={"choice"},
+    )(take_back)
 
 
 @op(name="sum_up", ins={"in_the_way": In(list)}, out=Out(Nothing))
@@ -224,7 +235,7 @@ def _show(context: OpExecutionContext, reports: "Iterable[StepReport]") -> list[
 
 
 def _run_command(context: OpExecutionContext, project: Project, *words: str) -> None:
-    """Run it, its lines into the log as they come. Raises Failure with its last words."""
+    """Run it, its lines into the log as they come. Raises Failure with its last line, the error."""
     said: list[str] = []
     process = subprocess.Popen(
         [*_COMMAND, *words, "--execute", "--project", str(project.folder)],
@@ -250,7 +261,7 @@ def _run_command(context: OpExecutionContext, project: Project, *words: str) -> 
         process.stdout.close()
     context.add_output_metadata({"said": MetadataValue.text("\n".join(said[-_LINES_SHOWN:]))})
     if code != 0:
-        last = " ".join(said[-3:]) or "it said nothing"
+        last = said[-1].removeprefix("blb-migrate: ") if said else "it said nothing"
         raise Failure(f"{last} (exit code {code})", allow_retries=False)
 
 

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from blb_migration.cutover.answering import ask
+from blb_migration.errors import ConfigurationError
 from blb_migration_tests.cutover.town import Town
 
 CLIENT = """
@@ -93,6 +95,14 @@ def test_a_service_that_does_not_stop_is_said_by_what_still_answers(town: Town) 
     answer = town.run("cutover", "--execute")
     assert answer.code == 1, answer.err
     assert "still answers 1 s after its stop command" in answer.err
+
+
+def test_what_does_not_answer_while_another_error_is_told_says_its_own_cause() -> None:
+    try:
+        raise ConfigurationError("the step", found="refused")
+    except ConfigurationError:
+        said = ask("http://127.0.0.1:9/health").found
+    assert said == "http://127.0.0.1:9/health does not answer (Connection refused)"
 
 
 def test_a_single_step_wants_those_before_it(town: Town) -> None:

@@ -228,6 +228,10 @@ def test_a_line_of_the_runbook_is_ticked_by_a_person(town: Town) -> None:
     assert ticks == [("Ana",)]
     assert town.run("runbook", "--tick", "poeple", "--by", "Ana").code == 2
     assert town.run("runbook", "--tick", "people").code == 2
+    # What a step answers is not done by a person's word; but the watch may be Dagster's schedule.
+    own_word = town.run("runbook", "--tick", "smoke", "--by", "Ana")
+    assert own_word.code == 2 and "done when step smoke is" in own_word.err
+    assert "[x] watch:" in town.run("runbook", "--tick", "watch", "--by", "Ana").out
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a folder that is a volume of its own")

@@ -138,6 +138,14 @@ def test_the_file_has_the_steps_in_their_order() -> None:
     assert [step.name for step in STEPS] == [*STEP_NAMES]
 
 
+def test_each_step_says_in_the_graph_what_it_is_about(night: Town) -> None:
+    project = load_project(night.shop.folder)
+    for job in (build_cutover_job(project), build_rollback_job(project)):
+        assert all(definition.description for definition in job.graph.node_defs)
+    (freeze,) = [node for node in build_cutover_job(project).graph.node_defs if node.name == "freeze"]
+    assert freeze.description == "Services are stopped, no session is left on SQL Server."
+
+
 def test_a_project_without_cutover_yaml_has_no_such_jobs(shop: Shop) -> None:
     project = load_project(shop.folder)
     assert {job.name for job in build_defs(project).jobs or ()} == {"migration", "reconcile"}

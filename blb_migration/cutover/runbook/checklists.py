@@ -5,14 +5,16 @@ The lines are in checklists.yaml. A tick is a line of the journal, so that it is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Literal
 
 import yaml
 
 from blb_migration.cutover.journal import Journal, Line, build_record
+from blb_migration.errors import ConfigurationError
 from blb_migration.near_names import refuse_unknown
 
 TICKS = "runbook"  # what stands for night and step in the line of a tick
@@ -20,11 +22,12 @@ TICKS = "runbook"  # what stands for night and step in the line of a tick
 
 @dataclass(frozen=True)
 class Item:
-    """One line: a step of the night answers it, or a person."""
+    """One line: a step of the night answers it, or a person; with ``by_person`` either does."""
 
     id: str
     text: str
     step: str | None = None
+    by_person: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,24 +53,50 @@ def read_checklists() -> tuple[Checklist, ...]:
     return tuple(Checklist(one["title"], tuple(Item(**item) for item in one["items"])) for one in document)
 
 
+@dataclass(frozen=True)
+class StepTexts:
+    """What a step of the night is about, what it asks first, and how it is taken back; each in a sentence."""
+
+    title: str
+    asks: str
+    undone: str
+
+
+@cache
+def read_step_texts() -> Mapping[str, StepTexts]:
+    """Read what the runbook says of each step, by its name."""
+    document = yaml.safe_load(files(__package__).joinpath("texts.yaml").read_text(encoding="utf-8"))
+    titles = {item.step: item.text for one in read_checklists() for item in one.items if item.step}
+    return {name: StepTexts(titles[name], **texts) for name, texts in document["steps"].items()}
+
+
 def judge_items(journal: Journal, checklist: Checklist) -> Iterator[ItemState]:
     """Yield where each line of a checklist stands."""
     for item in checklist.items:
-        tick = _find_tick(journal.lines, item.id)
-        if tick is not None:
+        by_step = None if item.step is None else _judge_step(journal, item, item.step)
+        tick = _find_tick(journal.lines, item.id) if item.step is None or item.by_person else None
+        if tick is not None and (by_step is None or by_step.state != "done"):
             note = f": {tick.details['note']}" if tick.details.get("note") else ""
             yield ItemState(item, "done", f"{tick.details['by']}, {tick.at[:16].replace('T', ' ')} UTC{note}")
-        elif item.step is None:
-            yield ItemState(item, "waits for a person")
         else:
-            yield _judge_step(journal, item, item.step)
+            yield by_step or ItemState(item, "waits for a person")
 
 
 def tick_item(journal: Journal, name: str, by: str, note: str | None) -> None:
-    """Write down that a person has done a line. Raises ConfigurationError for a line that there is not."""
-    known = [item.id for checklist in read_checklists() for item in checklist.items]
+    """Write down that a person has done a line. Raises ConfigurationError for a line that there is not, and
+    for one that a step of the night answers.
+    """
+    known = {item.id: item for checklist in read_checklists() for item in checklist.items}
     word = "the word at the beginning of a line that 'blb-migrate runbook' prints"
-    refuse_unknown(f"--tick {name}", name, known, found="the runbook has no such line", expected=word)
+    refuse_unknown(f"--tick {name}", name, [*known], found="the runbook has no such line", expected=word)
+    step = known[name].step
+    if step is not None and not known[name].by_person:
+        raise ConfigurationError(
+            f"--tick {name}",
+            found=f"this line is done when step {step} is, and not by a person's word",
+            next_act=f"Carry the step out ('blb-migrate cutover --only {step} --execute'), or leave it out "
+            f"by a written reason in cutover.yaml: {step}: {{skip: ...}}",
+        )
     journal.begin()
     journal.write(TICKS, "ticked", {"item": name, "by": by, "note": note}, night_id=TICKS)
 

@@ -25,7 +25,7 @@ from blb_migration.cutover.night_models import (
     OldLine,
     Service,
 )
-from blb_migration.cutover.runbook.checklists import Checklist, read_checklists
+from blb_migration.cutover.runbook.checklists import Checklist, read_checklists, read_step_texts
 from blb_migration.cutover.smoke_models import SmokeStep
 from blb_migration.cutover.watch_page import PAGE_FILE
 from blb_migration.near_names import refuse_unknown
@@ -89,15 +89,15 @@ def build_runbook(project: str, folder: Path) -> Runbook:
     settings = file.settings
     texts = yaml.safe_load(files(__package__).joinpath("texts.yaml").read_text(encoding="utf-8"))
     checklists = read_checklists()
-    titles = {item.step: item.text for one in checklists for item in one.items if item.step}
+    said = read_step_texts()
     smoke_files = [settings.smoke.file] + ([settings.live.seen.file] if settings.live.seen else [])
     steps = tuple(
         StepText(
             name,
-            titles[name],
-            texts["steps"][name]["asks"],
+            said[name].title,
+            said[name].asks,
             tuple(_describe(settings, name, folder)),
-            texts["steps"][name]["undone"],
+            said[name].undone,
         )
         for name in STEP_NAMES
     )
