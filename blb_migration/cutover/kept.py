@@ -28,12 +28,11 @@ from blb_migration.postgres.kept_rows import (
     keep_tables,
     read_kept_tables,
 )
-from blb_migration.postgres.ledger.versions import has_ledger
+from blb_migration.postgres.ledger.versions import OWN_SCHEMAS, has_ledger
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.private_files import build_file_name, make_private_folder, open_private
 
 _LONGEST_ROW_BYTES = 64 << 20  # of a CSV that is read back; longer ones stay in the CSV alone
-_LEDGER_SCHEMAS = ("blb_migration", "blb_migration_kept")
 
 
 def keep_target(night: Night, purpose: Purpose) -> int:
@@ -129,7 +128,7 @@ def _list_tables(night: Night, connection: TargetConnection) -> list[Table]:
     return [
         table
         for table in sorted(catalog.tables, key=lambda table: table.name)
-        if table.name.schema in schemas and table.name.schema not in _LEDGER_SCHEMAS
+        if table.name.schema in schemas and table.name.schema not in OWN_SCHEMAS
     ]
 
 

@@ -18,7 +18,7 @@ from blb_migration.postgres.catalog_constraints import TableConstraints, read_co
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.foreign_keys import ForeignKeyDefinition
 from blb_migration.postgres.ledger.dropped_keys import read_dropped_keys_if_allowed
-from blb_migration.postgres.ledger.versions import LEDGER_SCHEMA
+from blb_migration.postgres.ledger.versions import OWN_SCHEMAS
 from blb_migration.postgres.names import TargetConnection, qualified_definitions
 
 # reltuples is -1 for "never analysed" since PostgreSQL 14; before, 0 with no pages meant that.
@@ -31,7 +31,7 @@ SELECT t.oid::bigint, n.nspname, t.relname,
 FROM pg_catalog.pg_class t
 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
 WHERE t.relkind IN ('r', 'p') AND NOT t.relispartition AND t.relpersistence <> 't'
-  AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', %(ledger_schema)s)
+  AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.nspname <> ALL (%(own_schemas)s)
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = t.oid
                     AND d.deptype = 'e')
@@ -104,7 +104,7 @@ def _with_dropped(
 
 
 def _read_headers(connection: TargetConnection) -> list[TableHeader]:
-    rows = connection.execute(_TABLES, {"ledger_schema": LEDGER_SCHEMA})
+    rows = connection.execute(_TABLES, {"own_schemas": [*OWN_SCHEMAS]})
     headers = [
         TableHeader(oid, TableName(schema, name), estimate, comment)
         for oid, schema, name, estimate, comment in rows

@@ -24,9 +24,9 @@ from psycopg import sql
 from blb_migration.model import Table, TableName
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.ledger.ledger_sql import read, read_one, write
+from blb_migration.postgres.ledger.versions import KEPT_SCHEMA
 from blb_migration.postgres.names import TargetConnection, qualified_name, quote_identifier
 
-KEPT_SCHEMA = "blb_migration_kept"
 BY_AGE = "the copy of its rows is gone or does not fit any more: told by age, changed rows count as inserted"
 Purpose = Literal["smoke", "live"]
 Kind = Literal["inserted", "changed", "changed_before", "deleted"]

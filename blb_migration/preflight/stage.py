@@ -141,7 +141,8 @@ def run_preflight(migration: Migration) -> PreflightResult:
                 findings += ask_source(session, add_key_questions(table, own_rules), unanswered)
                 findings += find_broken_rules(session, table, own_rules)
         findings += unanswered.describe()
-        findings += find_identity_doubts(session, connection, plan.tables)
+        # Of the tables as they are: a dry run's copies are made only after this.
+        findings += find_identity_doubts(session, connection, project.plan_in_place.tables)
         source_objects = read_not_migrated(session)
         return PreflightResult(
             findings=sort_findings(findings),

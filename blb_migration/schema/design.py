@@ -10,7 +10,7 @@ from blb_migration.model import Catalog, Column, Table, TableName, UniqueKey
 from blb_migration.plan.decision_texts import WHY, write_decision, write_keys
 from blb_migration.plan.decisions import Decisions
 from blb_migration.plan.match import build_label, choose_target_table, find_table_decision
-from blb_migration.postgres.ledger.versions import LEDGER_SCHEMA
+from blb_migration.postgres.ledger.versions import OWN_SCHEMAS
 from blb_migration.postgres.server_features import USUAL_SERVER, ServerFeatures
 from blb_migration.schema.collations import needed_collations, report_case
 from blb_migration.schema.column_design import design_columns
@@ -130,7 +130,7 @@ def _draft_tables(context: DesignContext, source: Catalog) -> Sequence[TableDraf
 
 
 def _is_reserved(schema: str) -> bool:
-    return schema.startswith("pg_") or schema in ("information_schema", LEDGER_SCHEMA)
+    return schema.startswith("pg_") or schema in ("information_schema", *OWN_SCHEMAS)
 
 
 def _refuse_xml(context: DesignContext) -> None:

@@ -43,6 +43,7 @@ def test_there_and_back(night: Town) -> None:
         refused = shop.run(*arguments)
         assert refused.code == 3, (arguments, refused)
         assert "is live since" in refused.out + refused.err
+        assert "blb_migration_kept" not in refused.out + refused.err
 
     requests.post(
         f"http://127.0.0.1:{night.port}/items", headers={"Authorization": "Bearer tok-1"}, timeout=5

@@ -14,6 +14,7 @@ from blb_migration.load.scratch import on_scratch
 from blb_migration.load.table import load_table
 from blb_migration.postgres.fingerprint import read_definitions
 from blb_migration.postgres.scratch_copies import SCRATCH_PREFIX
+from blb_migration.preflight.stage import refuse_if_errors, run_preflight
 from blb_migration_tests.chain import Chain
 
 # Closed under the target's foreign keys, so that all keys can come back.
@@ -41,6 +42,7 @@ def take_stock(chain: Chain) -> tuple[object, ...]:
 
 def dry_run(chain: Chain) -> None:
     with on_scratch(chain.migration()) as migration:
+        refuse_if_errors(run_preflight(migration))
         prepare_target(migration, ())
         tables = migration.project.plan.tables_by_label
         for label in TABLES:

@@ -19,6 +19,8 @@ from blb_migration.postgres.ledger.reasons import ReasonCode
 from blb_migration.postgres.names import TargetConnection
 
 LEDGER_SCHEMA = "blb_migration"
+KEPT_SCHEMA = "blb_migration_kept"  # copies of a night
+OWN_SCHEMAS = (LEDGER_SCHEMA, KEPT_SCHEMA)
 # Any constant will do as long as every version of this tool uses the same: "blbm" in ASCII.
 LEDGER_LOCK_KEY = 0x626C626D
 
