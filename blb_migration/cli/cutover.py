@@ -215,6 +215,10 @@ def _show_rehearsal(console: Console, night: Night, only: str | None) -> ExitCod
     reports = rehearse(night, only, durations=forecast.get_step_seconds())
     shown = list(_print_each(console, reports))
     obstacles = sum(len(report.obstacles) for report in shown)
+    if all(report.state in ("already", "skipped") for report in shown):
+        what = "Every step of the night" if only is None else f"Step {only}"
+        console.print(f"{what} is done. Nothing was changed.")
+        return ExitCode.RECONCILED
     for line in describe_forecast(forecast) if only is None else ():
         console.print(line, markup=False, highlight=False)
     if obstacles:

@@ -44,7 +44,7 @@ def rehearse(
     *,
     durations: Mapping[str, float] | None = None,
 ) -> Iterator[StepReport]:
-    """Ask every step's checks and say what it would do. Changes nothing anywhere.
+    """Ask every step's checks and say what it would do; of one that is done, that. Changes nothing anywhere.
 
     ``durations`` are seconds by step, as ``earlier_nights`` forecasts them.
     """
@@ -55,15 +55,17 @@ def rehearse(
             yield StepReport(step.name, "skipped", found=skip)
             continue
         record = night.journal.record(step.name)
-        does, answers = _ask(step, night)
+        found = ""
         if record.state == "closed":
             world = _look(step, night, record)
-            state = "already" if world.is_done else "would"
-            yield StepReport(step.name, state, does, answers, record.elapsed_seconds, world.found)
-        else:
-            is_refused = any(answer.status is AnswerStatus.OBSTACLE for answer in answers)
-            state = "refused" if is_refused else "would"
-            yield StepReport(step.name, state, does, answers, durations.get(step.name))
+            if world.is_done:
+                yield StepReport(step.name, "already", seconds=record.elapsed_seconds, found=world.found)
+                continue
+            found = world.found
+        does, answers = _ask(step, night)
+        is_refused = any(answer.status is AnswerStatus.OBSTACLE for answer in answers)
+        state = "refused" if is_refused else "would"
+        yield StepReport(step.name, state, does, answers, durations.get(step.name), found)
 
 
 def carry_out(night: Night, only: str | None = None, steps: Sequence[Step] = STEPS) -> Iterator[StepReport]:

@@ -5,10 +5,12 @@ A command that does not end in time is ended with all its children.
 
 from __future__ import annotations
 
+import codecs
 import os
 import platform
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,6 +27,7 @@ from blb_migration.shells import join
 
 _OUTPUT_KEPT = 20_000  # characters; a migration tool's log is longer than anybody reads
 _GRACE_SECONDS = 3.0
+_LEGACY = "oem" if sys.platform == "win32" else "latin-1"  # a console program's code page on Windows
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
+def decode_output(content: bytes, legacy: str = _LEGACY) -> str:
+    """Decode what a command has written: UTF-8; NSSM's UTF-16; or ``legacy``, as ``sc.exe`` writes."""
+    if b"\0" in content[:2] or content.startswith(codecs.BOM_UTF16_LE):
+        return content.decode("utf-16-le", errors="replace").removeprefix("\ufeff")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode(legacy, errors="replace")
+
+
 def _read(output: object, mask: Callable[[str], str]) -> str:
     output.seek(0)  # type: ignore[attr-defined]
     content: bytes = output.read()  # type: ignore[attr-defined]
-    return mask(content.decode("utf-8", errors="replace"))[-_OUTPUT_KEPT:]
+    return mask(decode_output(content))[-_OUTPUT_KEPT:]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from blb_migration.cutover.commands import run_command, show_command
+from blb_migration.cutover.commands import decode_output, run_command, show_command
 from blb_migration.cutover.cutover_file import read_cutover_file
 from blb_migration.cutover.night_models import CommandLine, NightSettings
 from blb_migration.plan.project import DEFAULT_PROJECT
@@ -72,6 +72,21 @@ def test_a_line_for_the_shell_goes_to_the_shell_as_one_text(
     assert (
         given == line and options["shell"] is True and show_command(CommandLine(run=line, shell=True)) == line
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("BLB3D-Backend: STOP: The operation completed successfully.\r\n".encode("utf-16-le"), None),
+        ("\ufeffSERVICE_RUNNING".encode("utf-16-le"), "SERVICE_RUNNING"),
+        ("Größe".encode(), "Größe"),
+        ("\ufeffb07".encode(), "b07"),
+        ("Zugriff verweigert für größere".encode("cp850"), "Zugriff verweigert für größere"),
+        (b"", ""),
+    ],
+)
+def test_what_windows_programs_write_can_be_read(written: bytes, read: str | None) -> None:
+    assert decode_output(written, "cp850") == (written.decode("utf-16-le") if read is None else read)
 
 
 def read_erp(root: str) -> NightSettings:

@@ -11,6 +11,7 @@ from blb_migration.cutover.night import Night
 from blb_migration.cutover.step import Answer, Scribe, World, good, note
 from blb_migration.cutover.steps.plain_step import PlainStep
 from blb_migration.cutover.watching import watch_once
+from blb_migration.progress.quantities import count
 
 
 class WatchStep(PlainStep):
@@ -33,7 +34,9 @@ class WatchStep(PlainStep):
             return (
                 note("health", "neither services nor live.health is given: only the target is looked at"),
             )
-        return (good("health", f"asks {', '.join(addresses)}; reads {len(settings.watch.logs)} logs"),)
+        return (
+            good("health", f"asks {', '.join(addresses)}; reads {count(len(settings.watch.logs), 'log')}"),
+        )
 
     def look(self, night: Night, record: StepRecord) -> World:
         """Done once its time is over."""
