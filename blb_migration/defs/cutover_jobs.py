@@ -205,10 +205,19 @@ def _build_taking_back(project: Project, step: str, *, is_first: bool) -> OpDefi
     )(take_back)
 
 
-@op(name="sum_up", ins={"in_the_way": In(list)}, out=Out(Nothing))
-def _sum_up(in_the_way: list[str]) -> None:
-    """Say whether the night could begin, or is done."""
-    if in_the_way:
+@op(
+    name="sum_up",
+    description="Whether the night could begin, or is done.",
+    ins={"in_the_way": In(list)},
+    out=Out(Nothing),
+    required_resource_keys={"choice"},
+)
+def _sum_up(context: OpExecutionContext, in_the_way: list[str]) -> None:
+    if context.resources.choice.is_execution():
+        context.log.info("The night is carried out. Watch the application: switch the schedule post_cutover_watch on.")
+    elif not in_the_way:
+        context.log.info("Nothing is in the way, and nothing was changed. Launch it with execute: true.")
+    else:
         raise Failure(
             f"The night cannot begin. In the way: {', '.join(in_the_way)}; their logs say what.",
             allow_retries=False,
