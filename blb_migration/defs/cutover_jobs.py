@@ -214,7 +214,7 @@ def _build_taking_back(project: Project, step: str, *, is_first: bool) -> OpDefi
 )
 def _sum_up(context: OpExecutionContext, in_the_way: list[str]) -> None:
     if context.resources.choice.is_execution():
-        context.log.info("The night is carried out. Watch the application: switch the schedule post_cutover_watch on.")
+        context.log.info("The night is carried out. Switch the schedule post_cutover_watch on: it watches.")
     elif not in_the_way:
         context.log.info("Nothing is in the way, and nothing was changed. Launch it with execute: true.")
     else:
