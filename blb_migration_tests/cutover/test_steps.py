@@ -234,6 +234,18 @@ def test_a_line_of_the_runbook_is_ticked_by_a_person(town: Town) -> None:
     assert "[x] watch:" in town.run("runbook", "--tick", "watch", "--by", "Ana").out
 
 
+def test_what_was_ticked_for_a_night_that_was_taken_back_is_ticked_anew(town: Town) -> None:
+    town.settings["ready"] = {"skip": "tested elsewhere"}
+    for line in ("people", "announced"):
+        assert f"[x] {line}:" in town.run("runbook", "--tick", line, "--by", "Ana").out
+    assert town.run("cutover", "--only", "freeze", "--execute").code == 0
+    assert "[x] announced:" in town.run("runbook").out
+    assert town.run("rollback", "--execute").code == 0
+    said = town.run("runbook").out
+    assert "[?] announced:" in said and "[x] people:" in said
+    assert "[x] announced:" in town.run("runbook", "--tick", "announced", "--by", "Ana").out
+
+
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a folder that is a volume of its own")
 def test_a_folder_that_is_a_link_or_on_another_volume_is_refused_in_the_asking(
     town: Town, tmp_path: Path

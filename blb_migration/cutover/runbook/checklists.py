@@ -32,10 +32,11 @@ class Item:
 
 @dataclass(frozen=True)
 class Checklist:
-    """Lines that are worked through together."""
+    """Lines that are worked through together; with ``each_night`` anew after a night that was taken back."""
 
     title: str
     items: tuple[Item, ...]
+    each_night: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,10 @@ class ItemState:
 def read_checklists() -> tuple[Checklist, ...]:
     """Read the checklists that come with this tool."""
     document = yaml.safe_load(files(__package__).joinpath("checklists.yaml").read_text(encoding="utf-8"))
-    return tuple(Checklist(one["title"], tuple(Item(**item) for item in one["items"])) for one in document)
+    return tuple(
+        Checklist(one["title"], tuple(Item(**item) for item in one["items"]), one.get("each_night", False))
+        for one in document
+    )
 
 
 @dataclass(frozen=True)
@@ -72,9 +76,12 @@ def read_step_texts() -> Mapping[str, StepTexts]:
 
 def judge_items(journal: Journal, checklist: Checklist) -> Iterator[ItemState]:
     """Yield where each line of a checklist stands."""
+    ended_at = max((line.at for line in journal.lines if line.event == "ended"), default="")
+    since = ended_at if checklist.each_night else ""
     for item in checklist.items:
         by_step = None if item.step is None else _judge_step(journal, item, item.step)
-        tick = _find_tick(journal.lines, item.id) if item.step is None or item.by_person else None
+        may_be_ticked = item.step is None or item.by_person
+        tick = _find_tick(journal.lines, item.id, since) if may_be_ticked else None
         if tick is not None and (by_step is None or by_step.state != "done"):
             note = f": {tick.details['note']}" if tick.details.get("note") else ""
             yield ItemState(item, "done", f"{tick.details['by']}, {tick.at[:16].replace('T', ' ')} UTC{note}")
@@ -101,11 +108,9 @@ def tick_item(journal: Journal, name: str, by: str, note: str | None) -> None:
     journal.write(TICKS, "ticked", {"item": name, "by": by, "note": note}, night_id=TICKS)
 
 
-def _find_tick(lines: Sequence[Line], name: str) -> Line | None:
-    return next(
-        (line for line in reversed(lines) if line.event == "ticked" and line.details.get("item") == name),
-        None,
-    )
+def _find_tick(lines: Sequence[Line], name: str, since: str) -> Line | None:
+    ticks = (line for line in reversed(lines) if line.event == "ticked" and line.at > since)
+    return next((line for line in ticks if line.details.get("item") == name), None)
 
 
 def _judge_step(journal: Journal, item: Item, step: str) -> ItemState:
