@@ -125,6 +125,7 @@ class QueueWatch:
         waiting = {}
         with self._application.connection_for_read() as connection:
             for queue in QUEUES:
-                with contextlib.suppress(Exception), connection.channel() as channel:  # not declared yet
+                waiting[queue] = 0  # Redis knows no queue that is empty
+                with contextlib.suppress(*connection.channel_errors), connection.channel() as channel:
                     waiting[queue] = channel.queue_declare(queue, passive=True).message_count
         return waiting

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
@@ -12,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from dagster import DagsterEventType, DagsterInstance, DagsterRun, JobDefinition, execute_job, reconstructable
+from dagster import DagsterEventType, DagsterInstance, DagsterRun
 
 from blb_migration.defs.assemble import build_defs
 from blb_migration.defs.celery_queues import (
@@ -26,12 +25,11 @@ from blb_migration.defs.in_process import run_in_process
 from blb_migration.defs.observer import RunObserver
 from blb_migration.documents import INSTANCE_FILE, read_document
 from blb_migration.errors import ConfigurationError
-from blb_migration.plan.project import load_project, save_project
+from blb_migration.plan.project import save_project
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration_tests.chain import Chain
 from blb_migration_tests.defs.celery_town import Town, building_town, find_redis_server
 from blb_migration_tests.defs.stages import build_shop
-from blb_migration_tests.defs.test_real_databases import QUIET
 from blb_migration_tests.defs.test_termination import DECISIONS, IN_PLACE, PHASES, chain, hold, wait_for
 
 __all__ = ["chain"]
@@ -154,37 +152,27 @@ def test_a_run_that_is_canceled_ends_soon_and_its_steps_with_it(
     assert len(chain.execute(IN_PLACE)) == 1
 
 
-def build_whole_job() -> JobDefinition:
-    """Built anew in every process."""
-    return build_defs(load_project(Path(os.environ["BLB_PROJECT"]))).resolve_job_def("migration")
-
-
-def run_here(town: Town, monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
-    """Return what a run of this process says, which must fail."""
-    for name, value in {**town.environment, **environment}.items():
-        monkeypatch.setenv(name, value)
+def run_in_vain(town: Town, **environment: str) -> str:
+    """Return what a run says, which must fail."""
+    town.start_run(**environment).wait(COMES_WITHIN_SECONDS)
+    [run] = read_runs()
+    assert run.status.value == "FAILURE"
     with DagsterInstance.get() as instance:
-        with execute_job(reconstructable(build_whole_job), instance, run_config=QUIET) as result:
-            assert not result.success
-        return read_said(instance, result.run_id)
+        return read_said(instance, run.run_id)
 
 
 @needs_redis
-def test_a_run_without_workers_says_how_to_start_one_and_fails(
-    town: Town, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said = run_here(town, monkeypatch, BLB_WORKER_WAIT="12")
+def test_a_run_without_workers_says_how_to_start_one_and_fails(town: Town) -> None:
+    said = run_in_vain(town, BLB_WORKER_WAIT="12")
     assert "preflight: waiting for a worker, since none serves the queue dagster" in said
-    assert "no worker has served the queue dagster of redis://127.0.0.1" in said
+    assert "no worker has served the queue dagster of redis://:**@127.0.0.1" in said
     assert "Start one (`celery -A blb_migration.defs.celery_worker worker -Q dagster`)" in said
 
 
 @needs_redis
-def test_a_broker_that_cannot_be_reached_fails_the_first_step_with_one_sentence(
-    town: Town, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said = run_here(town, monkeypatch, BLB_CELERY_BROKER=NOBODY)
-    assert "broker redis://:**@127.0.0.1:1/0: cannot connect" in said
+def test_a_broker_that_cannot_be_reached_fails_the_first_step_with_one_sentence(town: Town) -> None:
+    said = run_in_vain(town, BLB_CELERY_BROKER=NOBODY)
+    assert "broker redis://:**@127.0.0.1:1/0: cannot connect: Error 111" in said
     assert "S3cret" not in said
 
 
