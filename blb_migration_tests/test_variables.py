@@ -74,7 +74,12 @@ def test_a_blank_value_counts_as_not_set(group: type[VariableGroup], monkeypatch
         (LoadingVariables, "BLB_CONNECTIONS", "many", "Expected a whole number, 1 or more"),
         (LoadingVariables, "BLB_CHUNKED_FROM_ROWS", "0", "Expected a whole number, 1 or more"),
         (LoadingVariables, "BLB_RESUME", "perhaps", "Expected 1 or 0"),
-        (ExecutorVariables, "BLB_EXECUTOR", "celery", "Expected threads, in_process or multiprocess"),
+        (
+            ExecutorVariables,
+            "BLB_EXECUTOR",
+            "kubernetes",
+            "Expected threads, in_process, multiprocess or celery",
+        ),
         (SourceVariables, "BLB_SOURCE_DRIVER", "freetds", "Expected msodbcsql18 or mssql-odbc"),
         (ScheduleVariables, "BLB_TIMEZONE", "Mars/Olympus", "Expected an IANA name"),
         (ScheduleVariables, "BLB_TIMEZONE", "../etc/passwd", "Expected an IANA name"),
