@@ -35,7 +35,7 @@ def build_queue_tags(rank: int, queue: str = LOAD_QUEUE) -> Mapping[str, str]:
 
 
 def read_broker() -> str:
-    """Read BLB_CELERY_BROKER, the broker's URL. Raises ConfigurationError where there is none, or none of Redis or RabbitMQ."""
+    """Read BLB_CELERY_BROKER. Raises ConfigurationError where it names neither Redis nor RabbitMQ."""
     secret = CeleryVariables.read().celery_broker
     url = "" if secret is None else secret.get_secret_value()
     if urlsplit(url).scheme in ("redis", "rediss", "amqp", "amqps"):
