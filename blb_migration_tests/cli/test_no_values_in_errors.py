@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import psycopg
 import pyarrow as pa
@@ -16,7 +17,7 @@ from blb_migration.postgres.failures import target_errors
 from blb_migration.settings import parse_source_url, parse_target_url
 from blb_migration.sqlserver.connect import SourceConnector
 from blb_migration_tests.catalogs import table
-from blb_migration_tests.cli.servers import Shop, int32s
+from blb_migration_tests.cli.servers import PASSWORD, Shop, int32s
 
 SECRET = "hash: $2b'12 ZmFtb3Vz"  # what a users table holds beside the key
 FOLDED = b"zmftb3vz"
@@ -81,19 +82,30 @@ def plant(shop: Shop) -> None:
         shop.target(statement)
 
 
-def find_leaks(shop: Shop, home: Path, *texts: str) -> list[str]:
-    """Where the value is to be read, besides the source's and the target's own tables."""
-    leaks = [text for text in texts if FOLDED in text.lower().encode()]
-    files = [path for path in (*home.rglob("*"), shop.report_path) if path.is_file()]
-    leaks += [str(path) for path in files if FOLDED in path.read_bytes().lower()]
+def find_leaks(shop: Shop, home: Path, *texts: str, words: Collection[bytes] = (FOLDED,)) -> list[str]:
+    """Where a word is to be read, whatever its case, besides the source's and the target's own tables."""
+
+    def is_leaky(content: bytes) -> bool:
+        return any(word in content.lower() for word in words)
+
+    leaks = [text for text in texts if is_leaky(text.encode())]
+    files = [path for path in {*home.rglob("*"), *shop.folder.rglob("*")} if path.is_file()]
+    leaks += [str(path) for path in files if is_leaky(path.read_bytes())]
     with psycopg.connect(shop.target_url) as connection:
         for (name,) in connection.execute(
             "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r'"
             " AND relnamespace = to_regnamespace('blb_migration')"
         ).fetchall():
             rows = connection.execute(f"SELECT t::text FROM {name} t".encode()).fetchall()
-            leaks += [name for (row,) in rows if FOLDED in row.lower().encode()]
+            leaks += [name for (row,) in rows if is_leaky(row.encode())]
     return leaks
+
+
+def list_passwords(shop: Shop) -> set[bytes]:
+    """List the passwords of both URLs in lower case, as they are and quoted."""
+    urls = (shop.source_url, shop.target_url)
+    quoted = {url.partition("://")[2].rpartition("@")[0].partition(":")[2] for url in urls}
+    return {form.lower().encode() for each in quoted for form in (each, unquote(each)) if form}
 
 
 def test_a_refused_rows_values_are_nowhere(shop: Shop, home: Path) -> None:
@@ -122,3 +134,33 @@ def test_not_even_the_cause_of_an_error_has_a_value(shop: Shop) -> None:
         source.read_rows("SELECT CAST(secret AS int) FROM dbo.checked", action="casting")
     assert "onver" in str(refused.value)
     assert b"zmftb3vz" not in "".join(traceback.format_exception(refused.value)).lower().encode()
+
+
+def test_a_password_a_hash_and_an_address_are_nowhere_at_all(shop: Shop, home: Path) -> None:
+    """Where people look afterwards: terminal, ledger, Dagster's records, report, page, differing rows."""
+    name = shop.source_url.rpartition("/")[2].partition("?")[0].lower()
+    person = f"{SECRET}, Hintergasse 17"
+    rows = pa.table({"id": int32s(3), "name": [person]})
+    shop.servers.engine.databases[name].load("dbo.customers", rows)
+    decisions = shop.folder / "decisions.yaml"
+    hidden = "tables:\n  customers: {columns: {name: {hide: A hash and an address.}}}\n"
+    decisions.write_text(decisions.read_text(encoding="utf-8").replace("tables:\n", hidden), encoding="utf-8")
+
+    answers = [shop.migrate()]
+    assert answers[0].code == 0, answers[0].err
+    with psycopg.connect(shop.target_url, autocommit=True) as connection:
+        connection.execute("UPDATE customers SET name = name || '!' WHERE id = 3")
+        answers.append(shop.run("reconcile", "--output", str(shop.report_path)))
+        connection.execute(
+            "ALTER TABLE customers ADD CONSTRAINT rule CHECK (length(name || '') < 9) NOT VALID"
+        )
+    assert "customers" in answers[1].out and any((shop.folder / "differences").rglob("customers.csv"))
+    answers.append(shop.migrate("--replace-changed-rows", "customers", "--reason", "They are to be loaded."))
+    assert "rule" in answers[2].err
+    answers += [shop.run(word) for word in ("history", "preflight")]
+    assert [answer.code for answer in answers[1:4]] == [1, 1, 0]
+
+    said = [answer.out + answer.err for answer in answers]
+    words = {FOLDED, b"hintergasse", *list_passwords(shop)}
+    assert PASSWORD.lower().encode() in words
+    assert find_leaks(shop, home, *said, words=words) == []
