@@ -16,7 +16,8 @@ def test_the_demo_migrates_the_erp_and_says_so(
     monkeypatch.chdir(tmp_path)
     assert main(["demo"]) == 0
     captured = capsys.readouterr()
-    assert captured.err == ""
+    said = [line for line in captured.err.splitlines() if " has run for " not in line]  # on a busy machine
+    assert said == []
     assert "42 tables" in captured.out
     assert "errors 0" in captured.out
     report = json.loads((tmp_path / ".blb" / "demo-report.json").read_text(encoding="utf-8"))
