@@ -56,7 +56,7 @@ def find_celery_internal(module: str, name: str) -> Any:
             f"environment variable {name_variable('executor')}",
             found=f"it is celery, and the package {absent[-1].replace('_', '-')} is not installed",
             expected="blb_migration with its extra celery",
-            next_act="Run `pip install 'blb_migration[celery]'`, or unset BLB_EXECUTOR",
+            next_act="Run `pip install dagster-celery` in its environment, or unset BLB_EXECUTOR",
         )
     found = find_internal(module, name)
     if found is None:
