@@ -98,7 +98,7 @@ def run_pytest(call: list[str], top: Path = TOP) -> int:
 
 
 def run_tests(calls: list[list[str]], options: list[str], top: Path = TOP) -> int:
-    """Run the whole suite, call by call of pytest, in the folder ``top`` and return the exit code.
+    """Run tests beside each other, call by call of pytest, in the folder ``top``; return the exit code.
 
     What has failed runs once more with nothing beside it, since the whole suite's servers and browsers share
     a small machine. What passes then is named: it counts as passed, and as something to mend.
@@ -132,7 +132,8 @@ def main(arguments: list[str]) -> int:
         if subprocess.run([sys.executable, *command], cwd=TOP, check=False).returncode != 0:
             failures.append(name)
     calls = plan_tests(arguments, is_measured)
-    code = run_pytest([*options, *calls[0]]) if arguments else run_tests(calls, options)
+    is_beside_others = not arguments or "-n" in arguments
+    code = run_tests(calls, options) if is_beside_others else run_pytest([*options, *calls[0]])
     if failures:
         print(f"failed before the tests: {', '.join(failures)}", flush=True)  # noqa: T201
     return code or bool(failures)
