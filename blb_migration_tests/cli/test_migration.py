@@ -241,6 +241,7 @@ def test_a_step_that_dagster_itself_cannot_carry_out_is_told(
         return read_records(instance, keys)
 
     monkeypatch.setattr(DagsterInstance, "get_asset_records", refuse)
+    monkeypatch.setattr("tempfile.tempdir", str(shop.folder))  # where the traceback is kept
     answer = shop.run()
     assert answer.code != 0
     assert "the records are locked" in answer.err
