@@ -103,7 +103,6 @@ def run_tests(calls: list[list[str]], options: list[str], top: Path = TOP) -> in
     What has failed runs once more with nothing beside it, since the whole suite's servers and browsers share
     a small machine. What passes then is named: it counts as passed, and as something to mend.
     """
-
     code = max([run_pytest([*options, *call], top) for call in calls], key=abs)
     if code == _SOME_FAILED:
         print("== what failed, once more, with nothing beside it", flush=True)  # noqa: T201

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from blb_migration.defs.executor import CELERY
 from blb_migration.settings.environments import Environment, read_pair
 from blb_migration.settings.variables import ExecutorVariables
 
@@ -30,7 +31,7 @@ def build_connectors(source: SourceSettings, target: TargetSettings) -> Connecto
     from blb_migration.postgres.connect import TargetConnector
     from blb_migration.sqlserver.connect import SourceConnector
 
-    is_elsewhere = ExecutorVariables.read().executor == "celery"
+    is_elsewhere = ExecutorVariables.read().executor == CELERY
     return Connectors(SourceConnector(source), TargetConnector(target, is_expendable=is_elsewhere))
 
 

@@ -83,16 +83,17 @@ def record_late_night(night: LateNight, resource: MigrationResource) -> bool:
     Only in a ledger that is there. Raises TargetError, and ConfigurationError for a target of the other
     environment.
     """
+    from blb_migration.postgres.ledger.endings import has_begun_since
     from blb_migration.postgres.ledger.versions import has_current_ledger
     from blb_migration.report.ending import record_lost_end
     from blb_migration.report.sentences import Ending
 
     migration = resource.build_migration(night.key, REHEARSAL)
-    with migration.target.connect() as connection:
-        if night.run_id is not None or not has_current_ledger(connection):
-            return False
-    if is_begun_elsewhere(night, resource):
+    if night.run_id is not None:
         return False
+    with migration.target.connect() as connection:
+        if not has_current_ledger(connection) or has_begun_since(connection, night.due - EARLY, night.key):
+            return False
     return record_lost_end(migration, Ending.FAILED, [f"{night.what}. {night.reason}"])
 
 

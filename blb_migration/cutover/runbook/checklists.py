@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 
@@ -67,11 +67,19 @@ class StepTexts:
 
 
 @cache
+def read_texts() -> Mapping[str, Any]:
+    """Read texts.yaml: what the runbook says of each step, and of each trouble."""
+    texts: Mapping[str, Any] = yaml.safe_load(
+        files(__package__).joinpath("texts.yaml").read_text(encoding="utf-8")
+    )
+    return texts
+
+
+@cache
 def read_step_texts() -> Mapping[str, StepTexts]:
     """Read what the runbook says of each step, by its name."""
-    document = yaml.safe_load(files(__package__).joinpath("texts.yaml").read_text(encoding="utf-8"))
     titles = {item.step: item.text for one in read_checklists() for item in one.items if item.step}
-    return {name: StepTexts(titles[name], **texts) for name, texts in document["steps"].items()}
+    return {name: StepTexts(titles[name], **texts) for name, texts in read_texts()["steps"].items()}
 
 
 def judge_items(journal: Journal, checklist: Checklist) -> Iterator[ItemState]:

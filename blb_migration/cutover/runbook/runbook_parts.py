@@ -9,11 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from blb_migration.cutover.commands import show_command
 from blb_migration.cutover.cutover_file import CUTOVER_FILE, read_cutover_file, read_smoke_file
@@ -25,7 +22,12 @@ from blb_migration.cutover.night_models import (
     OldLine,
     Service,
 )
-from blb_migration.cutover.runbook.checklists import Checklist, read_checklists, read_step_texts
+from blb_migration.cutover.runbook.checklists import (
+    Checklist,
+    read_checklists,
+    read_step_texts,
+    read_texts,
+)
 from blb_migration.cutover.smoke_models import SmokeStep
 from blb_migration.cutover.watch_page import PAGE_FILE
 from blb_migration.near_names import refuse_unknown
@@ -87,7 +89,6 @@ def build_runbook(project: str, folder: Path) -> Runbook:
     """Read the project's files and put the runbook together. Raises ConfigurationError."""
     file = read_cutover_file(folder, _Unreplaced())
     settings = file.settings
-    texts = yaml.safe_load(files(__package__).joinpath("texts.yaml").read_text(encoding="utf-8"))
     checklists = read_checklists()
     said = read_step_texts()
     smoke_files = [settings.smoke.file] + ([settings.live.seen.file] if settings.live.seen else [])
@@ -109,7 +110,7 @@ def build_runbook(project: str, folder: Path) -> Runbook:
         steps,
         tuple(f"`{step.name}`: {step.undone}" for step in reversed(steps)),
         tuple(settings.replaces),
-        tuple(Trouble(**trouble) for trouble in texts["troubles"]),
+        tuple(Trouble(**trouble) for trouble in read_texts()["troubles"]),
     )
 
 

@@ -33,6 +33,7 @@ from dagster_celery import core_execution_loop
 from blb_migration.defs.celery_queues import DEFAULT_QUEUE, WORKER_COMMAND, build_application
 from blb_migration.defs.celery_run import KeptRun, keeping_run
 from blb_migration.defs.celery_watch import LOST_AFTER_SECONDS, Heartbeat, QueueWatch
+from blb_migration.defs.executor import CELERY
 from blb_migration.defs.internals.celery_step import (
     BEAT,
     EVENTS,
@@ -50,7 +51,6 @@ from blb_migration.masking import mask_secrets
 from blb_migration.settings.variables import WaitingVariables, name_variable
 from blb_migration.waiting import SayPace, tell
 
-CELERY = "celery"
 _LOOK_EVERY_SECONDS = 0.5
 _ASK_QUEUES_AFTER_SECONDS = 5.0
 _RETRY_PAUSE_SECONDS = 2.0
