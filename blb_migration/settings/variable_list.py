@@ -16,12 +16,11 @@ NOT_OURS = ("BLB_TEST_", "BLB_MUTATION_", "BLB_FILL_", "BLB_READER_")  # the tes
 
 @dataclass(frozen=True)
 class Variable:
-    """One variable in words."""
+    """One variable in words; a default that is a number has its unit."""
 
     name: str
     meaning: str
     otherwise: str
-    unit: str
 
 
 def iterate_variables() -> Iterator[Variable]:
@@ -29,10 +28,11 @@ def iterate_variables() -> Iterator[Variable]:
     for group in GROUPS:
         for field, info in group.model_fields.items():
             words = read_words(group, field)
-            yield Variable(name_variable(field), info.description or "", words["otherwise"], words["unit"])
-    yield Variable(
-        "DAGSTER_HOME", "the Dagster instance whose UI shows the command's runs", "no record of them", ""
-    )
+            default = words["otherwise"]
+            if default.isdigit() and words["unit"]:
+                default = f"{default} {words['unit']}"
+            yield Variable(name_variable(field), info.description or "", default)
+    yield Variable("DAGSTER_HOME", "the Dagster instance whose UI shows the command's runs", "no record of them")
 
 
 def render_markdown() -> str:
