@@ -32,7 +32,9 @@ def iterate_variables() -> Iterator[Variable]:
             if default.isdigit() and words["unit"]:
                 default = f"{default} {words['unit']}"
             yield Variable(name_variable(field), info.description or "", default)
-    yield Variable("DAGSTER_HOME", "the Dagster instance whose UI shows the command's runs", "no record of them")
+    yield Variable(
+        "DAGSTER_HOME", "the Dagster instance whose UI shows the command's runs", "no record of them"
+    )
 
 
 def render_markdown() -> str:
