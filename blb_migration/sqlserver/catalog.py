@@ -28,6 +28,7 @@ from blb_migration.model import (
     UniqueKey,
 )
 from blb_migration.sqlserver import catalog_rows
+from blb_migration.sqlserver.catalog_gaps import require, require_columns
 from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.identities import read_identities
 from blb_migration.types import MOMENTS, look_up_source
@@ -37,20 +38,27 @@ Named = TypeVar("Named", UniqueKey, ForeignKey, Index, CheckConstraint)
 
 _ACTIONS: tuple[ReferentialAction, ...] = ("NO ACTION", "CASCADE", "SET NULL", "SET DEFAULT")
 _ROWSTORE_INDEXES = (1, 2, 7)
+_UNLIMITED = -1
+_TICK_DIGITS = 7  # a time's, at most
 BABELFISH = "(Babelfish)"  # in the server version: its tables can also be PostgreSQL's, on another port
 _TOOLS_TABLE = "microsoft_database_tools_support"
 
 
 def read_catalog(session: SourceSession) -> Catalog:
     """All user tables of the session's database. Raises SourceError when the server cannot tell."""
-    database, version, edition, babelfish, collation = _read(session, catalog_rows.SERVER, "server")[0]
+    server = _read(session, catalog_rows.SERVER, "server")
+    database, version, edition, babelfish, collation = server[0] if server else (None,) * 5
     comments, tools_tables = _read_comments(session)
     names = {
-        object_id: TableName(schema, name)
+        object_id: TableName(
+            require(schema, f"table {object_id}", "its schema"),
+            require(name, f"table {object_id}", "its name"),
+        )
         for object_id, schema, name in _read(session, catalog_rows.TABLES, "tables")
         if object_id not in tools_tables
     }
     columns = _read_columns(session, names, comments)
+    require_columns(names, columns)
     keys, indexes = _read_indexes(session, names)
     foreign_keys = _read_foreign_keys(session, names)
     checks = _group(_read(session, catalog_rows.CHECKS, "checks"))
@@ -77,7 +85,7 @@ def read_catalog(session: SourceSession) -> Catalog:
     ]
     return Catalog(
         engine="sqlserver",
-        database=database,
+        database=database or "",
         server_version=" ".join(filter(None, (version, edition, BABELFISH if babelfish else None))),
         collation=collation,
         tables=tuple(sorted(tables, key=lambda table: table.name)),
@@ -86,9 +94,9 @@ def read_catalog(session: SourceSession) -> Catalog:
 
 def read_unreadable_tables(session: SourceSession) -> tuple[TableName, ...]:
     """Tables the log-in sees but may not SELECT from. Tables without any right are not even seen."""
-    return tuple(
-        sorted(TableName(*row) for row in _read(session, catalog_rows.UNREADABLE_TABLES, "unreadable tables"))
-    )
+    # Where the server does not tell, every SELECT of the plan is tried all the same.
+    rows = _read_if_possible(session, catalog_rows.UNREADABLE_TABLES, "rights on each table")
+    return tuple(sorted(TableName(*row) for row in rows))
 
 
 def may_read_everything(session: SourceSession) -> bool | None:
@@ -151,13 +159,13 @@ def _read_columns(
     for object_id, rows in _group(rows_of_columns).items():
         table_columns = []
         for row in sorted(rows, key=lambda row: int(row[1])):
-            _, column_id, name, declared, base, max_length, precision, scale = row[:8]
+            column_id, name = row[1:3]
             nullable, collation, default_id, default, is_computed, expression, persisted = row[8:15]
             hidden_defaults += bool(default_id) and default is None
             table_columns.append(
                 Column(
                     name=name,
-                    type=build_column_type(declared, base, int(max_length), int(precision), int(scale)),
+                    type=_build_told_type(names[object_id], row),
                     nullable=bool(nullable),
                     collation=collation,
                     identity=identities.get((object_id, column_id)),
@@ -174,12 +182,30 @@ def _read_columns(
     return columns
 
 
+def _build_told_type(table: TableName, row: Row) -> ColumnType:
+    """Build the type of a row of COLUMNS. Raises SourceError where the server does not say what it is."""
+    _, _, name, declared, base, max_length, precision, scale = row[:8]
+    subject = f"column {table}.{name}"
+    declared = require(declared, subject, "its type")
+    if (base or declared).lower() in ("decimal", "numeric"):
+        precision = require(precision or None, subject, "the precision of its number")
+        scale = require(scale, subject, "the scale of its number")
+    return build_column_type(
+        declared,
+        base,
+        _UNLIMITED if max_length is None else int(max_length),
+        int(precision or 0),
+        _TICK_DIGITS if scale is None else int(scale),
+    )
+
+
 def build_column_type(
     declared: str, base: str | None, max_length: int, precision: int, scale: int
 ) -> ColumnType:
     """Build the model's type of a row of ``sys.columns``: base type, length in characters, alias kept.
 
-    ``max_length`` is in bytes, -1 for (max). CLR types (hierarchyid, geometry, geography) have no base.
+    ``max_length`` is in bytes, -1 for (max); no column has 0, so a server that says so does not know. CLR
+    types (hierarchyid, geometry, geography) have no base.
     """
     name = (base or declared).lower()
     if name == "timestamp":
@@ -187,7 +213,7 @@ def build_column_type(
     alias = declared if base is not None and declared.lower() != base.lower() else None
     length = None
     facts = look_up_source(ColumnType(name))
-    if facts.is_sized and max_length >= 0:
+    if facts.is_sized and max_length > 0:
         length = max_length // 2 if facts.is_unicode else max_length
     if name in ("decimal", "numeric"):
         return ColumnType(name, precision=precision, scale=scale, alias=alias)
@@ -208,7 +234,12 @@ def _read_indexes(
         object_id, index_id, name, kind, unique, is_primary, is_constraint, disabled, predicate = row
         members = columns[object_id, index_id]
         key_columns = sorted((member for member in members if member[3]), key=lambda member: int(member[3]))
-        if is_primary or is_constraint:
+        if not key_columns and kind in _ROWSTORE_INDEXES:
+            session.notes.append(
+                f"the source does not tell the columns of {names.get(object_id, object_id)}.{name}, "
+                "which is left out"
+            )
+        elif is_primary or is_constraint:
             key = UniqueKey(name, tuple(member[2] for member in key_columns))
             keys[object_id].append((bool(is_primary), key))
         elif kind not in _ROWSTORE_INDEXES or disabled:
@@ -238,14 +269,19 @@ def _read_foreign_keys(
         if table_id not in names or referred_id not in names:
             continue
         columns = sorted(pairs[key_id], key=lambda pair: int(pair[1]))
+        if not columns:
+            session.notes.append(
+                f"the source does not tell the columns of foreign key {name}, which is left out"
+            )
+            continue
         foreign_keys[table_id].append(
             ForeignKey(
                 name,
                 tuple(pair[2] for pair in columns),
                 names[referred_id],
                 tuple(pair[3] for pair in columns),
-                on_delete=_ACTIONS[int(on_delete)],
-                on_update=_ACTIONS[int(on_update)],
+                on_delete=_ACTIONS[int(on_delete or 0)],
+                on_update=_ACTIONS[int(on_update or 0)],
                 trusted=not (not_trusted or disabled),
                 enabled=not disabled,
             )

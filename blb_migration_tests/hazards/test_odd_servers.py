@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from blb_migration.compare import run_checks
 from blb_migration.compare.run_checks import run_check
+from blb_migration.errors import SourceError
 from blb_migration.migration import Comparing, Migration
+from blb_migration.model import Index, IndexColumn
 from blb_migration.report.document import build_report
 from blb_migration.sandbox.emulator.results import SqlServerError
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
+from blb_migration.sqlserver import catalog_rows
+from blb_migration.sqlserver.connect import SourceSession
 from blb_migration_tests import real_server
 from blb_migration_tests.hazards.planting import NewChain, Planted, columns, plant, table
 
@@ -143,3 +148,103 @@ def test_names_outside_the_code_page_arrive(new_chain: NewChain) -> None:
     planted.chain.database.oddities.names_in_code_page = True
     planted.migrate()
     assert planted.rows('SELECT "ünï_寸" FROM "größe 寸"') == [(5,)]
+
+
+Answer = list[tuple[Any, ...]]
+
+
+def alter_answer(monkeypatch: pytest.MonkeyPatch, statement: str, change: Callable[[Answer], Answer]) -> None:
+    """Let the source answer a statement of the catalog otherwise."""
+    read_rows = SourceSession.read_rows
+
+    def read_altered(self: SourceSession, asked: str, *values: Any, **more: Any) -> Any:
+        rows = read_rows(self, asked, *values, **more)
+        return change(rows) if asked == statement else rows
+
+    monkeypatch.setattr(SourceSession, "read_rows", read_altered)
+
+
+def put(place: int, value: object) -> Callable[[Answer], Answer]:
+    """Put a value at a place of every row."""
+    return lambda rows: [(*row[:place], value, *row[place + 1 :]) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("statement", "change", "words"),
+    [
+        (catalog_rows.TABLES, put(1, None), "NULL for its schema"),
+        (catalog_rows.COLUMNS, put(3, None), "NULL for its type"),
+        (catalog_rows.COLUMNS, put(6, None), "NULL for the precision of its number"),
+        (catalog_rows.COLUMNS, put(6, 0), "NULL for the precision of its number"),
+        (catalog_rows.COLUMNS, lambda _: [], "sys.columns has no column of it"),
+        (catalog_rows.COLUMNS, lambda rows: rows * 2, "more than once"),
+    ],
+)  # fmt: skip
+def test_a_catalog_that_does_not_say_what_a_table_is_is_refused_by_name(
+    new_chain: NewChain,
+    monkeypatch: pytest.MonkeyPatch,
+    statement: str,
+    change: Callable[[Answer], Answer],
+    words: str,
+) -> None:
+    planted = plant_things(new_chain)
+    alter_answer(monkeypatch, statement, change)
+    with pytest.raises(SourceError, match=words):
+        planted.errors()
+
+
+@pytest.mark.parametrize(
+    ("statement", "change"),
+    [
+        (catalog_rows.COLUMNS, put(5, None)),
+        (
+            catalog_rows.COLUMNS,
+            lambda rows: [row if row[2] == "price" else (*row[:7], None, *row[8:]) for row in rows],
+        ),
+        (catalog_rows.SERVER, lambda _: []),
+        (catalog_rows.SERVER, put(0, None)),
+        (catalog_rows.INDEX_COLUMNS, put(3, None)),
+    ],
+)
+def test_what_a_catalog_may_leave_out_stops_nothing(
+    new_chain: NewChain,
+    monkeypatch: pytest.MonkeyPatch,
+    statement: str,
+    change: Callable[[Answer], Answer],
+) -> None:
+    planted = plant_things(new_chain)
+    alter_answer(monkeypatch, statement, change)
+    planted.migrate()
+
+
+def test_a_text_whose_length_the_catalog_does_not_tell_is_asked_for_its_length(
+    new_chain: NewChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = table("notes", *columns("id int not null", "body nvarchar(20)"))
+    target = "CREATE TABLE notes (id int PRIMARY KEY, body varchar(10))"
+    planted = plant(new_chain(), target, (source, [{"id": 1, "body": "x" * 15}]))
+    alter_answer(monkeypatch, catalog_rows.COLUMNS, put(5, 0))
+    assert planted.is_refused("text_longer_than", 1, "1")
+
+
+def test_a_unique_index_whose_columns_the_catalog_does_not_tell_proves_nothing(
+    new_chain: NewChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = table(
+        "notes",
+        *columns("id int not null", "kind int"),
+        indexes=(Index("UX_notes", (IndexColumn("id"),), unique=True),),
+    )
+    target = "CREATE TABLE notes (id int PRIMARY KEY, kind int UNIQUE)"
+    planted = plant(new_chain(), target, (source, [{"id": 1, "kind": 7}, {"id": 2, "kind": 7}]))
+    alter_answer(monkeypatch, catalog_rows.INDEX_COLUMNS, put(3, None))
+    assert planted.errors() == ["not_unique_at_target"]
+
+
+def test_a_server_that_cannot_be_asked_for_rights_is_read_all_the_same(
+    new_chain: NewChain, emulator: SqlServerEmulator
+) -> None:
+    planted = plant_things(new_chain)
+    unknown = SqlServerError(195, "'HAS_PERMS_BY_NAME' is not a recognized built-in function name.")
+    emulator.faults.add(Fault("HAS_PERMS_BY_NAME", error=unknown))
+    planted.migrate()
