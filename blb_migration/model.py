@@ -116,7 +116,8 @@ class ForeignKey:
     """A foreign key; ``columns`` and ``referred_columns`` pair up by position.
 
     ``trusted`` is False for SQL Server's WITH NOCHECK keys and PostgreSQL's NOT VALID ones;
-    ``enabled`` is False when the source does not enforce it at all.
+    ``enabled`` is False when the source does not enforce it at all. ``matches_full``: of several columns
+    all are NULL or none is (PostgreSQL's MATCH FULL).
     """
 
     name: str
@@ -127,6 +128,7 @@ class ForeignKey:
     on_update: ReferentialAction = "NO ACTION"
     trusted: bool = True
     enabled: bool = True
+    matches_full: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,13 +141,17 @@ class IndexColumn:
 
 @dataclass(frozen=True)
 class Index:
-    """An index that is not a constraint. ``filter`` is the engine's own SQL text of its WHERE."""
+    """An index that is not a constraint. ``filter`` is the engine's own SQL text of its WHERE.
+
+    ``nulls_not_distinct``: a unique one of PostgreSQL takes one NULL, as SQL Server's always do.
+    """
 
     name: str
     columns: tuple[IndexColumn, ...]
     unique: bool = False
     included: tuple[str, ...] = ()
     filter: str | None = None
+    nulls_not_distinct: bool = False
 
 
 @dataclass(frozen=True)

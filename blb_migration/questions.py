@@ -105,10 +105,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class KeyColumn:
-    """A source column as a member of a key, compared by its value after ``decisions``."""
+    """A source column as a member of a key, compared by its value after ``decisions``.
+
+    ``becomes`` is what the load makes of it where that makes different values equal: a text a GUID, which
+    has no letter case, a number the nearest float.
+    """
 
     name: str
     decisions: tuple[ValueDecision, ...] = ()
+    becomes: Literal["itself", "guid", "float"] = "itself"
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,7 @@ class ReferenceQuestion:
 
     ``name`` is the foreign key's. ``is_enforced``: the target has it and would refuse such rows; otherwise
     only the source knows of it, or, with ``is_not_valid``, the target's owner has made it NOT VALID.
+    ``matches_full``: a key with some NULLs refers to no row either.
     """
 
     name: str
@@ -139,6 +145,7 @@ class ReferenceQuestion:
     referred_columns: tuple[KeyColumn, ...]
     is_enforced: bool
     is_not_valid: bool = False
+    matches_full: bool = False
 
 
 KeyQuestion = UniquenessQuestion | ReferenceQuestion

@@ -98,7 +98,14 @@ def _compare_unique_keys(pair: TableMatch, target_names: Mapping[str, str]) -> I
         wanted = {target_names.get(column) for column in columns}
         loose = [key for key in pair.target.unique_keys if key.nulls_distinct]
         found = next((key.name for key in loose if set(key.columns) == wanted), None) or next(
-            (i.name for i in pair.target.indexes if i.unique and {c.name for c in i.columns} == wanted), None
+            (
+                index.name
+                for index in pair.target.indexes
+                if index.unique
+                and not index.nulls_not_distinct
+                and {column.name for column in index.columns} == wanted
+            ),
+            None,
         )
         still_nullable = any(
             pair.target.columns_by_name[target_names[column]].nullable

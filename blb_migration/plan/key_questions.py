@@ -9,11 +9,13 @@ a decision changes. The SQL is in ``sqlserver/key_probes.py``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import ForeignKey, Table, TableName
 from blb_migration.plan.columns import ColumnPlan
 from blb_migration.plan.table_plans import TablePlan
+from blb_migration.plan.type_pairs import Conversion
 from blb_migration.questions import KeyColumn, KeyQuestion, ReferenceQuestion, UniquenessQuestion
 from blb_migration.types import SIZED_TEXTS
 from blb_migration.value_decisions import ValueDecision
@@ -42,7 +44,8 @@ def _iterate_uniqueness(table: TablePlan) -> Iterator[UniquenessQuestion | Findi
         plans = [by_target.get(column) for column in columns]
         members = [plan for plan in plans if plan is not None]
         if len(members) < len(plans) or condition is not None:
-            if any(column in by_target for column in columns) or condition is not None:
+            is_concerned = any(column in by_target for column in columns) or condition is not None
+            if is_concerned or _have_one_default(table.target, columns):
                 yield Finding(
                     Code.UNIQUE_KEY_NOT_ASKED,
                     Severity.NOTE,
@@ -65,11 +68,22 @@ def _iterate_unique_keys(target: Table) -> Iterator[tuple[str, tuple[str, ...], 
         yield key.name, key.columns, key.nulls_distinct, None
     for index in target.indexes:
         if index.unique:
-            yield index.name, tuple(column.name for column in index.columns), True, index.filter
+            columns = tuple(column.name for column in index.columns)
+            yield index.name, columns, not index.nulls_not_distinct, index.filter
+
+
+def _have_one_default(target: Table, columns: tuple[str, ...]) -> bool:
+    """Whether all of them get a default, which may be the same for every row."""
+    own = [target.columns_by_name.get(name) for name in columns]
+    return all(each is not None and each.default is not None and each.identity is None for each in own)
 
 
 def _is_unique_at_source(source: Table, members: list[ColumnPlan]) -> bool:
-    names = {member.source.name for member in members if not _changing_decisions(member)}
+    names = {
+        member.source.name
+        for member in members
+        if not _changing_decisions(member) and _stays_different(member)
+    }
     keys = [key.columns for key in source.unique_keys]
     keys += [source.primary_key.columns] if source.primary_key is not None else []
     keys += [
@@ -92,7 +106,19 @@ def _changing_decisions(column: ColumnPlan) -> tuple[ValueDecision, ...]:
 
 
 def _as_key_column(column: ColumnPlan) -> KeyColumn:
-    return KeyColumn(column.source.name, _changing_decisions(column))
+    becomes: Literal["itself", "guid", "float"] = "itself"
+    if column.conversion is Conversion.TEXT_TO_UUID:
+        becomes = "guid"
+    elif any(decision.covers == "inexact_as_float" for decision in column.decisions):
+        becomes = "float"
+    return KeyColumn(column.source.name, _changing_decisions(column), becomes)
+
+
+def _stays_different(column: ColumnPlan) -> bool:
+    """Whether values that differ at the source differ at the target, too, whatever was decided."""
+    if column.conversion is Conversion.TEXT_TO_UUID:
+        return "_CI_" in (column.source.collation or "").upper()
+    return column.source.type.name != "sql_variant"
 
 
 def _iterate_references(
@@ -117,7 +143,8 @@ def _iterate_references(
             )
             continue
         asked.add((tuple(member.source.name for member in members), parent.source.name))
-        if not _is_trusted_at_source(table.source, members, parent.source, parents):
+        partly = key.matches_full and len(members) > 1 and any(m.source.nullable for m in members)
+        if partly or not _is_trusted_at_source(table.source, members, parent.source, parents):
             yield _ask_reference(key, members, parent.source, parents)
     for source_key in table.source.foreign_keys:
         if (source_key.columns, source_key.referred_table) not in asked and not source_key.trusted:
@@ -156,6 +183,7 @@ def _ask_reference(
         tuple(map(_as_key_column, parents)),
         is_enforced=key.trusted,
         is_not_valid=not key.trusted,
+        matches_full=key.matches_full,
     )
 
 

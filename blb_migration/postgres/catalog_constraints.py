@@ -42,7 +42,7 @@ SELECT c.conrelid::bigint, c.contype, c.conname,
        ARRAY(SELECT a.attname::text FROM unnest(c.confkey) WITH ORDINALITY k (number, position)
              JOIN pg_catalog.pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number
              ORDER BY k.position),
-       c.confdeltype, c.confupdtype, c.convalidated,
+       c.confdeltype, c.confupdtype, c.confmatchtype = 'f', c.convalidated,
        coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true),
        coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false),
        CASE WHEN c.contype = 'c' THEN pg_get_expr(c.conbin, c.conrelid) END
@@ -66,7 +66,8 @@ SELECT i.indrelid::bigint, ic.relname, i.indisunique,
        i.indnkeyatts,
        ARRAY(SELECT (o.bits & 1) = 1 FROM unnest(i.indoption::int2[]) WITH ORDINALITY o (bits, position)
              ORDER BY o.position),
-       pg_get_expr(i.indpred, i.indrelid)
+       pg_get_expr(i.indpred, i.indrelid),
+       coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)
 FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
 WHERE i.indrelid = ANY (%(oids)s::oid[])
@@ -101,6 +102,7 @@ def read_constraints(connection: TargetConnection, oids: Sequence[int]) -> dict[
         referred_columns,
         on_delete,
         on_update,
+        matches_full,
         is_validated,
         is_enforced,
         nulls_not_distinct,
@@ -125,6 +127,7 @@ def read_constraints(connection: TargetConnection, oids: Sequence[int]) -> dict[
                     on_update=_ACTIONS[on_update],
                     trusted=is_validated,
                     enabled=is_enforced,
+                    matches_full=matches_full,
                 )
             )
     return {
@@ -149,6 +152,7 @@ def read_indexes(connection: TargetConnection, oids: Sequence[int]) -> dict[int,
         key_column_count,
         descending,
         filter_expression,
+        nulls_not_distinct,
     ) in connection.execute(_INDEXES, {"oids": list(oids)}):
         indexes[table_oid].append(
             Index(
@@ -162,6 +166,7 @@ def read_indexes(connection: TargetConnection, oids: Sequence[int]) -> dict[int,
                 unique=is_unique,
                 included=tuple(columns[key_column_count:]),
                 filter=filter_expression,
+                nulls_not_distinct=nulls_not_distinct,
             )
         )
     return {table_oid: tuple(sorted(own, key=lambda index: index.name)) for table_oid, own in indexes.items()}

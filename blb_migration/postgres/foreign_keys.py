@@ -79,7 +79,13 @@ class ForeignKeyDefinition:
             on_update=actions.get("UPDATE", "NO ACTION"),
             trusted=not self.is_not_valid,
             enabled="NOT ENFORCED" not in self._words,
+            matches_full=self.matches_full,
         )
+
+    @property
+    def matches_full(self) -> bool:
+        """Whether a key that is only partly filled in is a violation."""
+        return " MATCH FULL" in self._words
 
     @property
     def is_deferrable(self) -> bool:

@@ -80,6 +80,16 @@ def find_orphans(connection: TargetConnection, key: ForeignKeyDefinition) -> Orp
     )
 
 
+def count_referring_rows(connection: TargetConnection, key: ForeignKeyDefinition) -> int:
+    """Count the rows of ``key.table`` whose key columns are all filled in. Raises TargetError."""
+    filled = sql.SQL(" AND ").join(sql.SQL("{} IS NOT NULL").format(_child(name)) for name in key.columns)
+    with target_errors(key):
+        row = connection.execute(
+            sql.SQL("SELECT count(*) FROM {} child WHERE {}").format(qualified_name(key.table), filled)
+        ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def read_primary_key(connection: TargetConnection, table: TableName) -> tuple[str, ...]:
     """Read the columns of the table's primary key in key order; empty when it has none."""
     return tuple(name for (name,) in connection.execute(_PRIMARY_KEY, (qualified_text(table),)))
@@ -98,8 +108,7 @@ def _read_equality(connection: TargetConnection, key: ForeignKeyDefinition) -> s
 
 
 def _build_condition(key: ForeignKeyDefinition, equality: sql.SQL) -> sql.Composed:
-    is_full = " MATCH FULL" in key.definition
-    filled = sql.SQL(" OR " if is_full else " AND ").join(
+    filled = sql.SQL(" OR " if key.matches_full else " AND ").join(
         sql.SQL("{} IS NOT NULL").format(_child(column)) for column in key.columns
     )
     matches = sql.SQL(" AND ").join(

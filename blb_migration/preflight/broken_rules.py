@@ -21,7 +21,9 @@ from blb_migration.rule_conditions import RuleQuestion
 from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.rule_probes import answer_rule_questions
 
-_LOWERED = re.compile(r"\(lower\(\(?(?P<name>\"(?:[^\"]|\"\")+\"|\w+)\)?(?:::text)?\)\)$")
+_LOWERED = re.compile(
+    r"\(lower\(\(?(?P<name>\"(?:[^\"]|\"\")+\"|\w+)\)?(?:::text)?\)\)(?P<one_null> NULLS NOT DISTINCT)?$"
+)
 
 
 @dataclass
@@ -74,12 +76,12 @@ def find_broken_rules(
 def _sort_rules(table: TablePlan, rules: Sequence[TargetRule]) -> _Rules:
     found = _Rules()
     by_target = {column.target.name: column for column in table.columns}
-    loaded = {column.lower() for column in by_target}
+    names = {column.name.lower() for column in table.target.columns}
     for check in table.target.checks:
         condition = translate_rule(check.expression, by_target)
         if condition is not None:
             found.questions.append(RuleQuestion(check.name, condition))
-        elif any(name in check.expression.lower() for name in loaded):
+        elif any(name in check.expression.lower() for name in names):
             found.not_asked.append(f"check {check.name}")
     for rule in rules:
         _sort_rule(table, rule, found)
@@ -101,7 +103,9 @@ def _sort_rule(table: TablePlan, rule: TargetRule, found: _Rules) -> None:
         if column is not None:
             key = KeyColumn(column.source.name, column.decisions)
             found.lowered.append(
-                UniquenessQuestion(rule.name, (key,), nulls_distinct=True, ignores_case=True)
+                UniquenessQuestion(
+                    rule.name, (key,), nulls_distinct=lowered["one_null"] is None, ignores_case=True
+                )
             )
             return
     suffix = f" of {rule.column}" if rule.kind == "domain" else ""

@@ -28,6 +28,7 @@ from blb_migration.preflight.default_findings import find_lost_defaults
 from blb_migration.preflight.hidden_values import find_hidden_values
 from blb_migration.preflight.identity_doubts import find_identity_doubts
 from blb_migration.preflight.keys_left_off import find_keys_left_off
+from blb_migration.preflight.outside_keys import find_outside_keys
 from blb_migration.preflight.same_database import refuse_same_database
 from blb_migration.preflight.source_access import (
     find_failing_reads,
@@ -118,6 +119,7 @@ def run_preflight(migration: Migration) -> PreflightResult:
             rules = read_target_rules(connection, plan.target_tables)
             findings += find_target_obstacles(connection, replace(migration, project=project))
             findings += find_keys_left_off(connection, project)
+            findings += find_outside_keys(connection, project.plan_in_place)
         hidden = list(find_hidden_tables(session, project))
         findings += hidden
         unreadable = {finding.subject for finding in hidden}

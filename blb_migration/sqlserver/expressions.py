@@ -54,6 +54,19 @@ def read_expression(column: Column) -> str:
     return _READ_FORMS.get(column.type.name, "{0}").format(name)
 
 
+READ_AS_TEXT = frozenset(("sql_variant", "text", "ntext"))
+"""Types whose values are other texts at the target, or that the source does not compare at all."""
+
+
+def read_as_text(column: Column, expression: str) -> str:
+    """Return the ``expression`` of the column's value as the target will compare it."""
+    if column.type.name == "sql_variant":
+        return _variant_as_text(expression)
+    return (
+        _READ_FORMS[column.type.name].format(expression) if column.type.name in READ_AS_TEXT else expression
+    )
+
+
 def is_utf8(column: Column) -> bool:
     """Whether a varchar column holds UTF-8 rather than a code page."""
     return column.collation is not None and column.collation.upper().endswith("_UTF8")

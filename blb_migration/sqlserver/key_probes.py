@@ -12,7 +12,12 @@ from collections.abc import Sequence
 from blb_migration.model import Table
 from blb_migration.questions import KeyAnswer, KeyColumn, KeyQuestion, ReferenceQuestion
 from blb_migration.sqlserver.connect import SourceSession
-from blb_migration.sqlserver.expressions import decided_expression, exact_expression
+from blb_migration.sqlserver.expressions import (
+    READ_AS_TEXT,
+    decided_expression,
+    exact_expression,
+    read_as_text,
+)
 from blb_migration.sqlserver.names import quote_name, quote_table
 from blb_migration.sqlserver.probes import FIRST_KEYS, OUTER_ROW, read_first_keys
 from blb_migration.types import SIZED_TEXTS
@@ -85,7 +90,7 @@ def _flag(number: int) -> str:
 
 
 def _build_orphan_condition(table: Table, question: ReferenceQuestion) -> str:
-    """As foreign keys do (MATCH SIMPLE, the only kind SQL Server has), a NULL refers to nothing."""
+    """As foreign keys do, a NULL refers to nothing; where the target matches FULL, NULLs alone do so."""
     parent = question.referred_table
     pairs = list(zip(question.columns, question.referred_columns, strict=True))
     filled = [f"{_value(table, column, OUTER_ROW)} IS NOT NULL" for column, _ in pairs]
@@ -99,19 +104,26 @@ def _build_orphan_condition(table: Table, question: ReferenceQuestion) -> str:
         for column, referred in pairs
         if _is_padded(table, column)
     ]
+    is_filled = f"({' OR '.join(filled)})" if question.matches_full else " AND ".join(filled)
     return (
-        f"{' AND '.join(filled)} AND NOT EXISTS "
+        f"{is_filled} AND NOT EXISTS "
         f"(SELECT 1 FROM {quote_table(parent.name)} AS {_PARENT} WHERE {' AND '.join(matches)})"
     )
 
 
 def _is_padded(table: Table, column: KeyColumn) -> bool:
-    return table.columns_by_name[column.name].type.name in SIZED_TEXTS
+    """Whether the source compares it as a text, and so otherwise than the target."""
+    name = table.columns_by_name[column.name].type.name
+    return column.becomes == "itself" and (name in SIZED_TEXTS or name in READ_AS_TEXT)
 
 
 def _value(table: Table, column: KeyColumn, alias: str) -> str:
+    own = table.columns_by_name[column.name]
     plain = f"{alias}.{quote_name(column.name)}"
-    return decided_expression(table.columns_by_name[column.name], column.decisions, plain)
+    value = decided_expression(own, column.decisions, read_as_text(own, plain))
+    if column.becomes == "guid":
+        return f"TRY_CAST({value} AS uniqueidentifier)"  # what is none is a finding of its own
+    return f"CAST({value} AS float)" if column.becomes == "float" else value
 
 
 def _compared(table: Table, column: KeyColumn, alias: str, ignores_case: bool = False) -> str:

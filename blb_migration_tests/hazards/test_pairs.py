@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from blb_migration.findings import Severity
-from blb_migration_tests.hazards.planting import NewChain, Planted, columns, decide, plant, table
+from blb_migration.model import UniqueKey
+from blb_migration.sandbox.zoo.zoo_rows import Variant
+from blb_migration_tests.hazards.planting import NewChain, Planted, Row, columns, decide, plant, refers, table
 
 GUID = "01234567-89AB-CDEF-0123-456789ABCDEF"
 
@@ -146,3 +148,68 @@ def test_s10_xml_becomes_one_json_string_by_decision(new_chain: NewChain) -> Non
 def test_s10_bits_become_integers_and_whole_numbers_booleans(new_chain: NewChain) -> None:
     assert loaded(plant_one(new_chain, "bit", "integer", True, False, None)) == [1, 0, None]
     assert loaded(plant_one(new_chain, "smallint", "boolean", 1, 0, None)) == [True, False, None]
+
+
+BINARY = "Latin1_General_100_BIN2"
+NONE: list[Row] = []
+
+
+def test_s10_guids_that_differ_in_letter_case_alone_are_one_key(new_chain: NewChain) -> None:
+    things = table(
+        "things",
+        *columns("id int not null"),
+        *columns("v char(36)", collation=BINARY),
+        unique_keys=(UniqueKey("UQ_v", ("v",)),),
+    )
+    rows: list[Row] = [{"id": 1, "v": GUID}, {"id": 2, "v": GUID.lower()}, {"id": 3}]
+    planted = plant(new_chain(), "CREATE TABLE things (id int PRIMARY KEY, v uuid UNIQUE)", (things, rows))
+    assert planted.is_refused("not_unique_at_target", 2, "1", "2")
+
+
+def test_s10_a_guid_refers_to_its_parent_whatever_its_letters(new_chain: NewChain) -> None:
+    parents = table("parents", *columns("id uniqueidentifier not null"))
+    others = table("others", *columns("id varchar(40) not null"))
+    things = table(
+        "things",
+        *columns("id int not null", "parent char(36)", "other char(36)"),
+        foreign_keys=(refers(["other"], "others", ["id"]),),
+    )
+    target = """CREATE TABLE parents (id uuid PRIMARY KEY); CREATE TABLE others (id uuid PRIMARY KEY);
+        CREATE TABLE things (id int PRIMARY KEY, parent uuid REFERENCES parents,
+            other uuid REFERENCES others)"""
+    good: Row = {"id": 1, "parent": GUID.lower(), "other": GUID.lower()}
+    planted = plant(
+        new_chain(), target, (parents, [{"id": GUID}]), (others, [{"id": GUID}]), (things, [good])
+    )
+    planted.migrate()
+    stray: Row = {"id": 1, "parent": GUID.replace("0", "F")}
+    astray = plant(new_chain(), target, (parents, [{"id": GUID}]), (others, NONE), (things, [stray]))
+    assert astray.is_refused("orphans", 1, "1")
+
+
+def test_s10_numbers_that_become_the_same_float_are_one_key(new_chain: NewChain) -> None:
+    things = table(
+        "things", *columns("id int not null", "v decimal(38,20)"), unique_keys=(UniqueKey("UQ_v", ("v",)),)
+    )
+    rows = [{"id": n, "v": f"1.0000000000000000000{n}"} for n in (1, 2)]
+    target = "CREATE TABLE things (id int PRIMARY KEY, v double precision UNIQUE)"
+    decisions = decide("things", "v", "on_too_precise: round")
+    planted = plant(new_chain(), target, (things, rows), decisions=decisions)
+    assert planted.is_refused("not_unique_at_target", 2, "1", "2")
+
+
+def test_s10_variants_of_one_text_are_one_key(new_chain: NewChain) -> None:
+    things = table(
+        "things", *columns("id int not null", "v sql_variant"), unique_keys=(UniqueKey("UQ_v", ("v",)),)
+    )
+    rows = [{"id": 1, "v": Variant("int", "7")}, {"id": 2, "v": Variant("nvarchar", "7")}]
+    planted = plant(new_chain(), "CREATE TABLE things (id int PRIMARY KEY, v text UNIQUE)", (things, rows))
+    assert planted.is_refused("not_unique_at_target", 2, "1", "2")
+
+
+@pytest.mark.parametrize("source", ["text", "ntext"])
+def test_s10_large_texts_can_be_a_key_of_the_target(new_chain: NewChain, source: str) -> None:
+    things = table("things", *columns("id int not null", f"v {source}"))
+    rows = [{"id": 1, "v": "same"}, {"id": 2, "v": "same"}, {"id": 3, "v": "Same"}]
+    planted = plant(new_chain(), "CREATE TABLE things (id int PRIMARY KEY, v text UNIQUE)", (things, rows))
+    assert planted.is_refused("not_unique_at_target", 2, "1", "2")
