@@ -11,6 +11,7 @@ from blb_migration.postgres.sequences import (
     can_reach,
     choose_next_value,
     exhaust_sequence,
+    keep_ahead,
     read_column_extreme,
     set_sequence,
 )
@@ -40,7 +41,8 @@ def continue_sequences(
     """Set every sequence of the table's loaded columns; returns the first, None when there is none.
 
     ``reading`` is what the source says of its identity, held against the rows that were loaded. The next
-    number is one step of the source beyond both; the sequence keeps its own step. Where the source has used
+    number is one step of the source beyond both; the sequence keeps its own step, and where several tables
+    share it, stands where the furthest of them needs it. Where the source has used
     up its column's type, and the sequence cannot go further either, the next insert fails on both sides.
     Raises TargetError when the number is outside the sequence's range otherwise.
     """
@@ -65,6 +67,7 @@ def continue_sequences(
             exhaust_sequence(connection, sequence, target_identity.increment)
             first = first or NextValue(column.target.name, None, evidence)
             continue
-        set_sequence(connection, sequence, next_value)
+        furthest = keep_ahead(connection, sequence, next_value, target_identity.increment)
+        set_sequence(connection, sequence, furthest)
         first = first or NextValue(column.target.name, next_value, evidence)
     return first

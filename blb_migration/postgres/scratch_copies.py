@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from psycopg import sql
 
-from blb_migration.model import ForeignKey, Table, TableName
+from blb_migration.model import Column, ForeignKey, Table, TableName
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.names import (
     TargetConnection,
@@ -48,9 +48,10 @@ def create_scratch_tables(connection: TargetConnection, copies: Sequence[tuple[T
         drop_scratch_schemas(connection, schemas)
         for schema in schemas:
             connection.execute(sql.SQL("CREATE SCHEMA {}").format(quote_identifier(schema)))
+        sequences: set[TableName] = set()
         for original, copy in copies:
             _create_like(connection, original, copy.name)
-            _give_own_sequences(connection, copy)
+            _give_own_sequences(connection, copy, sequences)
         for _, copy in copies:
             for key in copy.foreign_keys:
                 _add_foreign_key(connection, copy.name, key)
@@ -97,23 +98,15 @@ def _copy_partitions(connection: TargetConnection, original: TableName, copy: Ta
             _copy_partitions(connection, TableName(schema, name), own)
 
 
-def _give_own_sequences(connection: TargetConnection, copy: Table) -> None:
+def _give_own_sequences(connection: TargetConnection, copy: Table, made: set[TableName]) -> None:
+    """Let each column that numbers itself draw from a copy of its sequence, which tables may share."""
     for column in copy.columns:
         if column.identity is None or column.identity.sequence is None:
             continue
         sequence = column.identity.sequence
-        integer = column.type.name if column.type.name in _INTEGERS else "bigint"
-        low, high = TARGET_TYPES[integer].range or (0, 0)
-        connection.execute(
-            sql.SQL("CREATE SEQUENCE {} AS {} INCREMENT BY {} MINVALUE {} MAXVALUE {} OWNED BY {}").format(
-                qualified_name(sequence),
-                sql.SQL(integer),
-                column.identity.increment,
-                low,
-                high,
-                sql.Identifier(copy.name.schema, copy.name.name, column.name),
-            )
-        )
+        if sequence not in made:
+            _create_sequence(connection, sequence, copy, column)
+            made.add(sequence)
         connection.execute(
             sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT nextval({}::regclass)").format(
                 qualified_name(copy.name), quote_identifier(column.name), qualified_text(sequence)
@@ -121,16 +114,33 @@ def _give_own_sequences(connection: TargetConnection, copy: Table) -> None:
         )
 
 
+def _create_sequence(connection: TargetConnection, sequence: TableName, table: Table, column: Column) -> None:
+    integer = column.type.name if column.type.name in _INTEGERS else "bigint"
+    low, high = TARGET_TYPES[integer].range or (0, 0)
+    connection.execute(
+        sql.SQL("CREATE SEQUENCE {} AS {} INCREMENT BY {} MINVALUE {} MAXVALUE {} OWNED BY {}").format(
+            qualified_name(sequence),
+            sql.SQL(integer),
+            column.identity.increment if column.identity is not None else 1,
+            low,
+            high,
+            sql.Identifier(table.name.schema, table.name.name, column.name),
+        )
+    )
+
+
 def _add_foreign_key(connection: TargetConnection, table: TableName, key: ForeignKey) -> None:
     connection.execute(
         sql.SQL(
-            "ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {} ON UPDATE {}{}"
+            "ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}){} "
+            "ON DELETE {} ON UPDATE {}{}"
         ).format(
             qualified_name(table),
             quote_identifier(key.name),
             comma_separated(key.columns),
             qualified_name(key.referred_table),
             comma_separated(key.referred_columns),
+            sql.SQL(" MATCH FULL" if key.matches_full else ""),
             sql.SQL(key.on_delete),
             sql.SQL(key.on_update),
             sql.SQL("" if key.trusted else " NOT VALID"),

@@ -89,6 +89,33 @@ def set_sequence(
         )
 
 
+_COLUMNS_OF_SEQUENCE = """
+SELECT count(DISTINCT (own.adrelid, own.adnum)) FROM pg_catalog.pg_depend d
+JOIN pg_catalog.pg_attrdef own ON own.oid = d.objid
+JOIN pg_catalog.pg_class t ON t.oid = own.adrelid AND NOT t.relispartition
+WHERE d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass
+  AND d.refobjid = %s::regclass
+"""
+
+
+def keep_ahead(connection: TargetConnection, sequence: TableName, next_value: int, increment: int) -> int:
+    """Return ``next_value``, or the sequence's own next number where several columns draw from it and that
+    is further: what another column needs.
+
+    ``increment`` is the sequence's. Such a sequence stays locked until the transaction ends, so that two
+    loads do not overtake each other. Raises TargetError.
+    """
+    with target_errors(f"sequence {sequence}"):
+        row = connection.execute(_COLUMNS_OF_SEQUENCE, (qualified_text(sequence),)).fetchone()
+        if row is None or row[0] < 2:
+            return next_value
+        connection.execute(
+            sql.SQL("ALTER SEQUENCE {} INCREMENT BY {}").format(qualified_name(sequence), increment)
+        )
+    own = read_next_value(connection, sequence)
+    return max(next_value, own) if increment > 0 else min(next_value, own)
+
+
 def can_reach(connection: TargetConnection, sequence: TableName, next_value: int) -> bool:
     """Whether the number lies within the sequence's MINVALUE and MAXVALUE. Raises TargetError."""
     minimum, maximum, _ = _read_bounds(connection, sequence)

@@ -13,6 +13,7 @@ from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.sequences import can_reach, choose_next_value
 from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.identities import (
+    IdentityReading,
     is_used_up,
     judge_identity,
     read_identity,
@@ -30,6 +31,7 @@ def find_identity_doubts(
     """
     settled: list[tuple[str, str]] = []
     for table in tables:
+        yield from _judge_own_sequences(session, connection, table)
         column = next((each for each in table.columns if each.source.identity is not None), None)
         if column is None or column.target.identity is None or column.target.identity.sequence is None:
             continue
@@ -77,6 +79,27 @@ def _describe_contradiction(table: TablePlan, column: ColumnPlan, answers: str) 
         f"drop the number generator of {table.target.name}.{column.target.name} (DROP IDENTITY or DROP "
         "DEFAULT) and set it by hand after the cutover",
     )
+
+
+def _judge_own_sequences(
+    session: SourceSession, connection: TargetConnection, table: TablePlan
+) -> Iterator[Finding]:
+    """Judge the sequences of columns that number themselves at the target alone, by their values."""
+    for column in table.columns:
+        identity = column.target.identity
+        if column.source.identity is not None or identity is None or identity.sequence is None:
+            continue
+        by_rows = IdentityReading(
+            column.source.name, identity.seed, identity.increment, False, in_catalog=None, current=None
+        )
+        try:
+            extreme = read_identity_extreme(session, table.source, by_rows)
+        except SourceUnreachable:
+            raise
+        except SourceError:
+            continue
+        if extreme is not None:
+            yield from _judge_reach(connection, table, column, extreme + identity.increment)
 
 
 def _judge_reach(

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 from blb_migration.findings import Severity
+from blb_migration.load.prepare import prepare_target
+from blb_migration.load.scratch import on_scratch
+from blb_migration.load.table import load_table
+from blb_migration.migration import RunInfo
 from blb_migration.model import Identity, Index, IndexColumn, UniqueKey
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.zoo.declare import column
@@ -91,6 +96,39 @@ def test_09_the_sequence_goes_on_where_the_source_stands(new_chain: NewChain) ->
     assert planted.rows("INSERT INTO down DEFAULT VALUES RETURNING id") == [(-10,)]
 
 
+SHARED = """CREATE SEQUENCE numbers; CREATE TABLE orders (id int PRIMARY KEY DEFAULT nextval('numbers'));
+    CREATE TABLE offers (id int PRIMARY KEY DEFAULT nextval('numbers'))"""
+
+
+def test_09_a_sequence_that_tables_share_stands_beyond_all_of_them(new_chain: NewChain) -> None:
+    orders = table("orders", column("id", "int", required=True, identity=Identity(1, 1, last_value=100)))
+    offers = table("offers", *columns("id int not null"))
+    planted = plant(new_chain(), SHARED, (orders, [{"id": 90}]), (offers, [{"id": 5}]))
+    migration = planted.migrate()
+    planted.chain.load(migration, "offers")
+    assert planted.rows("INSERT INTO offers DEFAULT VALUES RETURNING id") == [(101,)]
+
+
+def test_09_a_dry_run_copies_a_sequence_that_tables_share(new_chain: NewChain) -> None:
+    tables = [(table(name, *columns("id int not null")), [{"id": 7}]) for name in ("orders", "offers")]
+    planted = plant(new_chain(), SHARED, *tables)
+    trial = replace(planted.chain.migration(planted.text), run=RunInfo(str(uuid.uuid4()), "dry_run"))
+    with on_scratch(trial) as migration:
+        prepare_target(migration, [])
+        for each in migration.project.plan.tables:
+            load_table(migration, each)
+    assert planted.rows("SELECT nextval('numbers')") == [(1,)]
+
+
+def test_09_a_sequence_without_room_is_found_where_the_target_alone_numbers(new_chain: NewChain) -> None:
+    orders = table("orders", *columns("id int not null"))
+    target = """CREATE SEQUENCE numbers MAXVALUE 5;
+        CREATE TABLE orders (id int PRIMARY KEY DEFAULT nextval('numbers'))"""
+    planted = plant(new_chain(), target, (orders, [{"id": 5}]))
+    assert "its next number is 6" in planted.finding("identity_beyond_sequence").message
+    assert planted.errors() == ["identity_beyond_sequence"]
+
+
 def test_10_a_unique_key_that_would_allow_several_nulls_is_reported(new_chain: NewChain) -> None:
     people = table(
         "people",
@@ -137,6 +175,17 @@ def test_11_a_unique_index_without_the_sources_condition_is_asked_of_the_rows(ne
     assert plant(new_chain(), target, (orders, rows)).is_refused("not_unique_at_target", 3, "0", "2", "3")
 
 
+def test_10_an_index_that_takes_one_null_is_asked_of_the_rows(new_chain: NewChain) -> None:
+    people = table("people", *columns("id int not null", "badge int", "email varchar(9)"))
+    target = """CREATE TABLE people (id int PRIMARY KEY, badge int, email varchar(9));
+        CREATE UNIQUE INDEX one_badge ON people (badge) NULLS NOT DISTINCT;
+        CREATE UNIQUE INDEX one_email ON people (lower(email)) NULLS NOT DISTINCT"""
+    planted = plant(new_chain(), target, (people, [{"id": 1}, {"id": 2}]))
+    assert planted.errors() == ["not_unique_at_target"] * 2
+    loose = replace(people, indexes=(Index("UX_badge", (IndexColumn("badge"),), unique=True),))
+    assert plant(new_chain(), target, (loose, [])).findings("unique_key_allows_several_nulls") == []
+
+
 def test_12_a_composite_key_of_which_a_part_is_left_is_found(new_chain: NewChain) -> None:
     places = table("places", *columns("site int not null", "bin int not null"), key=["site", "bin"])
     stock = table(
@@ -154,6 +203,21 @@ def test_12_a_composite_key_of_which_a_part_is_left_is_found(new_chain: NewChain
     planted.rows("ALTER TABLE stock DROP CONSTRAINT stock_bin_fkey")
     planted.rows("ALTER TABLE stock ADD FOREIGN KEY (bin, site) REFERENCES places (bin, site)")
     assert planted.findings("foreign_key_columns_differ") == []
+
+
+def test_12_a_key_that_is_partly_null_is_found_where_the_target_matches_full(new_chain: NewChain) -> None:
+    places = table("places", *columns("site int not null", "bin int not null"), key=["site", "bin"])
+    stock = table(
+        "stock",
+        *columns("id int not null", "site int", "bin int"),
+        foreign_keys=(refers(["site", "bin"], "places", ["site", "bin"]),),
+    )
+    target = """CREATE TABLE places (site int, bin int, PRIMARY KEY (site, bin));
+        CREATE TABLE stock (id int PRIMARY KEY, site int, bin int,
+            FOREIGN KEY (site, bin) REFERENCES places MATCH FULL)"""
+    rows: list[Row] = [{"id": 1, "site": 1, "bin": 1}, {"id": 2, "site": 1}, {"id": 3}]
+    planted = plant(new_chain(), target, (places, [{"site": 1, "bin": 1}]), (stock, rows))
+    assert planted.is_refused("orphans", 1, "2")
 
 
 def test_13_cycles_self_and_forward_references_load_in_any_order(new_chain: NewChain) -> None:
@@ -236,6 +300,21 @@ def test_27_values_that_the_targets_other_parent_lacks_are_found(new_chain: NewC
     )
     assert "to dbo.resources at the source" in planted.finding("foreign_key_points_elsewhere").message
     assert planted.is_refused("orphans", 1, "11")
+
+
+def test_27_rows_of_a_table_that_is_not_loaded_and_refer_to_one_that_is_are_found(
+    new_chain: NewChain,
+) -> None:
+    target = (
+        PARENTS_TARGET
+        + """CREATE TABLE notes (id int PRIMARY KEY, parent varchar(10) REFERENCES parents);
+        INSERT INTO parents VALUES ('DE', NULL); INSERT INTO notes VALUES (1, 'DE'), (2, NULL)"""
+    )
+    may_go = "tables: {parents: {replace_rows: of a test}}\n"
+    planted = plant(new_chain(), target, (PARENTS, [{"code": "DE"}]), decisions=may_go)
+    found = planted.finding("child_is_not_loaded")
+    assert (found.severity, found.subject, found.row_count) == (Severity.WARNING, "public.notes", 1)
+    planted.migrate()
 
 
 def test_34_a_table_without_a_key_is_loaded_whole(new_chain: NewChain) -> None:
