@@ -119,12 +119,16 @@ def _plan_column(
         yield describe_reserved_name(pair.label, column.name, decision.to or column.name)
         return
     if target is None:
+        wanted = decision.to or build_target_name(column.name, pair.names)
+        alike = [own.name for own in pair.target.columns if own.name.lower() == wanted.lower()]
+        missing = f"no column {wanted} in {pair.target.name}"
+        if alike:
+            missing += f", but several that differ only by letter case: {', '.join(alike)}"
         yield Finding(
             Code.SOURCE_COLUMN_WITHOUT_TARGET,
             Severity.ERROR,
             subject,
-            f"{column.type} at the source, no column {decision.to or column.name} in {pair.target.name}"
-            + describe_estimate(pair.source),
+            f"{column.type} at the source, {missing}" + describe_estimate(pair.source),
             f"{write_decision(pair.label, {'skip': WHY}, column.name)}, or 'to: target column'",
         )
         return
@@ -150,9 +154,9 @@ def _plan_column(
             "change the target's type, or skip the column in decisions.yaml",
         )
         return
-    missing = [key for key in rule.needs if key not in decision.meanings]
-    if missing:
-        yield _describe_undecided(pair.label, column, target, missing)
+    undecided = [key for key in rule.needs if key not in decision.meanings]
+    if undecided:
+        yield _describe_undecided(pair.label, column, target, undecided)
         return
     decisions, findings = decide_values(subject, decision, column, target)
     questions = build_questions(column, target, decisions, is_in_key=_is_in_key(pair, column.name))

@@ -100,7 +100,8 @@ def match_tables(source: Catalog, target: Catalog, decisions: Decisions) -> Matc
             cut = TableName(wanted.schema, build_cut_name(table.name.name, decisions.names))
             candidates = folded.get(_fold(cut), [])
         if len(candidates) != 1:
-            findings.append(_describe_missing(table, label, wanted, candidates))
+            elsewhere = [other.name for other in target if _fold(other.name)[1] == _fold(wanted)[1]]
+            findings.append(_describe_missing(table, label, wanted, candidates, elsewhere))
             continue
         match = candidates[0]
         if match.name in taken:
@@ -146,12 +147,16 @@ def describe_estimate(table: Table) -> str:
     return "" if table.row_estimate is None else f" (rows by its statistics: {table.row_estimate:,})"
 
 
-def _describe_missing(table: Table, label: str, wanted: TableName, candidates: list[Table]) -> Finding:
+def _describe_missing(
+    table: Table, label: str, wanted: TableName, candidates: list[Table], elsewhere: list[TableName]
+) -> Finding:
     if candidates:
         names = ", ".join(str(candidate.name) for candidate in candidates)
         message = f"several target tables differ from {wanted} only by letter case: {names}"
     else:
         message = f"there is no table {wanted} at the target"
+        if elsewhere:
+            message += f", but {', '.join(map(str, elsewhere))}"
     return Finding(
         Code.SOURCE_TABLE_WITHOUT_TARGET,
         Severity.ERROR,

@@ -15,8 +15,10 @@ from blb_migration.postgres.names import TargetConnection, qualified_text
 
 _TRAITS = """
 SELECT n.nspname, t.relname, t.relkind = 'p', t.relrowsecurity, t.relforcerowsecurity,
-       ARRAY(SELECT g.tgname::text FROM pg_catalog.pg_trigger g
-             WHERE g.tgrelid = t.oid AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A') ORDER BY 1),
+       ARRAY(SELECT DISTINCT g.tgname::text FROM pg_catalog.pg_trigger g
+             WHERE (g.tgrelid = t.oid OR t.relkind = 'p'
+                    AND g.tgrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree(t.oid)))
+               AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A') ORDER BY 1),
        ARRAY(SELECT cn.nspname || '.' || child.relname FROM pg_catalog.pg_inherits h
              JOIN pg_catalog.pg_class child ON child.oid = h.inhrelid
              JOIN pg_catalog.pg_namespace cn ON cn.oid = child.relnamespace

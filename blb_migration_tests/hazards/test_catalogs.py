@@ -128,6 +128,17 @@ def test_33_names_that_become_the_same_at_the_target_are_found(new_chain: NewCha
     assert other.errors() == ["target_column_fed_twice"]
 
 
+def test_33_a_table_in_another_schema_and_columns_of_other_letters_are_named(new_chain: NewChain) -> None:
+    elsewhere = plant(
+        new_chain(), "CREATE SCHEMA app; CREATE TABLE app.items (id int PRIMARY KEY)", (ITEMS, [])
+    )
+    assert "but app.items" in elsewhere.finding("source_table_without_target").message
+    target = 'CREATE TABLE items (id int PRIMARY KEY, "Name" varchar(20), "NAME" varchar(20))'
+    planted = plant(new_chain(), target, (ITEMS, []))
+    message = planted.finding("source_column_without_target").message
+    assert "several that differ only by letter case: Name, NAME" in message
+
+
 def test_no_table_in_sight_is_an_error_that_says_so(new_chain: NewChain) -> None:
     finding = plant(new_chain(), ITEMS_TARGET).finding("no_table_visible")
     assert finding.severity is Severity.ERROR

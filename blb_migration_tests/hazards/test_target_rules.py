@@ -151,3 +151,25 @@ def test_t1_a_dry_run_tries_what_was_not_asked(new_chain: NewChain, rule: str) -
     with on_scratch(trial) as migration, pytest.raises(TableFailed):
         prepare_target(migration, result.findings, result.facts)
         load_table(migration, migration.project.plan.tables[0])
+
+
+def test_t1_rules_over_columns_that_are_not_loaded_are_named(new_chain: NewChain) -> None:
+    own = alter("ADD own int CHECK (own IS NOT NULL), ADD seal int DEFAULT 7 CONSTRAINT seals UNIQUE")
+    planted = plant_people(new_chain, own)
+    assert "check people_own_check" in planted.finding("target_rules_not_asked").message
+    assert planted.finding("unique_key_not_asked").subject == "people, seals"
+
+
+def test_t1_triggers_of_partitions_do_not_fire(new_chain: NewChain) -> None:
+    ddl = (
+        DDL.removesuffix(";")
+        + """ PARTITION BY RANGE (id);
+        CREATE TABLE people_all PARTITION OF people DEFAULT;
+        CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS
+            $$BEGIN NEW.code := 'changed'; RETURN NEW; END$$;
+        CREATE TRIGGER shouts BEFORE INSERT ON people_all FOR EACH ROW EXECUTE FUNCTION shout()"""
+    )
+    planted = plant(new_chain(), ddl, (PEOPLE, ROWS))
+    assert "shouts" in planted.finding("triggers_disabled_for_the_load").message
+    planted.migrate()
+    assert planted.rows("SELECT tgenabled FROM pg_trigger WHERE tgname = 'shouts'") == [("O",)]

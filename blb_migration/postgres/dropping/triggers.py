@@ -1,4 +1,4 @@
-"""User triggers of one table: disabled while it is loaded, then enabled as they were.
+"""User triggers of one table and its partitions: disabled while it is loaded, then enabled as they were.
 
 The rows already went through the application once; its triggers must not act on them again. Triggers that
 enforce constraints are the server's own and are not touched.
@@ -23,9 +23,18 @@ from blb_migration.postgres.names import (
 # tgenabled: O fires in ordinary sessions, A always, R on replicas only, D never. The clones that a
 # partitioned table's trigger has on its partitions follow their parent.
 _ENABLED_TRIGGERS = """
-SELECT tgname, tgenabled = 'A' FROM pg_catalog.pg_trigger
-WHERE tgrelid = %s::regclass AND NOT tgisinternal AND tgparentid = 0 AND tgenabled IN ('O', 'A')
-ORDER BY tgname
+WITH RECURSIVE family AS (
+    SELECT %s::regclass::oid AS oid
+    UNION ALL
+    SELECT h.inhrelid FROM family JOIN pg_catalog.pg_inherits h ON h.inhparent = family.oid
+    JOIN pg_catalog.pg_class part ON part.oid = h.inhrelid AND part.relispartition
+)
+SELECT n.nspname, t.relname, g.tgname, g.tgenabled = 'A' FROM family
+JOIN pg_catalog.pg_trigger g ON g.tgrelid = family.oid
+JOIN pg_catalog.pg_class t ON t.oid = g.tgrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+WHERE NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgenabled IN ('O', 'A')
+ORDER BY n.nspname, t.relname, g.tgname
 """
 
 
@@ -39,11 +48,13 @@ class DisabledTrigger:
 
 
 def disable_triggers(connection: TargetConnection, table: TableName) -> tuple[DisabledTrigger, ...]:
-    """Disable the table's enabled user triggers; returns what ``enable_triggers`` needs."""
+    """Disable the enabled user triggers, those of partitions too; returns what ``enable_triggers`` needs."""
     with target_errors(f"triggers of {table}"):
         triggers = tuple(
-            DisabledTrigger(table, name, fires_always)
-            for name, fires_always in connection.execute(_ENABLED_TRIGGERS, (qualified_text(table),))
+            DisabledTrigger(TableName(schema, own), name, fires_always)
+            for schema, own, name, fires_always in connection.execute(
+                _ENABLED_TRIGGERS, (qualified_text(table),)
+            )
         )
         for trigger in triggers:
             _alter(connection, trigger, "DISABLE")
