@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from blb_migration.postgres.connect import TargetConnector
 
-NIGHTS_SHOWN = 14
+RUNS_SHOWN = 14
 LINES_SHOWN = 12
 
 
@@ -27,9 +27,10 @@ def history(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
     debug: Debug = False,
 ) -> ExitCode:
-    """Print the last nights, what changed since the one before, the slowest tables, and how long the next one
-    takes. Read from the ledger of the target that is named, else of the rehearsal's where its variables are
-    set, else of BLB_TARGET_CONN; production's forecast is made of the rehearsal's nights as well.
+    """Print the last nights and comparisons, what changed since the night before, the slowest tables, and how
+    long the next night takes. Read from the ledger of the target that is named, else of the rehearsal's where
+    its variables are set, else of BLB_TARGET_CONN; production's forecast is made of the rehearsal's nights as
+    well.
 
     Raises ConfigurationError, or TargetError where there is no ledger, an older one, or no night in it.
     """
@@ -68,8 +69,11 @@ def _find_target(target_conn: str | None) -> TargetConnector:
 
 
 def _show(console: Console, nights: Mapping[str, Any], target: str) -> None:
-    shown = nights["list"][-NIGHTS_SHOWN:]
-    console.print(f"The last nights of {target}, times in UTC:", markup=False, highlight=False)
+    runs = sorted([*nights["list"], *nights["comparisons"]], key=lambda run: str(run["started_at"]))
+    shown = runs[-RUNS_SHOWN:]
+    console.print(
+        f"The last nights and comparisons of {target}, times in UTC:", markup=False, highlight=False
+    )
     console.print(_build_table(shown))
     for line in _describe(nights):
         console.print(line, markup=False, highlight=False)

@@ -9,6 +9,7 @@ import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+COMPARISON = "reconcile"  # the kind of a run that loads nothing
 _ENDED_WELL = ("equal", "not equal")
 
 
@@ -49,7 +50,7 @@ class PastNight:
             return "no end on record: it is going on, or was killed"
         if self.outcome not in _ENDED_WELL:
             return self.errors[0] if self.errors else "no reason on record"
-        if not self.is_counted:
+        if not self.is_counted and self.kind != COMPARISON:
             return f"{self.tables_loaded:,} of {self.tables_planned:,} tables loaded"
         return "" if self.outcome == "equal" else "checks found differences"
 
@@ -103,11 +104,13 @@ class NightDetails:
 class Past:
     """The nights of one or more ledgers, oldest first, and how long each step of a cutover took there.
 
-    ``step_seconds`` has by step's name a duration for each time that it was carried out.
+    ``step_seconds`` has by step's name a duration for each time that it was carried out; ``comparisons`` are
+    the runs between the nights that only compared.
     """
 
     nights: tuple[PastNight, ...] = ()
     step_seconds: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    comparisons: tuple[PastNight, ...] = ()
 
     def choose_series(self, project: str | None = None) -> tuple[PastNight, ...]:
         """Return the nights that forecast best, oldest first: those comparable with the latest counted one.

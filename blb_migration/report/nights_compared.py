@@ -64,6 +64,7 @@ def describe_nights(facts: NightsFacts, window: WindowForecast | None = None) ->
         ],
         "forecast": _describe_window(window),
         "list": [_describe_night(night) for night in facts.past.nights],
+        "comparisons": [_describe_night(each) for each in facts.past.comparisons],
     }
 
 

@@ -26,6 +26,20 @@ def read_nights(shop: Shop) -> dict[str, Any]:
     return nights
 
 
+def test_a_comparison_stands_among_the_nights_and_is_none(shop: Shop) -> None:
+    assert shop.migrate().code == 0
+    shop.target("UPDATE orders SET status = 'lost' WHERE id = 1")
+    assert shop.run("reconcile").code == 1
+    nights = read_nights(shop)
+    [comparison] = nights["comparisons"]
+    assert (comparison["kind"], comparison["outcome"]) == ("reconcile", "not equal")
+    assert comparison["remark"] == "checks found differences"
+    assert [night["outcome"] for night in nights["list"]] == ["equal"]
+    assert nights["run_id"] == nights["list"][0]["run_id"] and nights["forecast"]["nights"] == 1
+    lines = shop.run("history").out.splitlines()
+    assert ["reconcile" in line for line in lines if line.startswith("20")] == [False, True]
+
+
 def test_three_nights_and_a_refused_one(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shop.migrate().code == 0
     first = shop.run("history")

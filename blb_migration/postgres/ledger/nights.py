@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from blb_migration.history.past_nights import NightDetails, NightFinding, NightTable, Past, PastNight
+from blb_migration.history.past_nights import (
+    COMPARISON,
+    NightDetails,
+    NightFinding,
+    NightTable,
+    Past,
+    PastNight,
+)
 from blb_migration.postgres.ledger.history import read_findings
 from blb_migration.postgres.ledger.ledger_sql import read
 from blb_migration.postgres.ledger.night_lines import read_step_durations
@@ -34,9 +41,14 @@ FROM blb_migration.night_tables WHERE run_id = %s ORDER BY position
 
 
 def read_past(connection: TargetConnection) -> Past:
-    """Read the last ``NIGHTS_READ`` runs that were to load, and how long steps of cutovers took."""
-    nights = tuple(PastNight(*row) for row in read(connection, _NIGHTS, list(KINDS_THAT_LOAD), NIGHTS_READ))
-    return Past(nights, read_step_durations(connection))
+    """Read the last ``NIGHTS_READ`` runs that were to load, as many that only compared, and how long steps of
+    cutovers took."""
+    nights = _read_nights(connection, *KINDS_THAT_LOAD)
+    return Past(nights, read_step_durations(connection), _read_nights(connection, COMPARISON))
+
+
+def _read_nights(connection: TargetConnection, *kinds: str) -> tuple[PastNight, ...]:
+    return tuple(PastNight(*row) for row in read(connection, _NIGHTS, list(kinds), NIGHTS_READ))
 
 
 def read_night_details(connection: TargetConnection, night: PastNight) -> NightDetails:
