@@ -64,14 +64,14 @@ def find_late_night(
         return LateNight(
             due,
             "the night's rehearsal did not begin",
-            f"{when}; {waited:.0f} minutes later no run has begun.",
+            f"{when}; {waited:.0f} min later no run has begun.",
             "See in Dagster whether the daemon runs, whether nightly_rehearsal is on, and what is queued.",
             None,
         )
     return LateNight(
         due,
         "the night's rehearsal is not over in time",
-        f"{when} and still runs {waited:.0f} minutes later.",
+        f"{when} and still runs {waited:.0f} min later.",
         "Open the run in Dagster: its log says how far it is and how long it will take.",
         next(each.run_id for each in runs if each.begun_at is not None),
     )

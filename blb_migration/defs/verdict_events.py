@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from blb_migration.report.target_status import TargetStatus
 
 REASONS_SHOWN = 12
+REASONS = "blocked_by"  # Dagster's page has metadata by name: first what one must see without scrolling
 _METRICS = ("errors", "mismatches", "warnings", "tables_planned", "tables_equal", "duration_seconds")
 _REASON_SCHEMA = TableSchema(columns=[TableColumn("reason", "string"), TableColumn("about", "string")])
 
@@ -58,9 +59,7 @@ def read_verdict(target: "TargetConnector", places: Mapping[str, str]) -> Verdic
     except TargetError as error:  # nothing was ever loaded, or nobody may read what was
         reasons = _build_table([(error.found, str(target.settings.identity))])
         description = f"No: {error}"
-        return Verdict(
-            False, None, description, {**places, "run_id": "none", "reasons": reasons}, places, None
-        )
+        return Verdict(False, None, description, {**places, "run_id": "none", REASONS: reasons}, places, None)
     return _describe(status, places)
 
 
@@ -128,7 +127,7 @@ def _describe(status: "TargetStatus", places: Mapping[str, str]) -> Verdict:
         rows.append((f"and {len(status.reasons) - REASONS_SHOWN} more", "see the report"))
     metrics = {name: document["stats"][name] for name in _METRICS if document["stats"][name] is not None}
     metadata = {
-        "reasons": _build_table(rows),
+        **({REASONS: _build_table(rows)} if rows else {}),
         "next_act": document["next_act"],
         "run_id": status.run_id,
         "run_kind": document["run"]["kind"],

@@ -167,9 +167,10 @@ def refuse_if_errors(result: PreflightResult) -> None:
     shown = [f"  {finding}" for finding in errors[:_FINDINGS_IN_MESSAGE]]
     if len(errors) > len(shown):
         shown.append(f"  and {len(errors) - len(shown)} more")
+    word = "error" if len(errors) == 1 else "errors"
     raise PreflightRefused(
         f"project {result.live_project.name}",
-        found=f"preflight found {len(errors)} errors\n" + "\n".join(shown) + "\nNo table was written",
+        found=f"preflight found {len(errors)} {word}\n" + "\n".join(shown) + "\nNo table was written",
         next_act="Settle each of them, then run again",
     )
 

@@ -97,7 +97,8 @@ def speak(facts: VerdictFacts) -> SpokenVerdict:
         return SpokenVerdict(
             Status.NOT_EQUAL,
             f"Not equal: {_describe_problems(facts)}.",
-            f"{_forbid(facts)} Settle what is listed under Problems, load those tables again, compare again.",
+            f"{_forbid(facts)} Settle what the report lists under Problems, load those tables again, compare"
+            " again.",
         )
     tables = count(facts.table_count, "table")
     if facts.error_count:

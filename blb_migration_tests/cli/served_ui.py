@@ -1,17 +1,84 @@
-"""The UI as the command opens it, on a free port, until Ctrl-C."""
+"""The UI as the command opens it, on a free port, until Ctrl-C; and asked as its pages ask it."""
 
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _PROGRAM = "from blb_migration.cli.main import main; raise SystemExit(main())"
+
+
+LAUNCH = """
+mutation ($repository: String!, $job: String!) {
+  launchPipelineExecution(executionParams: {selector: {
+    repositoryLocationName: "blb_migration", repositoryName: $repository,
+    pipelineName: $job, assetSelection: []}}) {
+    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }
+"""
+STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+OVER = ("SUCCESS", "FAILURE", "CANCELED")
+RUN_SECONDS = 120
+THE_ONE = "__repository__"  # as Dagster names the repository of a location that has no other
+
+
+@dataclass(frozen=True)
+class Ui:
+    """The web server, asked as its own pages ask it."""
+
+    port: int
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        """Return what the server answers a GraphQL query; an answer with errors is a failure."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        with contextlib.closing(connection):
+            body = json.dumps({"query": query, "variables": variables})
+            connection.request("POST", "/graphql", body, {"Content-Type": "application/json"})
+            answer = json.loads(connection.getresponse().read())
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    def get(self, path: str) -> tuple[int, bytes, str]:
+        """Return a page's code, content and type."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read(), answer.headers["Content-Type"]
+
+    def launch(self, job: str, repository: str = THE_ONE) -> str:
+        """Launch a job as its page does; return the run's id."""
+        launched = self.ask(LAUNCH, job=job, repository=repository)["launchPipelineExecution"]
+        run_id: str = launched["run"]["runId"]
+        return run_id
+
+    def await_end(self, run_id: str) -> str:
+        """Wait until the run is over; return how it ended."""
+        deadline = time.monotonic() + RUN_SECONDS
+        while (status := str(self.ask(STATUS, id=run_id)["runOrError"]["status"])) not in OVER:
+            assert time.monotonic() < deadline, status
+            time.sleep(0.3)
+        return status
+
+    def run(self, job: str, repository: str = THE_ONE) -> str:
+        """Launch a job and wait until it is over; return the run's id."""
+        run_id = self.launch(job, repository)
+        self.await_end(run_id)
+        return run_id
+
+    def url(self, path: str) -> str:
+        """Return the address of one of its pages."""
+        return f"http://127.0.0.1:{self.port}{path}"
 
 
 @contextlib.contextmanager

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import os
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -17,55 +14,13 @@ import pyarrow as pa
 import pytest
 
 from blb_migration_tests.browser import LAPTOP, find_outside, keep_picture, open_browser
-from blb_migration_tests.cli.served_ui import serving_ui
+from blb_migration_tests.cli.served_ui import Ui, serving_ui
 from blb_migration_tests.cli.servers import PASSWORD, Shop, int32s
 from blb_migration_tests.cli.test_no_values_in_errors import find_leaks
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="ends the UI by a signal of a terminal")
 
 SECRET = "$2b$12$ZmFtb3Vz, Hintergasse 17"  # what find_leaks looks for, and an address beside it
-
-LAUNCH = """
-mutation ($job: String!, $checks: [AssetCheckHandleInput!]) {
-  launchPipelineExecution(executionParams: {selector: {
-    repositoryLocationName: "blb_migration", repositoryName: "__repository__",
-    pipelineName: $job, assetSelection: [], assetCheckSelection: $checks}}) {
-    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }
-"""
-STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-
-
-@dataclass(frozen=True)
-class Ui:
-    port: int
-
-    def ask(self, query: str, **variables: Any) -> Any:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        with contextlib.closing(connection):
-            body = json.dumps({"query": query, "variables": variables})
-            connection.request("POST", "/graphql", body, {"Content-Type": "application/json"})
-            answer = json.loads(connection.getresponse().read())
-        assert "errors" not in answer, answer
-        return answer["data"]
-
-    def get(self, path: str) -> tuple[int, bytes, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        with contextlib.closing(connection):
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read(), answer.headers["Content-Type"]
-
-    def run(self, job: str) -> str:
-        launched = self.ask(LAUNCH, job=job, checks=None)["launchPipelineExecution"]
-        run_id: str = launched["run"]["runId"]
-        deadline = time.monotonic() + 120
-        while self.ask(STATUS, id=run_id)["runOrError"]["status"] not in ("SUCCESS", "FAILURE"):
-            assert time.monotonic() < deadline
-            time.sleep(0.3)
-        return run_id
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
 
 
 @contextlib.contextmanager
@@ -119,6 +74,8 @@ def test_from_a_red_check_to_the_row_without_scrolling(shop: Shop, tmp_path: Pat
         total = "sum(total): expected 30.85, found 30.86, difference 0.01"
         read_check(ui, page, "orders", "key_totals", total, "Next: find out who changed orders")
         read_check(ui, page, "orders", "integrity", "promises of the target kept")
+        why = ("Do not cut over. Settle what the report lists", "content differs")
+        read_check(ui, page, "reconciliation_report", "may_we_cut_over", "blocked_by", *why)
         hidden = "id=3, name: expected (hidden), found (hidden)"
         read_check(ui, page, "customers", "content", hidden)
 

@@ -29,6 +29,7 @@ from blb_migration.defs.asset_keys import (
     build_verdict_key,
     place_key,
 )
+from blb_migration.defs.verdict_events import REASONS
 from blb_migration.plan.project import Project
 from blb_migration.settings.environments import Environment
 from blb_migration_tests.catalogs import table
@@ -58,7 +59,7 @@ class Told:
 
     @property
     def reasons(self) -> list[str]:
-        return [record.data["reason"] for record in self.metadata["reasons"]]
+        return [record.data["reason"] for record in self.metadata[REASONS]]
 
 
 @dataclass
@@ -129,7 +130,8 @@ class Walk:
             return Told(None, "", {})
         told: Mapping[str, Any] = evaluation.metadata
         metadata = {key: getattr(value, "value", value) for key, value in told.items()}
-        metadata["reasons"] = told["reasons"].records
+        if REASONS in told:
+            metadata[REASONS] = told[REASONS].records
         return Told(evaluation.passed, evaluation.description or "", metadata)
 
     def read_report(self, environment: Environment) -> dict[str, object]:

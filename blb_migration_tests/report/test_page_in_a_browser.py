@@ -70,6 +70,14 @@ def test_it_is_readable_on_a_phone_and_signed_on_one_page(tmp_path: Path, is_equ
         head = phone.locator("header").inner_text()
         assert "production" in head and "BLB3D_ERP_PRODUCTION" in head and "pg/shop" in head
 
+        moved = "each => each.scrollWidth - each.clientWidth"
+        pictures = phone.evaluate(
+            f"[...document.querySelectorAll('.pair figure, .triple figure')].map({moved})"
+        )
+        assert len(pictures) > 3 and {*pictures} == {0}  # each is seen whole
+        narrow = "each => each.getBoundingClientRect().width < 160"
+        assert not phone.evaluate(f"[...document.querySelectorAll('td.why')].some({narrow})")
+
         compared = phone.locator(".nights")
         keep_picture(compared, f"nights-390-{name}")
         told = compared.inner_text()
