@@ -15,7 +15,6 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunRecord, Ru
 
 from blb_migration.alerts.memory import Memory
 from blb_migration.alerts.message import Alert, build_alert, build_run_link
-from blb_migration.defs.dead_runs import end_dead_runs
 from blb_migration.defs.ended_runs import OVER, find_first_failure, is_of, is_on_its_way, read_over_since
 from blb_migration.defs.late_night import find_late_night, is_begun_elsewhere
 from blb_migration.defs.resource import MigrationResource, find_kind
@@ -59,7 +58,6 @@ def find_alerts(
     """Find what is to be told, and what is then known. Raises ConfigurationError where the databases are not
     configured."""
     voice = _Voice(resource.build_migration("", "verdict"), AlertVariables.read().ui_url)
-    end_dead_runs(instance)
     alerts, memory = _find_late_night(instance, resource, voice, memory, now)
     if is_on_its_way(instance, resource.environment):  # how it ends is told then
         return alerts, memory

@@ -30,7 +30,7 @@ from blb_migration.processes import is_running
 
 PROCESS_TAG = "blb/process"
 RUN_TAG = "blb/process_of"  # a run that is executed again begins with the tags of the one before
-LOOK_EVERY_SECONDS = 30
+LOOK_EVERY_SECONDS = 10  # the verdict and the alerts, which look as often, wait for what is found here
 _RUNNING = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 
 
@@ -70,7 +70,8 @@ def build_dead_runs_sensor() -> SensorDefinition:
         evaluation_fn=look,
         minimum_interval_seconds=LOOK_EVERY_SECONDS,
         default_status=DefaultSensorStatus.RUNNING,
-        description="Ends runs whose process is gone (killed, out of memory, a reboot): others get on.",
+        description="Ends runs whose process is gone (killed, out of memory, a reboot): others get on, and"
+        " the verdict and the alerts tell of them.",
     )
 
 

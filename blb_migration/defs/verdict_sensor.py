@@ -1,7 +1,8 @@
 """The sensor ``verdict``: within half a minute, Dagster says of a target what its ledger says.
 
-It sees what no run can tell itself: that its process was killed, that it was canceled before its first step,
-what a command without this instance did, and that a night did not begin. Such an end is put on record first.
+It sees what no run can tell itself: that its process was killed (``dead_runs`` has ended it), that it was
+canceled before its first step, what a command without this instance did, and that a night did not begin. Such
+an end is put on record first.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from dagster import (
 )
 
 from blb_migration.defs.asset_keys import build_verdict_key
-from blb_migration.defs.dead_runs import end_dead_runs
 from blb_migration.defs.ended_runs import OVER, is_of, is_on_its_way, read_over_since
 from blb_migration.defs.late_night import find_late_night, record_late_night
 from blb_migration.defs.resource import MigrationResource, find_kind
@@ -58,7 +58,6 @@ def build_verdict_sensor(resource: MigrationResource) -> SensorDefinition:
 
 def _look(context: SensorEvaluationContext, resource: MigrationResource) -> str:
     instance, environment = context.instance, resource.environment
-    end_dead_runs(instance)
     if is_on_its_way(instance, environment):
         return "a run is on its way"
     now = datetime.datetime.now(datetime.UTC)
