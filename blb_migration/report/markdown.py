@@ -16,8 +16,9 @@ from blb_migration.report.nights_compared import list_details
 PROBLEMS_SHOWN = 50
 DETAILS_SHOWN = 10
 NIGHTS_SHOWN = 14
-TIMELINE_WIDTH = 60
-_LABEL_LENGTH = 34
+# A line is not wrapped, and would widen what stands beside it beyond a laptop's screen.
+TIMELINE_WIDTH = 30
+_LABEL_LENGTH = 28
 
 Document = Mapping[str, Any]
 
@@ -55,14 +56,19 @@ def draw_text_timeline(document: Document) -> str:
     if picture is None:
         return "No table was loaded in this run."
     scale = TIMELINE_WIDTH / (pictures.WIDTH - pictures.LABEL_WIDTH - pictures.VALUE_WIDTH)
+    width = max(len(_shorten(bar.label)) for bar in picture.bars)
     lines = []
     for bar in picture.bars:
         left = min(int((bar.left - pictures.LABEL_WIDTH) * scale), TIMELINE_WIDTH - 1)
         length = max(round(bar.width * scale), 1)
         mark = "!" if bar.is_problem else "█"
-        label = bar.label.replace("`", "'")[:_LABEL_LENGTH]
-        lines.append(f"{label:<{_LABEL_LENGTH}} {' ' * left}{mark * length} {bar.value}")
+        lines.append(f"{_shorten(bar.label):<{width}} {' ' * left}{mark * length} {bar.value}")
     return "\n".join(["```text", *lines, "```", picture.remark]).rstrip()
+
+
+def _shorten(label: str) -> str:
+    shown = label.replace("`", "'")
+    return shown if len(shown) <= _LABEL_LENGTH else f"{shown[: _LABEL_LENGTH - 1]}…"
 
 
 def compare_nights(document: Document) -> str:

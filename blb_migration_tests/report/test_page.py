@@ -161,7 +161,9 @@ def test_a_failed_load_is_told_apart_without_colour() -> None:
     html = render_page(document)
     assert "FAILED</text>" in html and "url(#hatch)" in html and "✖ load failed" in html
     assert "disk full" in Page(html).text
-    assert "!" in draw_text_timeline(document)
+    timeline = draw_text_timeline(document)
+    assert "!" in timeline
+    assert max(map(len, timeline.splitlines())) <= 70  # what a laptop's screen shows of Dagster's page
 
 
 def test_dagster_gets_a_summary_that_stays_a_table() -> None:
