@@ -7,7 +7,7 @@ import signal
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ LONGEST_FIRST = (
     "schema/test_erp_from_nothing.py",
     "cli/test_demo.py",
     # of those that need a processor of their own
+    "cli/test_operators_day.py",
     "defs/test_termination.py",
     "postgres/test_hanging_target.py",
     "cli/test_signals.py",
@@ -111,11 +112,12 @@ def emulator(engine: Any) -> Iterator[Any]:
         yield server
 
 
-@pytest.fixture
-def new_chain(
+@contextmanager
+def making_chains(
     engine: TsqlEngine, emulator: SqlServerEmulator, embedded_postgres: EmbeddedPostgres
 ) -> Iterator[Callable[..., Chain]]:
-    """Make chains between an empty source database (or a named one that exists) and a fresh target."""
+    """Yield what makes chains between an empty source database (or a named one that exists) and a fresh
+    target, which are gone after the block."""
     targets: list[str] = []
 
     def make(source_name: str | None = None) -> Chain:
@@ -129,6 +131,14 @@ def new_chain(
     yield make
     for name in targets:
         embedded_postgres.drop_database(name)
+
+
+@pytest.fixture
+def new_chain(
+    engine: TsqlEngine, emulator: SqlServerEmulator, embedded_postgres: EmbeddedPostgres
+) -> Iterator[Callable[..., Chain]]:
+    with making_chains(engine, emulator, embedded_postgres) as make:
+        yield make
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import email.policy
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -48,7 +49,7 @@ def receiving_json() -> Iterator[Webhook]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if not webhook.is_down:
-                webhook.posts.append({**json.loads(body), "path": self.path})
+                webhook.posts.append({**json.loads(body), "path": self.path, "came_at": time.time()})
             self.send_response(503 if webhook.is_down else 200)
             self.end_headers()
 
