@@ -63,8 +63,8 @@ def read_history(day: Day, environment: Environment, capsys: pytest.CaptureFixtu
 
 @dataclass(frozen=True)
 class Expected:
-    """What a case comes to; ``reason`` is within the first reason and the alert. ``outcome`` is the run's, and
-    ``alert`` the alert's title, as patterns."""
+    """What a case comes to; ``reason`` is within the first reason and the alert. ``outcome`` is the run's,
+    ``alert`` the alert's title, both as patterns."""
 
     reason: str
     outcome: str
