@@ -77,6 +77,7 @@ class Code(StrEnum):
     KEY_LEFT_OUT = "key_left_out", Concern.CATALOGS
     KEY_REDUNDANT = "key_redundant", Concern.CATALOGS
     MEANING_NOT_DECIDED = "meaning_not_decided", Concern.CATALOGS
+    NO_COLUMN_LOADED = "no_column_loaded", Concern.CATALOGS
     NO_RULE_FOR_TYPES = "no_rule_for_types", Concern.CATALOGS
     NO_TYPE_TO_CREATE = "no_type_to_create", Concern.CATALOGS
     PLAN_IS_OUT_OF_DATE = "plan_is_out_of_date", Concern.CATALOGS

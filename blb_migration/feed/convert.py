@@ -20,6 +20,7 @@ from blb_migration.feed.decided import ArrayConverter, decide_after, decide_befo
 from blb_migration.feed.uuid_texts import uuid_text_to_bytes
 from blb_migration.plan.columns import ColumnPlan
 from blb_migration.plan.type_pairs import UNBOUNDED_FLOAT_DIGITS, Conversion
+from blb_migration.postgres.binary.canonical import ARROW_DIGITS
 from blb_migration.types import decimal_shape
 from blb_migration.value_decisions import ValueDecision
 
@@ -109,10 +110,16 @@ def build_arrow_type(column: ColumnPlan) -> pa.DataType:
     if column.conversion is Conversion.FLOAT_TO_NUMERIC and target.precision is None:
         return pa.decimal128(38, UNBOUNDED_FLOAT_DIGITS)
     if column.conversion in (Conversion.NUMERIC, Conversion.INTEGER_TO_NUMERIC, Conversion.FLOAT_TO_NUMERIC):
-        # The target's own shape; an unconstrained numeric keeps the source's.
-        if target.precision is not None and target.precision <= 38:
-            return pa.decimal128(target.precision, target.scale or 0)
-        return pa.decimal128(*decimal_shape(column.source.type))
+        # The target's own shape, as far as Arrow has it; an unconstrained numeric keeps the source's.
+        if target.precision is None:
+            return pa.decimal128(*decimal_shape(column.source.type))
+        scale = max(target.scale or 0, 0)
+        if target.precision > ARROW_DIGITS:
+            is_float = column.conversion is Conversion.FLOAT_TO_NUMERIC
+            own = UNBOUNDED_FLOAT_DIGITS if is_float else decimal_shape(column.source.type)[1]
+            return pa.decimal128(ARROW_DIGITS, min(scale, own))
+        whole_digits = target.precision - (target.scale or 0)
+        return pa.decimal128(min(max(target.precision, whole_digits), ARROW_DIGITS), scale)
     return _FLOAT_TYPES.get(target.name) or _INTEGER_TYPES[target.name]
 
 

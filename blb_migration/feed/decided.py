@@ -71,7 +71,7 @@ def _cut_text(array: pa.Array, decision: ValueDecision) -> tuple[pa.Array, pa.Ar
 
 def _round_decimal(array: pa.Array, decision: ValueDecision) -> tuple[pa.Array, pa.Array]:
     # 38 digits of room: 9.99 as decimal(3, 2) has none for 10.00.
-    wide = array.cast(pa.decimal128(38, array.type.scale))
+    wide = array.cast(pa.decimal128(38, getattr(array.type, "scale", 0)))
     rounded = pc.round(wide, ndigits=decision.limit, round_mode=_ROUNDING[decision.action])
     return pc.not_equal(wide, rounded), rounded
 

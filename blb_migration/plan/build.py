@@ -18,6 +18,7 @@ from blb_migration.plan.columns import (
     plan_columns,
 )
 from blb_migration.plan.decided_names import check_names
+from blb_migration.plan.decision_texts import WHY, write_decision
 from blb_migration.plan.decisions import Decisions
 from blb_migration.plan.decisions_file import DecisionFault, Location
 from blb_migration.plan.differences import find_column_differences
@@ -116,10 +117,22 @@ def _plan_table(
         hidden=tuple(_find_hidden(pair, outcomes)),
     )
     findings = [outcome for outcome in outcomes if isinstance(outcome, Finding)]
+    if not columns and not findings:
+        findings.append(_describe_no_column(pair))
     findings += find_column_differences(pair.label, columns)
     findings += find_key_differences(pair, {c.source.name: c.target.name for c in columns}, targets)
     not_migrated = [outcome for outcome in outcomes if isinstance(outcome, NotMigrated)]
     return table_plan, not_migrated, findings, faults
+
+
+def _describe_no_column(pair: TableMatch) -> Finding:
+    return Finding(
+        Code.NO_COLUMN_LOADED,
+        Severity.ERROR,
+        pair.label,
+        "no column of it is loaded: each is skipped, or the target computes it",
+        f"load one of them, or skip the table: {write_decision(pair.label, {'skip': WHY})}",
+    )
 
 
 def _find_hidden(pair: TableMatch, outcomes: Iterable[ColumnOutcome]) -> Iterator[HiddenColumn]:

@@ -1,10 +1,10 @@
 """Values that PostgreSQL would shorten without an error, found batch by batch before they are sent.
 
 Too many digits before a decimal point, a NULL in a NOT NULL column, a text too long: the server
-refuses those itself. It does not refuse, but cuts, in three cases: blanks beyond the length of a
-varchar(n) or char(n), fractional seconds beyond a timestamp(p) or time(p), and decimal digits beyond
-a numeric's scale. The first two depend on values and are found here, the third on types and is
-refused in ``encoders``.
+refuses those itself. It does not refuse, but cuts, in four cases: blanks beyond the length of a
+varchar(n) or char(n), fractional seconds beyond a timestamp(p) or time(p), whole digits below a numeric's
+negative scale, and decimal digits beyond its scale. The first three depend on values and are found here, the
+last on types and is refused in ``encoders``.
 """
 
 from __future__ import annotations
@@ -70,6 +70,9 @@ def _find_test(column: Column) -> Callable[[Any], Any] | None:
         step_microseconds = 10 ** (MICROSECOND_DIGITS - target_type.scale)
         if step_microseconds > 1:
             return lambda values: _is_between_steps(values, step_microseconds)
+    if target_type.name == "numeric" and (target_type.scale or 0) < 0:
+        step = 10 ** -(target_type.scale or 0)
+        return lambda values: np.array([bool(value and value % step) for value in values.to_pylist()])
     return None
 
 

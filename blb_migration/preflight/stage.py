@@ -128,7 +128,7 @@ def run_preflight(migration: Migration) -> PreflightResult:
         findings += find_hidden_values(session, plan.tables)
         findings += find_special(session, plan.tables)
         _say_progress(pace, "rights and definitions are looked at")
-        tried = [table for table in plan.tables if str(table.source.name) not in unreadable]
+        tried = [t for t in plan.tables if t.columns and str(t.source.name) not in unreadable]
         failing = list(find_failing_reads(session, tried))
         findings += failing
         unreadable |= {finding.subject for finding in failing}

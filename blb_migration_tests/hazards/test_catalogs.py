@@ -70,6 +70,13 @@ def test_28_what_only_the_source_has_needs_a_decision_with_its_rows(new_chain: N
     assert skipped == [("dbo.extra", 2), ("dbo.items.lot", 1)]
 
 
+def test_28_a_table_of_which_no_column_is_loaded_is_refused(new_chain: NewChain) -> None:
+    target = "CREATE TABLE items (id int PRIMARY KEY GENERATED ALWAYS AS (7) STORED)"
+    skipped = "tables: {items: {columns: {name: {skip: not wanted}}}}\n"
+    planted = plant(new_chain(), target, (ITEMS, [{"id": 7}]), decisions=skipped)
+    assert planted.errors() == ["no_column_loaded"]
+
+
 def test_31_the_applications_own_bookkeeping_is_not_copied(new_chain: NewChain) -> None:
     alembic = table("alembic_version", *columns("version_num varchar(32) not null"), key=["version_num"])
     target = (

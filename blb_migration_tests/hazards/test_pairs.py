@@ -213,3 +213,28 @@ def test_s10_large_texts_can_be_a_key_of_the_target(new_chain: NewChain, source:
     rows = [{"id": 1, "v": "same"}, {"id": 2, "v": "same"}, {"id": 3, "v": "Same"}]
     planted = plant(new_chain(), "CREATE TABLE things (id int PRIMARY KEY, v text UNIQUE)", (things, rows))
     assert planted.is_refused("not_unique_at_target", 2, "1", "2")
+
+
+def test_s10_numerics_that_no_arrow_decimal_is_like_are_loaded(new_chain: NewChain) -> None:
+    wide = plant_one(
+        new_chain, "decimal(38,20)", "numeric(50,10)", "1.5", "-99999999999999999.1234567891", None
+    )
+    assert loaded(wide) == [Decimal("1.5"), Decimal("-99999999999999999.1234567891"), None]
+    rounded = plant_one(new_chain, "decimal(38,20)", "numeric(50,10)", "0.00000000005", "1")
+    decided = rounded.decide(decide("things", "v", "on_too_precise: round"))
+    assert loaded(decided) == [Decimal("0.0000000001"), Decimal(1)]
+    assert loaded(plant_one(new_chain, "float", "numeric(50,4)", 2.5, -1e20)) == [Decimal("2.5"), -(10**20)]
+    assert loaded(plant_one(new_chain, "bigint", "numeric(50,4)", 2**63 - 1)) == [2**63 - 1]
+    widest = plant_one(new_chain, "decimal(38,0)", "numeric(50,4)", "9" * 38, "-100", "0")
+    assert loaded(widest) == [10**38 - 1, -100, 0]
+
+
+def test_s10_numerics_that_keep_hundreds_are_loaded_and_others_found(new_chain: NewChain) -> None:
+    hundreds = plant_one(new_chain, "int", "numeric(5,-2)", 12300, -1234500, 0, None)
+    assert loaded(hundreds) == [12300, -1234500, 0, None]
+    assert loaded(plant_one(new_chain, "decimal(9,2)", "numeric(5,-2)", "12300.00")) == [12300]
+    for source in ("int", "decimal(9,2)"):
+        finer = plant_one(new_chain, source, "numeric(5,-2)", 12300, 12350, 12301)
+        assert finer.is_refused("decimal_finer_than", 2, "2", "3")
+        decided = finer.decide(decide("things", "v", "on_too_precise: round"))
+        assert loaded(decided) == [12300, 12400, 12300]

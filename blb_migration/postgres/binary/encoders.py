@@ -145,7 +145,7 @@ def column_encoder(field: pa.Field[Any], target_type: ColumnType) -> Any:
 def _refuse_lost_digits(field: pa.Field[Any], target_type: ColumnType) -> None:
     if target_type.name != "numeric" or target_type.precision is None:
         return
-    target_scale = target_type.scale or 0
+    target_scale = max(target_type.scale or 0, 0)  # what is below 0 depends on values: value_limits
     if field.type.scale > target_scale:
         raise PreflightRefused(
             f"column {field.name}",

@@ -23,7 +23,12 @@ from blb_migration.postgres.binary.blocks import (
     RowBlock,
 )
 from blb_migration.postgres.binary.buffers import read_lengths, read_presence
-from blb_migration.postgres.binary.canonical import canonical_array, canonical_type, is_sent_canonical
+from blb_migration.postgres.binary.canonical import (
+    canonical_array,
+    canonical_field,
+    canonical_type,
+    is_sent_canonical,
+)
 from blb_migration.postgres.binary.encoders import column_encoder
 from blb_migration.types import TARGET_TYPES
 
@@ -47,8 +52,11 @@ class RowEncoder:
         self._schema = schema
         self._types = [canonical_type(column) if is_canonical else column.type for column in columns]
         self._is_rewriting = is_canonical and not is_sent_canonical(columns)
+        if self._is_rewriting:
+            self._schema = pa.schema(map(canonical_field, columns, schema))
         self._encoders = {
-            field.name: column_encoder(field, type_) for field, type_ in zip(schema, self._types, strict=True)
+            field.name: column_encoder(field, type_)
+            for field, type_ in zip(self._schema, self._types, strict=True)
         }
 
     def encode(self, batch: pa.RecordBatch) -> RowBlock:
