@@ -25,7 +25,12 @@ from blb_migration.plan.differences import find_column_differences
 from blb_migration.plan.key_differences import find_key_differences
 from blb_migration.plan.key_questions import find_key_questions
 from blb_migration.plan.key_totals import TotalledTable, build_key_totals
-from blb_migration.plan.match import TableMatch, match_tables
+from blb_migration.plan.match import (
+    TableMatch,
+    find_column_decisions,
+    index_tables,
+    match_tables,
+)
 from blb_migration.plan.order import Edge, LoadOrder, build_load_order
 from blb_migration.plan.page_risks import find_page_questions
 from blb_migration.plan.table_plans import HiddenColumn, Plan, TablePlan
@@ -48,7 +53,7 @@ def build_plan(
     )
     labels = {pair.source.name: pair.label for pair in matched.pairs}
     targets = {pair.source.name: pair.target.name for pair in matched.pairs}
-    groups = _groups_by_table(decisions, labels, findings)
+    groups = _groups_by_table(source, decisions, labels, findings)
     pairs = {pair.source.name: pair for pair in matched.pairs}
 
     not_migrated = [
@@ -137,10 +142,11 @@ def _describe_no_column(pair: TableMatch) -> Finding:
 
 def _find_hidden(pair: TableMatch, outcomes: Iterable[ColumnOutcome]) -> Iterator[HiddenColumn]:
     """Yield the columns whose values decisions.yaml hides."""
-    reasons = {name.lower(): decision.hide for name, decision in pair.decision.columns.items()}
+    decisions = find_column_decisions(pair.source, pair.decision)
+    reasons = {name: decision.hide for name, decision in decisions.items()}
     for outcome in outcomes:
         if isinstance(outcome, ColumnPlan | ComputedPair):
-            reason = reasons.get(outcome.source.name.lower())
+            reason = reasons.get(outcome.source.name)
             if reason is not None:
                 yield HiddenColumn(outcome.source.name, outcome.target.name, reason)
 
@@ -176,14 +182,14 @@ def _ask_about_keys(tables: list[TablePlan], findings: list[Finding]) -> list[Ta
 
 
 def _groups_by_table(
-    decisions: Decisions, labels: Mapping[TableName, str], findings: list[Finding]
+    source: Catalog, decisions: Decisions, labels: Mapping[TableName, str], findings: list[Finding]
 ) -> dict[TableName, str]:
-    tables = {label.lower(): name for name, label in labels.items()}
-    tables |= {str(name).lower(): name for name in labels}
+    tables = index_tables(source, decisions.default_schema)
     groups: dict[TableName, str] = {}
     for group, members in decisions.groups.items():
         for member in members:
-            table = tables.get(member.lower())
+            found = tables.find(member)
+            table = None if found is None or found.name not in labels else found.name
             if table is not None and table in groups:
                 findings.append(
                     Finding(

@@ -13,7 +13,7 @@ from blb_migration.model import Column, TableName
 from blb_migration.plan.decided_values import decide_values
 from blb_migration.plan.decision_texts import WHY, write_decision
 from blb_migration.plan.decisions import ColumnDecision
-from blb_migration.plan.match import TableMatch, describe_estimate
+from blb_migration.plan.match import TableMatch, describe_estimate, find_column_decisions
 from blb_migration.plan.reserved_names import SYSTEM_COLUMNS, describe_reserved_name
 from blb_migration.plan.risks import build_questions
 from blb_migration.plan.target_names import build_cut_name, build_target_name
@@ -78,10 +78,10 @@ ColumnOutcome = ColumnPlan | ComputedPair | NotMigrated | Finding
 
 def plan_columns(pair: TableMatch) -> Iterator[ColumnOutcome]:
     """Yield what becomes of every column of a pair of tables, source columns first, in their order."""
-    decisions = {name.lower(): decision for name, decision in pair.decision.columns.items()}
+    decisions = find_column_decisions(pair.source, pair.decision)
     fed: set[str] = set()
     for column in pair.source.columns:
-        decision = decisions.get(column.name.lower(), ColumnDecision.model_construct())
+        decision = decisions.get(column.name, ColumnDecision.model_construct())
         if decision.skip is not None:
             yield NotMigrated(pair.source.name, column.name, decision.skip, pair.source.row_estimate)
             continue

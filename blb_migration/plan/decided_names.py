@@ -14,7 +14,7 @@ from blb_migration.model import Catalog, Table
 from blb_migration.near_names import ask_whether, suggest
 from blb_migration.plan.decisions import Decisions
 from blb_migration.plan.decisions_file import DecisionFault, Location
-from blb_migration.plan.match import build_label
+from blb_migration.plan.match import build_label, index_columns, index_tables
 
 _EXISTS = "a name that the source has, and that the log-in sees"
 
@@ -50,26 +50,26 @@ def check_names(source: Catalog, decisions: Decisions, known: Catalog | None) ->
     check = NameCheck()
     if not source.tables:
         return check
-    tables = _index(source, decisions)
-    before = _index(known, decisions) if known is not None else {}
+    tables = index_tables(source, decisions.default_schema)
+    before = index_tables(known or Catalog("sqlserver", "", ""), decisions.default_schema)
     decided: dict[str, str] = {}
     for name, decision in decisions.tables.items():
-        table = _look_up(tables, name)
+        table = tables.find(name)
         if table is None:
             found = f"the source has no such table{_suggest_table(name, source, decisions)}"
-            check.add(("tables", name), found, was_known=_look_up(before, name) is not None)
+            check.add(("tables", name), found, was_known=before.find(name) is not None)
             continue
         if str(table.name) in decided:
             found = f"the table is decided on twice, as {decided[str(table.name)]} too"
             check.add(("tables", name), found, expected="each table once")
         decided[str(table.name)] = name
-        _check_columns(check, ("tables", name, "columns"), table, _look_up(before, name), [*decision.columns])
+        _check_columns(check, ("tables", name, "columns"), table, before.find(name), [*decision.columns])
     _check_schemas(check, source, decisions, known)
     for group, members in decisions.groups.items():
         for number, name in enumerate(members):
-            if _look_up(tables, name) is None:
+            if tables.find(name) is None:
                 found = f"{name}: the source has no such table{_suggest_table(name, source, decisions)}"
-                check.add(("groups", group, number), found, was_known=_look_up(before, name) is not None)
+                check.add(("groups", group, number), found, was_known=before.find(name) is not None)
     groups = {*decisions.groups, *(table.name.schema for table in source)}
     for group in decisions.owners:
         if group not in groups:
@@ -81,18 +81,19 @@ def check_names(source: Catalog, decisions: Decisions, known: Catalog | None) ->
 def _check_columns(
     check: NameCheck, location: Location, table: Table, before: Table | None, names: list[str]
 ) -> None:
-    columns = {column.name.lower(): column.name for column in table.columns}
+    columns = index_columns(table)
     known = {column.name.lower() for column in before.columns} if before is not None else set()
     decided: dict[str, str] = {}
     for name in names:
-        folded = name.lower()
-        if folded not in columns:
-            found = f"the source table has no such column{suggest(name, columns.values())}"
-            check.add((*location, name), found, was_known=folded in known)
-        elif folded in decided:
-            found = f"the column is decided on twice, as {decided[folded]} too"
+        column = columns.find(name)
+        if column is None:
+            found = f"the source table has no such column{suggest(name, columns.exact)}"
+            check.add((*location, name), found, was_known=name.lower() in known)
+            continue
+        if column in decided:
+            found = f"the column is decided on twice, as {decided[column]} too"
             check.add((*location, name), found, expected="each column once")
-        decided[folded] = name
+        decided[column] = name
 
 
 def _check_schemas(check: NameCheck, source: Catalog, decisions: Decisions, known: Catalog | None) -> None:
@@ -108,18 +109,6 @@ def _check_schemas(check: NameCheck, source: Catalog, decisions: Decisions, know
         if name.lower() not in folded:
             found = f"{name}: the source has no table in such a schema{suggest(name, schemas)}"
             check.add(location, found, was_known=name.lower() in before)
-
-
-def _index(catalog: Catalog, decisions: Decisions) -> dict[str, Table]:
-    """Tables by each name that may be written for them, as it is and in lower case; exact names win."""
-    exact: dict[str, Table] = {}
-    for table in catalog:
-        exact[str(table.name)] = exact[build_label(table.name, decisions.default_schema)] = table
-    return {name.lower(): table for name, table in exact.items()} | exact
-
-
-def _look_up(tables: dict[str, Table], name: str) -> Table | None:
-    return tables.get(name) or tables.get(name.lower())
 
 
 def _suggest_table(name: str, source: Catalog, decisions: Decisions) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import Catalog, Table, TableName
 from blb_migration.plan.decision_texts import WHY, write_decision
-from blb_migration.plan.decisions import Decisions, TableDecision
+from blb_migration.plan.decisions import ColumnDecision, Decisions, TableDecision
+from blb_migration.plan.name_index import NameIndex
 from blb_migration.plan.target_names import NameStyle, build_cut_name, build_target_name
 
 # "schema"."name" as SQL writes it, each part with or without its quotes: a name may hold dots.
@@ -44,23 +46,50 @@ class Matching:
 
 
 def build_label(table: TableName, default_schema: str) -> str:
-    """Build a table's name for people: without its schema when that is the default one."""
-    return table.name if table.schema.lower() == default_schema.lower() else str(table)
+    """Build a table's name for people: without its schema when that is the default one.
+
+    No two tables have the same: of dbo's table a.b the schema is said, since a may have a table b.
+    """
+    if "." in table.schema:
+        return '"{}"."{}"'.format(*(part.replace('"', '""') for part in (table.schema, table.name)))
+    is_plain = table.schema.lower() == default_schema.lower() and "." not in table.name
+    return table.name if is_plain else str(table)
 
 
-def find_table_decision(table: TableName, decisions: Decisions) -> TableDecision:
-    """Return what was decided about a source table; else nothing."""
-    name = find_decision_name(table, decisions)
-    return TableDecision.model_construct() if name is None else decisions.tables[name]
+def index_tables(catalog: Catalog, default_schema: str) -> NameIndex[Table]:
+    """Source tables by each name that may be written for them."""
+    exact = {str(table.name): table for table in catalog}
+    exact |= {build_label(table.name, default_schema): table for table in catalog}
+    for table in catalog:
+        if table.name.schema.lower() == default_schema.lower():
+            exact.setdefault(table.name.name, table)
+    return NameIndex(exact)
 
 
-def find_decision_name(table: TableName, decisions: Decisions) -> str | None:
-    """Find the name under which decisions.yaml decides on a source table: with or without the default
-    schema."""
-    names = {str(table), build_label(table, decisions.default_schema)}
-    exact = [name for name in decisions.tables if name in names]
-    folded = {name.lower() for name in names}
-    return next(iter(exact or [name for name in decisions.tables if name.lower() in folded]), None)
+def find_decision_names(source: Catalog, decisions: Decisions) -> dict[TableName, str]:
+    """Return the name under which decisions.yaml decides on each source table that it decides on."""
+    tables = index_tables(source, decisions.default_schema)
+    found = ((tables.find(name), name) for name in decisions.tables)
+    return {table.name: name for table, name in found if table is not None}
+
+
+def find_table_decision(
+    table: TableName, names: Mapping[TableName, str], decisions: Decisions
+) -> TableDecision:
+    """Return what was decided about a source table, by ``find_decision_names``; else nothing."""
+    return decisions.tables[names[table]] if table in names else TableDecision.model_construct()
+
+
+def find_column_decisions(table: Table, decision: TableDecision) -> dict[str, ColumnDecision]:
+    """Return what was decided about a source table's columns, by their names."""
+    columns = index_columns(table)
+    found = ((columns.find(name), own) for name, own in decision.columns.items())
+    return {name: own for name, own in found if name is not None}
+
+
+def index_columns(table: Table) -> NameIndex[str]:
+    """Return the names of a source table's columns by what may be written for them."""
+    return NameIndex({column.name: column.name for column in table.columns})
 
 
 def choose_target_table(table: TableName, decision: TableDecision, decisions: Decisions) -> TableName:
@@ -87,9 +116,10 @@ def match_tables(source: Catalog, target: Catalog, decisions: Decisions) -> Matc
     for table in target:
         folded.setdefault(_fold(table.name), []).append(table)
     taken: dict[TableName, str] = {}
+    names = find_decision_names(source, decisions)
     for table in source:
         label = build_label(table.name, decisions.default_schema)
-        decision = find_table_decision(table.name, decisions)
+        decision = find_table_decision(table.name, names, decisions)
         if decision.skip is not None:
             skipped.append((table, decision.skip))
             continue
@@ -116,11 +146,7 @@ def match_tables(source: Catalog, target: Catalog, decisions: Decisions) -> Matc
             )
             continue
         taken[match.name] = label
-        pairs.append(
-            TableMatch(
-                label, table, match, decision, decisions.names, find_decision_name(table.name, decisions)
-            )
-        )
+        pairs.append(TableMatch(label, table, match, decision, decisions.names, names.get(table.name)))
     decided_targets = {str(table.name).lower() for table, _ in skipped}
     for table in target:
         if table.name not in taken:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from blb_migration.near_names import refuse_unknown
+from blb_migration.plan.name_index import NameIndex
 from blb_migration.plan.table_plans import Plan
 
 
@@ -13,11 +14,13 @@ def find_labels(plan: Plan, wanted: Collection[str], option: str) -> list[str]:
 
     Raises ConfigurationError, naming ``option``, for a name that the plan does not have.
     """
-    by_name = {label.lower(): label for label in plan.tables_by_label}
-    by_name |= {str(table.source.name).lower(): table.label for table in plan.tables}
+    exact = {str(table.source.name): table.label for table in plan.tables}
+    exact |= {label: label for label in plan.tables_by_label}
+    by_name = NameIndex(exact)
     labels = []
     for name in wanted:
-        if name.lower() not in by_name:
+        label = by_name.find(name)
+        if label is None:
             refuse_unknown(
                 f"{option} {name}",
                 name,
@@ -26,5 +29,6 @@ def find_labels(plan: Plan, wanted: Collection[str], option: str) -> list[str]:
                 expected="a table of the plan",
                 next_act="Correct the name; 'blb-migrate plan --check' lists the tables",
             )
-        labels.append(by_name[name.lower()])
+        else:
+            labels.append(label)
     return labels

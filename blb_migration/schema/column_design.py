@@ -8,6 +8,7 @@ from blb_migration.findings import Code, Severity
 from blb_migration.model import Column, ColumnType, Computed, Identity, Table, TableName
 from blb_migration.plan.decision_texts import WHY, write_decision
 from blb_migration.plan.decisions import ColumnDecision, TableDecision
+from blb_migration.plan.match import find_column_decisions
 from blb_migration.plan.reserved_names import SYSTEM_COLUMNS, describe_reserved_name
 from blb_migration.plan.target_names import build_target_name
 from blb_migration.schema.collations import find_collation, ignores_case
@@ -36,14 +37,12 @@ def design_columns(
     Columns that are skipped by decision, have no type or meet another's name are left out; the latter
     two are findings.
     """
-    decided = {key.lower(): value for key, value in decision.columns.items()}
+    decided = find_column_decisions(table, decision)
     pairs: dict[str, ColumnPair] = {}
     taken: dict[str, str] = {}
     for column in table.columns:
         subject = f"{label}.{column.name}"
-        own = decision.columns.get(column.name) or decided.get(
-            column.name.lower(), ColumnDecision.model_construct()
-        )
+        own = decided.get(column.name, ColumnDecision.model_construct())
         if own.skip is not None:
             continue
         target_name = own.to or build_target_name(column.name, context.decisions.names)

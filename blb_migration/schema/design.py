@@ -9,7 +9,12 @@ from blb_migration.findings import Code, Finding, Severity, sort_findings
 from blb_migration.model import Catalog, Column, Table, TableName, UniqueKey
 from blb_migration.plan.decision_texts import WHY, write_decision, write_keys
 from blb_migration.plan.decisions import Decisions
-from blb_migration.plan.match import build_label, choose_target_table, find_table_decision
+from blb_migration.plan.match import (
+    build_label,
+    choose_target_table,
+    find_decision_names,
+    find_table_decision,
+)
 from blb_migration.postgres.ledger.versions import OWN_SCHEMAS
 from blb_migration.postgres.server_features import USUAL_SERVER, ServerFeatures
 from blb_migration.schema.collations import needed_collations, report_case
@@ -96,9 +101,10 @@ def _with_key_not_null(columns: tuple[Column, ...], key: UniqueKey | None) -> tu
 
 def _draft_tables(context: DesignContext, source: Catalog) -> Sequence[TableDraft]:
     named: list[tuple[str, Table, TableName]] = []
+    names = find_decision_names(source, context.decisions)
     for table in source:
         label = build_label(table.name, context.decisions.default_schema)
-        decision = find_table_decision(table.name, context.decisions)
+        decision = find_table_decision(table.name, names, context.decisions)
         if decision.skip is not None:
             continue
         name = choose_target_table(table.name, decision, context.decisions)
@@ -123,7 +129,7 @@ def _draft_tables(context: DesignContext, source: Catalog) -> Sequence[TableDraf
             named.append((label, table, name))
     drafts = []
     for label, table, name in named:  # all tables have their names before indexes and sequences take theirs
-        decision = find_table_decision(table.name, context.decisions)
+        decision = find_table_decision(table.name, names, context.decisions)
         pairs = design_columns(context, label, table, name, decision)
         drafts.append(TableDraft(label, table, name, decision, pairs))
     return drafts

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from blb_migration.errors import ConfigurationError, ExitCode
+from blb_migration.model import ColumnType, TableName
+from blb_migration.plan.build import build_plan
 from blb_migration.plan.decisions_file import parse_decisions
+from blb_migration.plan.names_given import find_labels
 from blb_migration.plan.project import Project
+from blb_migration.plan.table_plans import Plan
 from blb_migration_tests.catalogs import catalog, table
 
 SOURCE = catalog(
@@ -197,3 +202,79 @@ def test_a_total_of_a_column_that_waits_for_a_decision_does_not_hide_that() -> N
     )
     plan = Project(Path("test"), parse_decisions(text, "decisions.yaml"), SOURCE, TARGET).plan
     assert [finding.code for finding in plan.findings[:1]] == ["source_column_without_target"]
+
+
+TWINS = catalog(
+    "sqlserver",
+    table("Item", "Id int not null", "id int", "ID int"),
+    table("ITEM", "id int not null"),
+    table("a.b", "id int not null"),
+    table("b", "id int not null", schema="a"),
+    table("c", "id int not null", schema="a.b"),
+    table("b.c", "id int not null", schema="a"),
+    table("parts.2025", "id int not null"),
+)
+
+
+def plan_twins(decisions: str) -> Plan:
+    file = parse_decisions(f"project: test\n{decisions}", "decisions.yaml")
+    integer = ColumnType("integer")
+    tables = [
+        replace(
+            each,
+            name=TableName("public" if each.name.schema == "dbo" else each.name.schema, each.name.name),
+            columns=tuple(replace(column, type=integer) for column in each.columns),
+        )
+        for each in TWINS
+    ]
+    target = catalog("postgres", *tables)
+    return build_plan(TWINS, target, file.decisions)
+
+
+def test_no_two_tables_have_one_label() -> None:
+    labels = ["Item", "ITEM", "dbo.a.b", "a.b", '"a.b"."c"', "a.b.c", "dbo.parts.2025"]
+    assert sorted(table.label for table in plan_twins("").tables) == sorted(labels)
+
+
+@pytest.mark.parametrize(
+    ("name", "skipped"),
+    [
+        ("Item", "dbo.Item"),
+        ("ITEM", "dbo.ITEM"),
+        ("a.b", "a.b"),
+        ("dbo.a.b", "dbo.a.b"),
+        ("DBO.A.B", "dbo.a.b"),
+        ("parts.2025", "dbo.parts.2025"),
+        ("Parts.2025", "dbo.parts.2025"),
+    ],
+)
+def test_a_decision_is_about_one_table(name: str, skipped: str) -> None:
+    plan = plan_twins(f"tables: {{{name}: {{skip: not wanted}}}}")
+    assert plan.faults == ()
+    assert [item.subject for item in plan.not_migrated] == [skipped]
+
+
+def test_a_decision_that_two_tables_or_columns_could_be_meant_by_is_a_fault() -> None:
+    assert "no such table" in str(plan_twins("tables: {item: {skip: not wanted}}").faults)
+    assert "no such column" in str(plan_twins("tables: {Item: {columns: {iD: {skip: not wanted}}}}").faults)
+
+
+def test_a_decision_is_about_one_column() -> None:
+    plan = plan_twins("tables: {Item: {columns: {id: {skip: not wanted}, ID: {hide: of a test}}}}")
+    item = plan.tables_by_label["Item"]
+    assert plan.faults == ()
+    assert [column.source.name for column in item.columns] == ["Id", "ID"]
+    assert [column.source for column in item.hidden] == ["ID"]
+
+
+def test_a_table_that_is_named_on_a_line_is_the_one_of_these_letters() -> None:
+    plan = plan_twins("groups: {own: [ITEM]}")
+    assert find_labels(plan, ["Item", "ITEM", "dbo.ITEM", "a.b", "dbo.a.b"], "--tables") == [
+        "Item",
+        "ITEM",
+        "ITEM",
+        "a.b",
+        "dbo.a.b",
+    ]
+    assert plan.tables_by_label["ITEM"].group == "own"
+    assert plan.tables_by_label["Item"].group == "dbo"
