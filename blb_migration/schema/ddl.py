@@ -43,7 +43,7 @@ def _iterate_statements(design: SchemaDesign) -> Iterator[str]:
         yield from _create_table(table, collations)
     for table in catalog:
         for index in table.indexes:
-            yield _create_index(table, index, design.nulls_not_distinct)
+            yield _create_index(table, index)
     for table in catalog:
         yield from _comment(table)
     for table in catalog:
@@ -126,7 +126,7 @@ def _define_key(key: UniqueKey, kind: str) -> str:
     return f"CONSTRAINT {identifier_text(key.name)} {kind} ({comma_separated(key.columns).as_string()})"
 
 
-def _create_index(table: Table, index: Index, nulls_not_distinct: bool) -> str:
+def _create_index(table: Table, index: Index) -> str:
     columns = ", ".join(
         f"{identifier_text(column.name)} DESC" if column.descending else identifier_text(column.name)
         for column in index.columns
@@ -137,8 +137,7 @@ def _create_index(table: Table, index: Index, nulls_not_distinct: bool) -> str:
     ]
     if index.included:
         parts.append(f"INCLUDE ({comma_separated(index.included).as_string()})")
-    has_nulls = any(table.columns_by_name[column.name].nullable for column in index.columns)
-    if index.unique and has_nulls and nulls_not_distinct:
+    if index.nulls_not_distinct:
         parts.append("NULLS NOT DISTINCT")
     if index.filter is not None:
         parts.append(f"WHERE {index.filter}")

@@ -32,16 +32,12 @@ from blb_migration.schema.naming import NameRegistry
 
 @dataclass(frozen=True)
 class SchemaDesign:
-    """``catalog`` is the target as it should be read back; ``findings`` is what could not be carried over.
-
-    ``nulls_not_distinct`` says whether the server has NULLS NOT DISTINCT for unique indexes.
-    """
+    """``catalog`` is the target as it should be read back; ``findings`` is what could not be carried over."""
 
     catalog: Catalog
     findings: tuple[Finding, ...]
     extensions: tuple[str, ...]
     collations: tuple[NewCollation, ...]
-    nulls_not_distinct: bool
 
 
 def build_design(
@@ -89,7 +85,6 @@ def build_design(
         findings=sort_findings(context.findings),
         extensions=("citext",) if uses_citext else (),
         collations=needed_collations(decisions, drafts),
-        nulls_not_distinct=features.has_nulls_not_distinct,
     )
 
 

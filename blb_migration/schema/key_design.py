@@ -89,7 +89,8 @@ def design_indexes(context: DesignContext, draft: TableDraft) -> Iterator[Index]
                 "create it by hand",
             )
             continue
-        if index.unique and _has_nullable_column(draft, names):
+        has_nulls = index.unique and _has_nullable_column(draft, names)
+        if has_nulls:
             _report_many_nulls(context, draft, index.name)
         yield Index(
             name=context.names.take_relation(draft.name, index.name),
@@ -100,6 +101,7 @@ def design_indexes(context: DesignContext, draft: TableDraft) -> Iterator[Index]
             unique=index.unique,
             included=included,
             filter=condition,
+            nulls_not_distinct=has_nulls and context.features.has_nulls_not_distinct,
         )
 
 
