@@ -42,6 +42,7 @@ class Code(StrEnum):
     SOURCE_PARTLY_VISIBLE = "source_partly_visible", Concern.READY
     SNAPSHOT_NOT_ALLOWED = "snapshot_not_allowed", Concern.READY
     SOURCE_TABLE_NOT_READABLE = "source_table_not_readable", Concern.READY
+    SOURCE_SENDS_ANOTHER_TYPE = "source_sends_another_type", Concern.READY
     TARGET_IS_LIVE = "target_is_live", Concern.READY
     TARGET_RIGHT_MISSING = "target_right_missing", Concern.READY
     EVENT_TRIGGERS_REFUSE = "event_triggers_refuse", Concern.READY

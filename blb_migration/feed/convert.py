@@ -124,7 +124,19 @@ def build_arrow_type(column: ColumnPlan) -> pa.DataType:
 
 
 def _cast(array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
-    return array if array.type == arrow_type else array.cast(arrow_type, safe=True)
+    if array.type == arrow_type:
+        return array
+    converted = array.cast(arrow_type, safe=True)
+    # Where Arrow's safe cast still cuts: a server that sends another type than its catalog tells.
+    if _may_be_cut(array.type, arrow_type) and not converted.cast(array.type).equals(array):
+        raise pa.ArrowInvalid(f"{array.type} has a value that {arrow_type} would cut")
+    return converted
+
+
+def _may_be_cut(sent: pa.DataType, arrow_type: pa.DataType) -> bool:
+    if pa.types.is_floating(arrow_type):
+        return bool(sent != pa.float32())
+    return bool(pa.types.is_boolean(arrow_type) or pa.types.is_date(arrow_type))
 
 
 def _integer_to_numeric(array: pa.Array, arrow_type: pa.Decimal128Type) -> pa.Array:

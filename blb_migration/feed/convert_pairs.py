@@ -102,7 +102,10 @@ def _local_to_instant(column: ColumnPlan, array: pa.Array, arrow_type: pa.DataTy
 
 
 def _timestamp_to_date(column: ColumnPlan, array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
-    return array.cast(arrow_type, safe=True)
+    dates = array.cast(arrow_type, safe=True)
+    if not dates.cast(array.type).equals(array):
+        raise pa.ArrowInvalid("a timestamp has a time of day")
+    return dates
 
 
 def _text_to_json_string(column: ColumnPlan, array: pa.Array, arrow_type: pa.DataType) -> pa.Array:

@@ -27,7 +27,7 @@ def find_failing_reads(session: SourceSession, tables: Sequence[TablePlan]) -> I
     """
     for table in tables:
         try:
-            try_reading(session, table.source.name, [column.source for column in table.columns])
+            differing = try_reading(session, table.source.name, [column.source for column in table.columns])
         except SourceError as error:
             if error.is_transient:  # the server is gone or busy, which tells nothing of the table
                 raise
@@ -37,6 +37,17 @@ def find_failing_reads(session: SourceSession, tables: Sequence[TablePlan]) -> I
                 table.label,
                 f"its rows cannot be selected: {error.found}",
                 error.next_act or _GRANT,
+            )
+            continue
+        for column, scale in differing.items():
+            told = table.source.columns_by_name[column].type
+            yield Finding(
+                Code.SOURCE_SENDS_ANOTHER_TYPE,
+                Severity.ERROR,
+                f"{table.label}.{column}",
+                f"{told} in the source's catalog, but its rows come with {scale} digits after the point; a load "
+                "would cut them to what the catalog tells",
+                "declare the column at the source as what it is, or skip it in decisions.yaml",
             )
 
 

@@ -34,6 +34,7 @@ from blb_migration.without_pandas import keep_pandas_out
 
 # Below so many rows, asking for the longest values costs more than reading value by value.
 ASK_FROM_ROWS = 2_000
+_SCALE_IN_DESCRIPTION = 5  # PEP 249, Cursor.description
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,22 @@ def build_select(
     return statement, parameters
 
 
-def try_reading(session: SourceSession, table: TableName, columns: Sequence[Column]) -> None:
-    """Send the SELECT of a load and ask for no rows. Raises SourceError as the load would."""
+def try_reading(session: SourceSession, table: TableName, columns: Sequence[Column]) -> dict[str, int]:
+    """Send the SELECT of a load and ask for no rows. Raises SourceError as the load would.
+
+    Returns the digits after the point that the server sends of decimals, by column, where its catalog tells
+    another number.
+    """
     statement, _ = build_select(table, columns)
-    session.read_rows(f"{statement} WHERE 1 = 0", action="trying to select its rows", subject=str(table))
+    action = "trying to select its rows"
+    with session.open_cursor(f"{statement} WHERE 1 = 0", action=action, subject=str(table)) as cursor:
+        scales = {
+            column.name: sent[_SCALE_IN_DESCRIPTION]
+            for column, sent in zip(columns, cursor.description or (), strict=False)
+            if column.type.name in ("decimal", "numeric")
+        }
+    told = {column.name: column.type.scale or 0 for column in columns}
+    return {name: sent for name, sent in scales.items() if sent is not None and sent != told[name]}
 
 
 def build_range_condition(key_range: KeyRange | None) -> tuple[str, tuple[object, ...]]:

@@ -12,7 +12,7 @@ import pytest
 
 from blb_migration.compare import run_checks
 from blb_migration.compare.run_checks import run_check
-from blb_migration.errors import SourceError
+from blb_migration.errors import SourceError, TableFailed
 from blb_migration.migration import Comparing, Migration
 from blb_migration.model import Index, IndexColumn
 from blb_migration.report.document import build_report
@@ -248,3 +248,60 @@ def test_a_server_that_cannot_be_asked_for_rights_is_read_all_the_same(
     unknown = SqlServerError(195, "'HAS_PERMS_BY_NAME' is not a recognized built-in function name.")
     emulator.faults.add(Fault("HAS_PERMS_BY_NAME", error=unknown))
     planted.migrate()
+
+
+def tell_type(name: str, **more: int) -> Callable[[Answer], Answer]:
+    """Let the catalog tell another type of the column v."""
+    places = {"max_length": 5, "precision": 6, "scale": 7}
+
+    def change(rows: Answer) -> Answer:
+        for number, row in enumerate(rows):
+            if row[2] == "v":
+                told = [*row[:3], name, name, *row[5:]]
+                for key, value in more.items():
+                    told[places[key]] = value
+                rows[number] = tuple(told)
+        return rows
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("declared", "told", "target", "value"),
+    [
+        ("float", "real", "real", 1e300),
+        ("float", "real", "real", 0.1),
+        ("datetime", "date", "date", "2024-01-01 10:00:00"),
+        ("int", "bit", "boolean", 2),
+        ("bigint", "int", "int", 2**40),
+    ],
+)
+def test_a_value_of_another_type_than_the_catalog_tells_is_never_cut(  # noqa: PLR0917  # one pair each
+    new_chain: NewChain,
+    monkeypatch: pytest.MonkeyPatch,
+    declared: str,
+    told: str,
+    target: str,
+    value: object,
+) -> None:
+    source = table("things", *columns("id int not null", f"v {declared}"))
+    ddl = f"CREATE TABLE things (id int PRIMARY KEY, v {target})"
+    planted = plant(new_chain(), ddl, (source, [{"id": 1, "v": value}]))
+    alter_answer(monkeypatch, catalog_rows.COLUMNS, tell_type(told))
+    with pytest.raises(TableFailed, match="does not fit"):
+        planted.migrate()
+
+
+@pytest.mark.parametrize("target", ["numeric", "numeric(9,1)"])
+def test_digits_that_the_catalog_does_not_tell_are_found(
+    new_chain: NewChain, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    source = table("things", *columns("id int not null", "v decimal(9,2)"))
+    planted = plant(
+        new_chain(),
+        f"CREATE TABLE things (id int PRIMARY KEY, v {target})",
+        (source, [{"id": 1, "v": "1.25"}]),
+    )
+    alter_answer(monkeypatch, catalog_rows.COLUMNS, tell_type("decimal", precision=9, scale=1))
+    assert planted.errors() == ["source_sends_another_type"]
+    assert "2 digits after the point" in planted.finding("source_sends_another_type").message
