@@ -45,8 +45,8 @@ def find_failing_reads(session: SourceSession, tables: Sequence[TablePlan]) -> I
                 Code.SOURCE_SENDS_ANOTHER_TYPE,
                 Severity.ERROR,
                 f"{table.label}.{column}",
-                f"{told} in the source's catalog, but its rows come with {scale} digits after the point; a load "
-                "would cut them to what the catalog tells",
+                f"{told} in the source's catalog, but its rows come with {scale} digits after the point; a "
+                "load would cut them to what the catalog tells",
                 "declare the column at the source as what it is, or skip it in decisions.yaml",
             )
 
