@@ -28,7 +28,8 @@ from blb_migration.defs.verdict_sensor import build_verdict_sensor
 from blb_migration.run_hold import holding_target
 from blb_migration.settings.environments import Environment
 from blb_migration_tests.alerts.receivers import TOKEN, Webhook, receiving_json, receiving_mail
-from blb_migration_tests.defs.walk import QUIET, Walk, build_walk
+from blb_migration_tests.defs.run_config import QUIET
+from blb_migration_tests.defs.walk import Walk, build_walk
 
 pytestmark = pytest.mark.usefixtures("no_configuration")
 

@@ -28,8 +28,8 @@ from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration_tests.catalogs import table
 from blb_migration_tests.chain import Chain
+from blb_migration_tests.defs.run_config import QUIET
 
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 DECISIONS = "project: shop\n"
 TARGET_TABLES = """
 CREATE TABLE articles (id integer PRIMARY KEY);

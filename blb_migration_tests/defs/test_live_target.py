@@ -27,9 +27,9 @@ from blb_migration.postgres.ledger.live_mark import mark_live, withdraw_live_mar
 from blb_migration.settings import parse_target_url
 from blb_migration_tests.cli.conftest import servers, shop
 from blb_migration_tests.cli.servers import Shop
+from blb_migration_tests.defs.run_config import QUIET
 
 __all__ = ["servers", "shop"]
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 LOADS = "SELECT count(*) FROM blb_migration.table_loads WHERE status = 'finished'"
 Way = Callable[[], tuple[bool, str]]
 

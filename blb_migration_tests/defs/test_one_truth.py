@@ -18,7 +18,8 @@ from blb_migration.defs.verdict_sensor import LOST, build_verdict_sensor
 from blb_migration.migration import Migration, RunInfo
 from blb_migration.postgres.ledger.records import RunKind
 from blb_migration.settings.environments import Environment, find_environment
-from blb_migration_tests.defs.walk import ENVIRONMENTS, QUIET, Told, Walk, build_walk
+from blb_migration_tests.defs.run_config import QUIET
+from blb_migration_tests.defs.walk import ENVIRONMENTS, Told, Walk, build_walk
 
 pytestmark = pytest.mark.usefixtures("no_configuration")
 

@@ -15,8 +15,8 @@ from blb_migration.defs.priorities import PRIORITY_TAG, measure_ways, rank_table
 from blb_migration.defs.resource import MigrationResource
 from blb_migration.plan.project import Project
 from blb_migration_tests.catalogs import table
+from blb_migration_tests.defs.run_config import QUIET
 from blb_migration_tests.defs.stages import Stages, build_project, connect_to_nothing
-from blb_migration_tests.defs.test_runs import QUIET
 
 IDS = "id int not null"
 

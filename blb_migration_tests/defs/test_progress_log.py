@@ -22,9 +22,8 @@ from blb_migration.plan.table_plans import TablePlan
 from blb_migration.progress.rates import LogPace
 from blb_migration_tests.catalogs import table as build_table
 from blb_migration_tests.chain import Chain
+from blb_migration_tests.defs.run_config import QUIET
 from blb_migration_tests.defs.stages import Stages, build_shop, connect_to_nothing
-
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass

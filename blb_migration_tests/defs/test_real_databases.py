@@ -25,6 +25,7 @@ from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sqlserver.drivers import load_driver
 from blb_migration_tests.catalogs import table
 from blb_migration_tests.chain import Chain
+from blb_migration_tests.defs.run_config import QUIET
 
 DECISIONS = "project: shop\ntables: {orders: {key_totals: [{sum: total}]}}\n"
 TARGET_TABLES = """
@@ -33,7 +34,6 @@ CREATE TABLE customers (id integer PRIMARY KEY);
 CREATE TABLE orders (id integer PRIMARY KEY, customer_id integer REFERENCES customers, total numeric(18,2));
 CREATE TABLE lines (id integer PRIMARY KEY, order_id integer REFERENCES orders);
 """
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @pytest.fixture

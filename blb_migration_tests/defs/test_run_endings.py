@@ -30,8 +30,8 @@ from blb_migration.migration import Migration
 from blb_migration.plan.project import load_project, save_project
 from blb_migration_tests.catalogs import table
 from blb_migration_tests.chain import Chain
+from blb_migration_tests.defs.run_config import QUIET
 
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 DECISIONS = "project: shop\n"
 TARGET_TABLES = """
 CREATE TABLE articles (id integer PRIMARY KEY);

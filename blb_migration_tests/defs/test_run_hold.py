@@ -24,7 +24,8 @@ from blb_migration.defs.assemble import build_defs
 from blb_migration.plan.project import load_project, save_project
 from blb_migration.postgres.target_hold import read_holder, take_hold
 from blb_migration_tests.chain import Chain
-from blb_migration_tests.defs.test_real_databases import DECISIONS, QUIET, chain, run
+from blb_migration_tests.defs.run_config import QUIET
+from blb_migration_tests.defs.test_real_databases import DECISIONS, chain, run
 
 __all__ = ["chain"]
 

@@ -34,11 +34,11 @@ from blb_migration.findings import Code, Finding, Severity
 from blb_migration.migration import Migration, ProgressListener, RunInfo, TableProgress
 from blb_migration.plan.table_plans import TablePlan
 from blb_migration.waiting import told_to
+from blb_migration_tests.defs.run_config import QUIET
 from blb_migration_tests.defs.stages import Stages, build_shop, connect_to_nothing
 
 PASSWORD = "hunter2"
 PLACES = ("environment", "source", "target")
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def build_shop_defs() -> Definitions:

@@ -23,8 +23,9 @@ from blb_migration.migration import Migration, ProgressListener, TableProgress
 from blb_migration.plan.project import Project
 from blb_migration.plan.table_plans import TablePlan
 from blb_migration_tests.catalogs import table
+from blb_migration_tests.defs.run_config import QUIET
 from blb_migration_tests.defs.stages import Stages, build_project, build_shop, connect_to_nothing
-from blb_migration_tests.defs.test_runs import QUIET, build_migration
+from blb_migration_tests.defs.test_runs import build_migration
 
 AT_ONCE = 3
 TIMEOUT_SECONDS = 60

@@ -34,8 +34,8 @@ from blb_migration.plan.project import Project
 from blb_migration.settings.environments import Environment
 from blb_migration_tests.catalogs import table
 from blb_migration_tests.chain import Chain
+from blb_migration_tests.defs.run_config import QUIET
 
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 ENVIRONMENTS: tuple[Environment, ...] = ("production", "rehearsal")
 JOBS: Mapping[Environment, tuple[str, str]] = {
     "production": ("migration", "reconcile"),

@@ -1,114 +1,45 @@
-"""A table that is split ends like one that is not, and goes on where it was broken off, and nowhere else."""
+"""A table that is split ends like one that is not."""
 
 from __future__ import annotations
 
 import _thread
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
-from typing import Any
 
 import pytest
 
 from blb_migration.compare.run_checks import CHECK_NAMES, run_check
-from blb_migration.compare.verdict import read_verdict
-from blb_migration.errors import SourceUnreachable, TableFailed, TargetNotOurs
+from blb_migration.errors import SourceUnreachable, TableFailed
 from blb_migration.load import guards
 from blb_migration.load.finish import restore_constraints
 from blb_migration.load.prepare import prepare_target
 from blb_migration.load.scratch import on_scratch
-from blb_migration.load.table import TableLoad, load_table
-from blb_migration.migration import Loading, Migration, PhaseBegun, ProgressEvent, TableProgress
+from blb_migration.migration import PhaseBegun, ProgressEvent
 from blb_migration.postgres.fingerprint import read_definitions
 from blb_migration.postgres.ledger.loads import lock_table_load, unlock_table_load
-from blb_migration.postgres.ledger.reasons import ReasonCode
-from blb_migration.sandbox.emulator.results import SqlServerError
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration.settings import SourceSettings
 from blb_migration.sqlserver.connect import SourceConnector, SourceSession
 from blb_migration_tests.chain import Chain
+from blb_migration_tests.load.chunks.chunk_loads import (
+    DEADLOCK,
+    WHOLE,
+    break_off,
+    count_ranges,
+    load,
+    load_all,
+)
 from blb_migration_tests.load.chunks.chunk_shop import (
-    LABEL,
     MAKERS,
     RANGE_ROWS,
     ROW_COUNT,
     begin_run,
-    fill,
     loading,
     parts_of,
 )
-
-WHOLE = Loading(chunked_from_rows=10**9)
-DEADLOCK = SqlServerError(1205, "Transaction was deadlocked on lock resources.", 13)
-
-
-@pytest.fixture
-def chain(new_chain: Callable[..., Chain]) -> Chain:
-    chain = new_chain()
-    fill(chain)
-    return chain
-
-
-def load(chain: Chain, migration: Migration, label: str = LABEL, **options: Any) -> TableLoad:
-    return load_table(migration, migration.project.plan.tables_by_label[label], **options)
-
-
-def load_all(chain: Chain, migration: Migration) -> None:
-    """Do a whole run; everything it promises holds at its end."""
-    load(chain, migration, MAKERS)
-    load(chain, migration)
-    restore_constraints(migration)
-    assert_equal(chain, migration)
-
-
-def assert_equal(chain: Chain, migration: Migration) -> None:
-    for table in migration.project.plan.tables:
-        for name in CHECK_NAMES:
-            result = run_check(migration, table, name)
-            assert result.passed, (table.label, name, result.comparisons)
-    assert read_reasons(migration) == {LABEL: (), MAKERS: ()}
-    assert chain.execute("SELECT * FROM notes") == []
-    assert chain.execute("SELECT tgenabled FROM pg_trigger WHERE tgname = 'parts_note'") == [("O",)]
-    assert chain.execute("SELECT nextval(pg_get_serial_sequence('parts', 'id'))") == [(100_001,)]
-    assert chain.execute("SELECT * FROM blb_migration.chunked_loads") == []
-
-
-def read_reasons(migration: Migration) -> dict[str, tuple[ReasonCode, ...]]:
-    """Return what speaks against each table."""
-    with migration.target.connect() as connection:
-        verdict = read_verdict(connection, migration.project.plan)
-    return {label: tuple(reason.code for reason in reasons) for label, reasons in verdict.by_label.items()}
-
-
-def break_off(chain: Chain, emulator: SqlServerEmulator, after_ranges: int = 3, **run: Any) -> Migration:
-    """Return a load that fails once so many chunks are finished; the error is the source's."""
-    migration = begin_run(chain, **run)
-    seen = set[int]()
-
-    def watch(event: ProgressEvent) -> None:
-        if isinstance(event, TableProgress):
-            seen.add(event.part)
-            if len(seen) > after_ranges:
-                emulator.faults.add(Fault(r"\[parts\] WHERE", error=DEADLOCK))
-
-    try:
-        with pytest.raises(TableFailed, match="finished chunks stayed") as caught:
-            load(chain, migration, on_progress=watch)
-    finally:
-        emulator.faults.clear()
-    assert "deadlock" in str(caught.value)
-    assert 0 < count_ranges(chain, "finished") < count_ranges(chain)
-    return migration
-
-
-def count_ranges(chain: Chain, status: str | None = None) -> int:
-    return int(
-        chain.execute(
-            "SELECT count(*) FROM blb_migration.table_chunks WHERE status = coalesce(%s, status)", status
-        )[0][0]
-    )
 
 
 def test_a_split_table_ends_like_a_whole_one(chain: Chain) -> None:
@@ -130,52 +61,6 @@ def test_a_split_table_ends_like_a_whole_one(chain: Chain) -> None:
     assert count_ranges(chain) == 0
 
 
-def test_a_load_that_was_broken_off_goes_on(chain: Chain, emulator: SqlServerEmulator) -> None:
-    load_all(chain, begin_run(chain, WHOLE))
-    broken = break_off(chain, emulator)
-    # What was equal before is so no more.
-    assert read_reasons(broken)[LABEL] == (ReasonCode.LOADED_IN_PART,)
-    finished = chain.execute(
-        "SELECT chunk_no, load_xid, finished_at FROM blb_migration.table_chunks WHERE status = 'finished'"
-    )
-    migration = begin_run(chain)
-    kept: list[int] = []
-
-    def watch(event: ProgressEvent) -> None:
-        if isinstance(event, TableProgress) and event.is_kept:
-            kept.append(event.part)
-
-    loaded = load(chain, migration, on_progress=watch)
-    assert loaded.rows_written == loaded.rows_read == ROW_COUNT
-    assert sorted(kept) == sorted(row[0] for row in finished)
-    again = chain.execute(
-        "SELECT chunk_no, load_xid, finished_at FROM blb_migration.table_chunks WHERE loaded_by <> load_id"
-    )
-    assert sorted(again) == sorted(finished)
-    load(chain, migration, MAKERS)
-    restore_constraints(migration)
-    assert_equal(chain, migration)
-    (content,) = chain.execute(
-        "SELECT details::text FROM blb_migration.check_results WHERE table_name = 'parts'"
-        " AND check_name = 'content' ORDER BY check_id DESC LIMIT 1"
-    )
-    assert "read again" in content[0]
-
-
-def test_a_source_that_changed_between_two_attempts_is_not_called_equal(
-    chain: Chain, emulator: SqlServerEmulator
-) -> None:
-    break_off(chain, emulator)
-    first_id = chain.execute("SELECT min(id) FROM parts")[0][0]
-    with chain.source.connect() as session, session.open_cursor(
-        f"UPDATE dbo.parts SET price = 17 WHERE id = {first_id}", action="changing the source"
-    ):  # fmt: skip
-        pass
-    migration = begin_run(chain)
-    load(chain, migration)
-    assert not run_check(migration, parts_of(migration), "content").passed
-
-
 def test_an_interrupt_stops_all_workers_and_leaves_what_was_done(
     chain: Chain, emulator: SqlServerEmulator
 ) -> None:
@@ -191,7 +76,7 @@ def test_an_interrupt_stops_all_workers_and_leaves_what_was_done(
 
     try:
         with pytest.raises(KeyboardInterrupt):
-            load(chain, migration, on_progress=interrupt)
+            load(migration, on_progress=interrupt)
     finally:
         emulator.faults.clear()
     assert 0 < count_ranges(chain, "finished") < count_ranges(chain)
@@ -222,11 +107,11 @@ def test_a_server_that_lets_fewer_in_is_served_by_fewer(chain: Chain) -> None:
     migration = begin_run(chain, loading(2))
     # The first log-in reads the marker, the second plans the chunks, the next two are the workers'.
     one_left = CrowdedSource(chain.source.settings, 4, 4)
-    assert load(chain, replace(migration, source=one_left)).rows_written == ROW_COUNT
+    assert load(replace(migration, source=one_left)).rows_written == ROW_COUNT
     with pytest.raises(SourceUnreachable, match="no free connection"):
-        load(chain, replace(migration, source=CrowdedSource(chain.source.settings, 3, 4)))
+        load(replace(migration, source=CrowdedSource(chain.source.settings, 3, 4)))
     assert count_ranges(chain, "finished") == 0
-    assert load(chain, migration).rows_written == ROW_COUNT
+    assert load(migration).rows_written == ROW_COUNT
 
 
 def test_two_processes_do_not_load_one_table(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,9 +121,9 @@ def test_two_processes_do_not_load_one_table(chain: Chain, monkeypatch: pytest.M
     with chain.target.connect() as other:
         assert lock_table_load(other, name)
         with pytest.raises(TableFailed, match="another process is loading it"):
-            load(chain, migration)
+            load(migration)
         unlock_table_load(other, name)
-        assert load(chain, migration).rows_written == ROW_COUNT
+        assert load(migration).rows_written == ROW_COUNT
         assert lock_table_load(other, name)  # given back, though sessions may be kept
 
 
@@ -251,72 +136,15 @@ def test_phases_are_reported(chain: Chain, is_prepared: bool, expected: list[str
     chain.execute("INSERT INTO makers SELECT generate_series(0, 6)")
     phases: list[str] = []
     migration = begin_run(chain, is_prepared=is_prepared)
-    load(
-        chain, migration, on_progress=lambda e: phases.append(e.phase) if isinstance(e, PhaseBegun) else None
-    )
+    load(migration, on_progress=lambda e: phases.append(e.phase) if isinstance(e, PhaseBegun) else None)
     assert phases == expected
-
-
-def change_plan(chain: Chain) -> Migration:
-    text = "project: shop\ntables:\n  parts:\n    key_totals: [{sum: price}]\n"
-    migration = replace(chain.migration(text), loading=loading())
-    prepare_target(migration, ())
-    return migration
-
-
-def age(chain: Chain) -> Migration:
-    chain.execute("UPDATE blb_migration.chunked_loads SET begun_at = begun_at - interval '25 hours'")
-    return begin_run(chain)
-
-
-def load_whole(chain: Chain) -> Migration:
-    return begin_run(chain, WHOLE)
-
-
-def do_not_resume(chain: Chain) -> Migration:
-    return begin_run(chain, loading(resumes=False))
-
-
-@pytest.mark.parametrize("prepare_anew", [change_plan, age, load_whole, do_not_resume])
-def test_what_does_not_belong_together_begins_again(
-    chain: Chain, emulator: SqlServerEmulator, prepare_anew: Callable[[Chain], Migration]
-) -> None:
-    break_off(chain, emulator)
-    load_all(chain, prepare_anew(chain))
-    assert chain.execute("SELECT count(resumed_from) FROM blb_migration.table_loads") == [(0,)]
-
-
-def test_rows_of_others_in_a_table_loaded_in_part_refuse(chain: Chain, emulator: SqlServerEmulator) -> None:
-    break_off(chain, emulator)
-    chain.execute("INSERT INTO parts (id, maker_id, name) VALUES (5000000, 1, 'theirs')")
-    for how in (loading(), WHOLE):
-        with pytest.raises(
-            TargetNotOurs, match=r"1 rows were added to the [\d,]+ rows that its last load left; first"
-        ):
-            load(chain, begin_run(chain, how))
-
-
-def test_rows_missing_in_a_table_loaded_in_part_refuse(chain: Chain, emulator: SqlServerEmulator) -> None:
-    break_off(chain, emulator)
-    chain.execute("DELETE FROM parts WHERE id = (SELECT min(id) FROM parts)")
-    with pytest.raises(TargetNotOurs, match=r"1 of the [\d,]+ rows that its last load left are missing"):
-        load(chain, begin_run(chain))
-
-
-def test_a_table_loaded_in_part_that_was_rewritten_is_still_ours(
-    chain: Chain, emulator: SqlServerEmulator
-) -> None:
-    break_off(chain, emulator)
-    chain.execute("UPDATE parts SET name = name")
-    load_all(chain, begin_run(chain))
-    assert chain.execute("SELECT count(resumed_from) FROM blb_migration.table_loads") == [(0,)]
 
 
 def test_ranges_that_do_not_add_up_to_the_source_fail(chain: Chain, emulator: SqlServerEmulator) -> None:
     emulator.faults.add(Fault(r"\[parts\] WHERE", skipped_row=3, occurrences=1))
     try:
         with pytest.raises(TableFailed, match=rf"gave {ROW_COUNT - 1:,} rows, but it holds {ROW_COUNT:,}"):
-            load(chain, begin_run(chain))
+            load(begin_run(chain))
     finally:
         emulator.faults.clear()
     load_all(chain, begin_run(chain))
@@ -333,7 +161,7 @@ def test_a_table_loaded_alone_gets_its_foreign_keys_back(chain: Chain, emulator:
     break_off(chain, emulator, is_prepared=False)
     assert chain.execute(keys) == []
     migration = begin_run(chain, is_prepared=False)
-    load(chain, migration)
+    load(migration)
     assert chain.execute(keys) == before
     assert run_check(migration, parts_of(migration), "row_count").passed
 
@@ -347,7 +175,7 @@ def test_a_whole_load_restores_what_a_chunked_one_left_dropped(
         before = read_definitions(connection, names)
     break_off(chain, emulator, is_prepared=False)
     migration = begin_run(chain, WHOLE, is_prepared=False)
-    assert load(chain, migration).rows_written == ROW_COUNT
+    assert load(migration).rows_written == ROW_COUNT
     with chain.target.connect() as connection:
         assert read_definitions(connection, names) == before
     assert chain.execute("SELECT * FROM blb_migration.chunked_loads") == []
@@ -359,7 +187,7 @@ def test_a_whole_load_that_violates_a_foreign_key_leaves_everything_as_it_was(ch
     with chain.target.connect() as connection:
         before = read_definitions(connection, names)
     with pytest.raises(TableFailed, match=rf"maker_id_fkey: {ROW_COUNT:,} rows refer to no parent") as caught:
-        load(chain, begin_run(chain, WHOLE, is_prepared=False))
+        load(begin_run(chain, WHOLE, is_prepared=False))
     assert "Nothing of this load stayed" in str(caught.value)
     with chain.target.connect() as connection:
         assert read_definitions(connection, names) == before
@@ -369,7 +197,7 @@ def test_a_whole_load_that_violates_a_foreign_key_leaves_everything_as_it_was(ch
 
 def test_a_foreign_key_that_rows_violate_stays_dropped(chain: Chain) -> None:
     with pytest.raises(TableFailed, match=r"parts_maker_id_fkey.*The table is loaded"):
-        load(chain, begin_run(chain, is_prepared=False))
+        load(begin_run(chain, is_prepared=False))
     assert chain.execute("SELECT status FROM blb_migration.table_loads") == [("finished",)]
     (pending,) = chain.execute(
         "SELECT constraint_name FROM blb_migration.dropped_keys WHERE restored_at IS NULL"
@@ -389,7 +217,7 @@ def test_a_partitioned_target(chain: Chain) -> None:
     chain.execute("CREATE TABLE parts_high PARTITION OF parts FOR VALUES FROM (0) TO (MAXVALUE)")
     for _ in range(2):
         migration = begin_run(chain)
-        load(chain, migration)
+        load(migration)
         assert all(run_check(migration, parts_of(migration), name).passed for name in CHECK_NAMES)
 
 
@@ -399,13 +227,13 @@ def test_a_dry_run_splits_too_and_leaves_nothing(chain: Chain, emulator: SqlServ
     for fails in (True, False):
         with on_scratch(replace(chain.migration("project: shop\n"), loading=loading())) as migration:
             prepare_target(migration, ())
-            load(chain, migration, MAKERS)
+            load(migration, MAKERS)
             if fails:
                 emulator.faults.add(Fault(r"\[parts\] WHERE", error=DEADLOCK))
                 with pytest.raises(TableFailed):
-                    load(chain, migration)
+                    load(migration)
                 emulator.faults.clear()
-            load(chain, migration)
+            load(migration)
             restore_constraints(migration)
             table = parts_of(migration)
             assert all(run_check(migration, table, name).passed for name in CHECK_NAMES)
@@ -413,6 +241,6 @@ def test_a_dry_run_splits_too_and_leaves_nothing(chain: Chain, emulator: SqlServ
 
 
 def test_the_size_of_ranges_is_kept(chain: Chain) -> None:
-    load(chain, begin_run(chain))
+    load(begin_run(chain))
     (largest,) = chain.execute("SELECT max(rows_written) FROM blb_migration.table_chunks")[0]
     assert largest < RANGE_ROWS + 64  # a bound is moved down to where a unit of the digest begins
