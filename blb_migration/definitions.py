@@ -4,15 +4,18 @@
 production are two repositories: docs/decisions/0018. All the wiring is in ``defs/``.
 """
 
-from blb_migration.defs.assemble import build_defs, build_repository
-from blb_migration.plan.project import DEFAULT_PROJECT, load_project
-from blb_migration.settings import read_project_folder
-from blb_migration.settings.environments import PRODUCTION, REHEARSAL, is_configured
+from blb_migration.collector import resting_collector
 
-project = load_project(read_project_folder() or DEFAULT_PROJECT)
+with resting_collector():
+    from blb_migration.defs.assemble import build_defs, build_repository
+    from blb_migration.plan.project import DEFAULT_PROJECT, load_project
+    from blb_migration.settings import read_project_folder
+    from blb_migration.settings.environments import PRODUCTION, REHEARSAL, is_configured
 
-if is_configured(REHEARSAL):
-    production = build_repository(project, PRODUCTION)
-    rehearsal = build_repository(project, REHEARSAL)
-else:
-    defs = build_defs(project)
+    project = load_project(read_project_folder() or DEFAULT_PROJECT)
+
+    if is_configured(REHEARSAL):
+        production = build_repository(project, PRODUCTION)
+        rehearsal = build_repository(project, REHEARSAL)
+    else:
+        defs = build_defs(project)

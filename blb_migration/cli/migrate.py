@@ -31,6 +31,7 @@ from blb_migration.cli.outcome import (
 from blb_migration.cli.progress_lines import shown_progress
 from blb_migration.cli.signals import find_giving_up, keeping_handlers
 from blb_migration.cli.terminal import build_console
+from blb_migration.collector import resting_collector
 from blb_migration.errors import (
     ConfigurationError,
     ExitCode,
@@ -145,8 +146,9 @@ def carry_out(order: Order, console: Console) -> ExitCode:
 
 def run_order(order: Order, console: Console) -> OrderEnding:
     """Do what ``carry_out`` does, and return the report as well."""
-    from blb_migration.defs.in_process import build_run_id
-    from blb_migration.defs.loading import read_loading
+    with resting_collector():
+        from blb_migration.defs.in_process import build_run_id
+        from blb_migration.defs.loading import read_loading
 
     environment = find_environment(order.databases.target_settings)
     is_rehearsal = environment == REHEARSAL and order.kind == "migration"

@@ -42,8 +42,9 @@ START_TIMEOUT_SECONDS = 120
 STOP_TIMEOUT_SECONDS = 2 * ui_servers.STOP_SECONDS + ui_servers.RUN_STOP_SECONDS + 10
 _POLL_SECONDS = 0.3
 _RUN_SCRIPT = (
-    "import sys; from importlib.metadata import entry_points; "
-    "[script] = entry_points(group='console_scripts', name=sys.argv.pop(1)); sys.exit(script.load()())"
+    "import gc, sys; from importlib.metadata import entry_points; "
+    "[script] = entry_points(group='console_scripts', name=sys.argv.pop(1)); "
+    "gc.disable(); run = script.load(); gc.enable(); sys.exit(run())"  # as in ``collector``
 )
 
 

@@ -23,6 +23,7 @@ from sqlalchemy.exc import DatabaseError
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
 from blb_migration.cancellation import NEVER, Cancellation
+from blb_migration.collector import resting_collector
 from blb_migration.defs.assemble import build_defs
 from blb_migration.defs.asset_keys import PREFLIGHT, place_key
 from blb_migration.defs.connectors import Connectors
@@ -99,16 +100,17 @@ def run_in_process(
         CELERY,
     ):  # other processes would know neither this plan nor this observer
         choice = replace(choice, name=THREADS)
-    definitions = build_defs(
-        migration.project,
-        resource=resource,
-        reconciled_labels=labels,
-        reconciled_checks=checks,
-        executor=choice,
-        environment=environment,
-    )
-    name = name_reconcile_job(environment) if kind == "reconcile" else name_whole_job(environment)
-    job = definitions.resolve_job_def(name)
+    with resting_collector():
+        definitions = build_defs(
+            migration.project,
+            resource=resource,
+            reconciled_labels=labels,
+            reconciled_checks=checks,
+            executor=choice,
+            environment=environment,
+        )
+        name = name_reconcile_job(environment) if kind == "reconcile" else name_whole_job(environment)
+        job = definitions.resolve_job_def(name)
     run_job = find_internal("run_job", "run_job") or _run_as_promised
     with _quiet_dagster(), _open_instance(migration) as instance, kept_event_files(instance):
         is_success, is_interrupted = run_job(

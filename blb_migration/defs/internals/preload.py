@@ -4,16 +4,19 @@ What is loaded here, no step has to load: Dagster, the code location with its gr
 path, which the code location itself leaves out. Nothing here connects or starts a thread.
 """
 
-import dagster._cli  # noqa: F401 - the run's own main module, which every step's process imports again
-import mssql_python  # noqa: F401
+from blb_migration.collector import resting_collector
 
-import blb_migration.compare.run_checks
-import blb_migration.load.finish
-import blb_migration.load.prepare
-import blb_migration.load.table
-import blb_migration.preflight.stage
-import blb_migration.report.document  # noqa: F401
-from blb_migration.definitions import defs
+with resting_collector():
+    import dagster._cli  # noqa: F401 - the run's own main module, which every step's process imports again
+    import mssql_python  # noqa: F401
 
-for _job in defs.get_repository_def().get_all_jobs():
-    _ = _job.graph
+    import blb_migration.compare.run_checks
+    import blb_migration.load.finish
+    import blb_migration.load.prepare
+    import blb_migration.load.table
+    import blb_migration.preflight.stage
+    import blb_migration.report.document  # noqa: F401
+    from blb_migration.definitions import defs
+
+    for _job in defs.get_repository_def().get_all_jobs():
+        _ = _job.graph

@@ -10,12 +10,15 @@ import sys
 from importlib import import_module
 from typing import Any
 
-from starlette.applications import Starlette
+from blb_migration.collector import resting_collector
 
-from blb_migration.defs.web_files import add_files
-from blb_migration.defs.web_guard import guard_app
+with resting_collector():
+    from starlette.applications import Starlette
 
-cli: Any = import_module("dagster_webserver.cli")  # untyped: what it imports is not its own
+    from blb_migration.defs.web_files import add_files
+    from blb_migration.defs.web_guard import guard_app
+
+    cli: Any = import_module("dagster_webserver.cli")  # untyped: what it imports is not its own
 _make_app = cli.create_app_from_workspace_process_context
 _guarded: list[Starlette] = []
 
