@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from blb_migration.collector import resting_collector
 from blb_migration.errors import ConfigurationError
 from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.erp import create_source, create_target
 from blb_migration.sqlserver.drivers import load_driver
-from blb_migration_tests import real_server
+from blb_migration_tests import processor_seconds, real_server
 from blb_migration_tests.chain import Chain
+from blb_migration_tests.processor_seconds import pytest_runtest_makereport
 from blb_migration_tests.temporary_folder import use_memory
+
+__all__ = ["pytest_runtest_makereport"]
 
 # A shell's background job is deaf to SIGINT, and would make the interrupts that tests send go unheard.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -59,15 +64,31 @@ LONGEST_FIRST = (
 )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Load all tests without looking for circles; what is loaded is never looked through again."""
+    with resting_collector():
+        collected = yield
+        gc.freeze()
+    processor_seconds.begin()
+    return collected
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first; what is within a file keeps its order."""
     ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
+def pytest_sessionfinish() -> None:
+    """Let what was loaded be collected at the end: DuckDB complains of what it still holds then."""
+    gc.unfreeze()
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """At the end of a run against a real server: what was skipped, and why."""
+    """At the end: what a run against a real server has skipped, and why; what the files have cost."""
     real_server.summarise(terminalreporter)
+    processor_seconds.summarise(terminalreporter)
 
 
 LOG_IN, PASSWORD = "sa", "Sandbox#1"
@@ -131,6 +152,8 @@ def making_chains(
     yield make
     for name in targets:
         embedded_postgres.drop_database(name)
+        if isinstance(engine, TsqlEngine):  # which looks through its databases at every statement
+            engine.drop_database(name)
 
 
 @pytest.fixture

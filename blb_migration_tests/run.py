@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -64,7 +65,14 @@ pytest's own options: .venv/bin/pytest --help
 
 
 _SOME_FAILED = 1  # of pytest's exit codes, the one that another try can change
+_ALONE = re.compile(r"^[^#\n\"']*\bmark\.alone\b", re.MULTILINE)
 AGAIN = ["--last-failed", "--last-failed-no-failures", "none", "--exitfirst", "-v"]
+
+
+def find_files_of_alone() -> list[str]:
+    """Return the files that have tests marked alone: to collect all others costs as much as these."""
+    paths = sorted((TOP / "blb_migration_tests").rglob("test_*.py"))
+    return [str(path.relative_to(TOP)) for path in paths if _ALONE.search(path.read_text(encoding="utf-8"))]
 
 
 def plan_tests(arguments: list[str], is_measured: bool) -> list[list[str]]:
@@ -79,7 +87,7 @@ def plan_tests(arguments: list[str], is_measured: bool) -> list[list[str]]:
         return [[*coverage, *(["--cov-fail-under=0"] if is_measured else []), *arguments]]
     by_file = ["--dist", "loadfile", "--no-loadscope-reorder"]
     together = ["-m", "not alone", "-n", str(count_processors() + 1), *by_file]
-    alone = ["-m", "alone", "-n", str(count_processors()), *by_file]
+    alone = ["-m", "alone", "-n", str(count_processors()), *by_file, *find_files_of_alone()]
     return [
         [
             "--cache-clear",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
 
 from blb_migration_tests.conftest import LONGEST_FIRST
-from blb_migration_tests.run import TOP, plan_tests, run_tests
+from blb_migration_tests.run import TOP, find_files_of_alone, plan_tests, run_tests
 
 FAILS_ONCE = """
 from pathlib import Path
@@ -72,3 +73,21 @@ def test_the_files_that_begin_first_are_there_and_no_other_order_comes_in_betwee
     assert [name for name in LONGEST_FIRST if not (TOP / "blb_migration_tests" / name).is_file()] == []
     for call in plan_tests([], is_measured=False):
         assert "--no-loadscope-reorder" in call
+
+
+def is_marked_alone(text: str) -> bool:
+    """Whether the text names the mark, wherever it does."""
+    names = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute))
+    return any(node.attr == "alone" and ast.unparse(node.value).endswith("mark") for node in names)
+
+
+def test_no_file_with_a_test_that_runs_alone_is_left_out() -> None:
+    texts = {
+        str(path.relative_to(TOP)): text
+        for path in (TOP / "blb_migration_tests").rglob("test_*.py")
+        if ".alone" in (text := path.read_text(encoding="utf-8"))
+    }
+    marked = sorted(name for name, text in texts.items() if is_marked_alone(text))
+    assert len(marked) > 5
+    assert find_files_of_alone() == marked
+    assert plan_tests([], is_measured=False)[1][-len(marked) :] == marked

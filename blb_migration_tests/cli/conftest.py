@@ -45,6 +45,7 @@ def shop(servers: Servers, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     yield shop
     servers.sql_server.faults.clear()
     servers.postgres.drop_database(name)
+    servers.engine.drop_database(name)  # the engine looks through its databases at every statement
 
 
 @pytest.fixture(autouse=True)

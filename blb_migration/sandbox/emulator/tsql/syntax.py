@@ -104,7 +104,7 @@ _STARTERS = frozenset(
         "RETURN",
     ]
 )
-_KEPT_BATCHES = 256
+_KEPT_BATCHES = 2048  # more than a run over the sample ERP sends: with fewer the next run finds none
 _BEFORE_SELECT = frozenset({"UNION", "ALL", "EXCEPT", "INTERSECT", "AS", "FOR"})
 
 
