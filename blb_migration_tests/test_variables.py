@@ -40,15 +40,6 @@ def test_the_readme_has_the_table_that_the_declarations_give() -> None:
     assert render_markdown() in (TOP / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("name", "default"),
-    [("BLB_STALL", "60 seconds"), ("BLB_NIGHT_ENDS_WITHIN", "360 minutes"), ("BLB_RESUME", "1")],
-)
-def test_a_default_that_is_a_number_of_something_says_of_what(name: str, default: str) -> None:
-    [variable] = [variable for variable in iterate_variables() if variable.name == name]
-    assert variable.otherwise == default
-
-
 def test_no_variable_is_read_anywhere_else() -> None:
     readers = re.compile(r"environ(?:\.get)?[\[(]\s*f?\"BLB_|getenv\(\s*f?\"BLB_")
     modules = (TOP / "blb_migration").rglob("*.py")

@@ -16,11 +16,12 @@ NOT_OURS = ("BLB_TEST_", "BLB_MUTATION_", "BLB_FILL_", "BLB_READER_")  # the tes
 
 @dataclass(frozen=True)
 class Variable:
-    """One variable in words; a default that is a number has its unit."""
+    """One variable in words."""
 
     name: str
     meaning: str
     otherwise: str
+    unit: str
 
 
 def iterate_variables() -> Iterator[Variable]:
@@ -28,12 +29,9 @@ def iterate_variables() -> Iterator[Variable]:
     for group in GROUPS:
         for field, info in group.model_fields.items():
             words = read_words(group, field)
-            default = words["otherwise"]
-            if default.isdigit() and words["unit"]:
-                default = f"{default} {words['unit']}"
-            yield Variable(name_variable(field), info.description or "", default)
+            yield Variable(name_variable(field), info.description or "", words["otherwise"], words["unit"])
     yield Variable(
-        "DAGSTER_HOME", "the Dagster instance whose UI shows the command's runs", "no record of them"
+        "DAGSTER_HOME", "the Dagster instance whose UI shows the command's runs", "no record of them", ""
     )
 
 

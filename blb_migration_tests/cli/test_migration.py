@@ -26,6 +26,8 @@ LEDGER_SCHEMA = "SELECT 1 FROM pg_namespace WHERE nspname LIKE 'blb%'"
 
 
 def test_everything_arrives_and_is_reported_equal(shop: Shop) -> None:
+    statements = shop.servers.sql_server.statements
+    before = len(statements)
     answer = shop.migrate()
     assert (answer.code, answer.err) == (0, "")
     assert "4 tables, 11 rows, errors 0" in answer.out
@@ -33,10 +35,14 @@ def test_everything_arrives_and_is_reported_equal(shop: Shop) -> None:
         (1, "10.50"), (2, "20.25"), (5, "0.10"),
     ]  # fmt: skip
     assert shop.target(FOREIGN_KEYS) == [(2,)]
+    assert_the_report_keeps_its_contract(shop)
+    assert_what_is_printed_without_a_terminal(answer.out)
+    assert_only_read([str(statement).lower() for statement in list(statements)[before:]])
+    assert shop.migrate().code == 0  # a second run gives the same
+    assert shop.report["stats"]["rows_migrated"] == 11
 
 
-def test_the_report_keeps_its_contract(shop: Shop) -> None:
-    shop.migrate()
+def assert_the_report_keeps_its_contract(shop: Shop) -> None:
     report = shop.report
     counts = {"tables_migrated": 4, "rows_migrated": 11, "errors": 0, "warnings": 0}
     assert counts.items() <= report["stats"].items()
@@ -49,23 +55,21 @@ def test_the_report_keeps_its_contract(shop: Shop) -> None:
     assert metrics == {"sum(total)": "30.85", "count paid where status = 'paid'": "2"}
 
 
-def test_key_totals_are_printed_with_both_sides(shop: Shop) -> None:
-    line = next(line for line in shop.migrate().out.splitlines() if "sum(total)" in line)
+def assert_what_is_printed_without_a_terminal(out: str) -> None:
+    """Each table has one line; key totals stand there with both sides."""
+    lines = out.splitlines()
+    line = next(line for line in lines if "sum(total)" in line)
     assert line.split() == ["orders:", "sum(total)", "30.85", "30.85", "yes"]
-
-
-def test_without_a_terminal_each_table_has_one_line(shop: Shop) -> None:
-    out = shop.migrate().out
     for label in ("articles", "customers", "orders", "lines"):
-        assert sum(line.startswith(f"{label} ") for line in out.splitlines()) == 1
+        assert sum(line.startswith(f"{label} ") for line in lines) == 1
     assert "DEBUG" not in out
     assert "RUN_START" not in out
 
 
-def test_a_second_run_gives_the_same(shop: Shop) -> None:
-    shop.migrate()
-    assert shop.migrate().code == 0
-    assert shop.report["stats"]["rows_migrated"] == 11
+def assert_only_read(statements: list[str]) -> None:
+    assert statements
+    for verb in ("insert ", "update ", "delete ", "create ", "alter ", "drop ", "truncate ", "merge "):
+        assert not any(statement.lstrip().startswith(verb) for statement in statements)
 
 
 def test_the_urls_may_come_from_the_environment(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,15 +77,6 @@ def test_the_urls_may_come_from_the_environment(shop: Shop, monkeypatch: pytest.
     monkeypatch.setenv("BLB_TARGET_CONN", shop.target_url)
     monkeypatch.setenv("BLB_PROJECT", str(shop.folder))
     assert main([]) == 0
-
-
-def test_the_source_is_only_read(shop: Shop) -> None:
-    before = len(shop.servers.sql_server.statements)
-    shop.migrate()
-    statements = [str(statement).lower() for statement in list(shop.servers.sql_server.statements)[before:]]
-    assert statements
-    for verb in ("insert ", "update ", "delete ", "create ", "alter ", "drop ", "truncate ", "merge "):
-        assert not any(statement.lstrip().startswith(verb) for statement in statements)
 
 
 def test_rows_of_others_refuse_the_migration_and_stay(shop: Shop) -> None:

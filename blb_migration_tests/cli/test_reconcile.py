@@ -8,13 +8,9 @@ from pathlib import Path
 from blb_migration_tests.cli.servers import Shop
 
 
-def test_what_was_migrated_is_equal(shop: Shop) -> None:
+def test_a_value_changed_by_hand_is_shown_with_both_sides_its_key_and_its_file(shop: Shop) -> None:
     shop.migrate()
     assert shop.run("reconcile").code == 0
-
-
-def test_a_value_changed_by_hand_is_shown_with_both_sides(shop: Shop) -> None:
-    shop.migrate()
     shop.target("UPDATE orders SET total = 0.11 WHERE id = 5")
     answer = shop.run("reconcile", "--output", str(shop.report_path))
     assert answer.code == 1
@@ -22,13 +18,9 @@ def test_a_value_changed_by_hand_is_shown_with_both_sides(shop: Shop) -> None:
     assert shop.target("SELECT total::text FROM orders WHERE id = 5") == [("0.11",)]
     assert shop.report["key_totals"]["orders"]["match"] is False
     assert shop.report["key_totals"]["customers"]["match"] is True
-
-
-def test_some_tables_can_be_compared_alone(shop: Shop) -> None:
-    shop.migrate()
-    shop.target("UPDATE orders SET total = 0.11 WHERE id = 5")
-    assert shop.run("reconcile", "--tables", "customers", "dbo.Articles").code == 0
-    assert shop.run("reconcile", "--tables", "orders").code == 1
+    assert re.search(r"orders +NOT EQUAL  id=5, total: '\S+' became '0\.11'", answer.out), answer.out
+    [path] = re.findall(r"orders +what differs, by key and column: (\S+\.csv)", answer.out)
+    assert "total" in Path(path).read_text(encoding="utf-8-sig")
 
 
 def test_an_unknown_table_is_answered_with_the_nearest(shop: Shop) -> None:
@@ -43,19 +35,11 @@ def test_a_table_that_was_never_loaded_is_not_equal(shop: Shop) -> None:
     assert "no finished load" in answer.err
 
 
-def test_what_differs_is_named_by_key_and_column_with_its_file(shop: Shop) -> None:
+def test_tables_asked_for_are_compared_and_spoken_of_alone(shop: Shop) -> None:
     shop.migrate()
     shop.target("UPDATE orders SET total = 0.11 WHERE id = 5")
-    answer = shop.run("reconcile", "--output", str(shop.report_path))
-    assert re.search(r"orders +NOT EQUAL  id=5, total: '\S+' became '0\.11'", answer.out), answer.out
-    [path] = re.findall(r"orders +what differs, by key and column: (\S+\.csv)", answer.out)
-    assert "total" in Path(path).read_text(encoding="utf-8-sig")
-
-
-def test_tables_asked_for_are_spoken_of_alone(shop: Shop) -> None:
-    shop.migrate()
-    shop.target("UPDATE orders SET total = 0.11 WHERE id = 5")
-    assert shop.run("reconcile").code == 1
+    assert shop.run("reconcile", "--tables", "customers", "dbo.Articles").code == 0
+    assert shop.run("reconcile", "--tables", "orders").code == 1
     shop.target("UPDATE articles SET name = name || '!' WHERE id = 1")
     answer = shop.run("reconcile", "--tables", "articles")
     assert answer.code == 1

@@ -12,7 +12,9 @@ from blb_migration.sqlserver.drivers import load_driver
 from blb_migration_tests.cli.servers import Shop
 
 
-def test_the_page_for_people_stands_beside_the_document_and_both_are_named(shop: Shop) -> None:
+def test_the_page_stands_beside_the_document_and_both_are_rebuilt_without_the_source(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answer = shop.migrate()
     page = shop.report_path.with_suffix(".html")
     assert "Dübel" not in page.read_text(encoding="utf-8")  # metrics, not the data itself
@@ -20,20 +22,17 @@ def test_the_page_for_people_stands_beside_the_document_and_both_are_named(shop:
     told = answer.out.replace("\n", "")
     assert str(shop.report_path) in told and str(page) in told
 
-
-def test_it_is_rebuilt_without_the_source(
-    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shop.migrate()
-    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
     answer = shop.run("report", urls=["--target-conn", shop.target_url])
     assert answer.code == 0
-    rebuilt = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    rebuilt = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert rebuilt["verdict"] in answer.out.replace("\n", " ")
     assert rebuilt["stats"]["tables_migrated"] == 4
     driver = str(load_driver(None))
     assert rebuilt["run"]["source_driver"] == driver
-    assert escape(driver) in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert escape(driver) in (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_what_is_not_equal_is_told_by_the_exit_code(shop: Shop, tmp_path: Path) -> None:
