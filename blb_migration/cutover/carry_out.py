@@ -1,6 +1,7 @@
 """Asks the steps, carries them out in order, and takes them back in reverse. Knows no step's business.
 
-Every line of the journal is written here, but for what a step intends to do, which it writes itself.
+Every line of the journal is written here, but for what a step intends to do, which it writes itself. Where
+one of them says that the application is live, or no more, the watch's page is made to say so.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from blb_migration.cutover.journal import NIGHT, POSTPONED, StepRecord
+from blb_migration.cutover.live_state import NightTakenBack, read_live_state
 from blb_migration.cutover.night import Night
 from blb_migration.cutover.step import (
     Answer,
@@ -23,6 +25,7 @@ from blb_migration.cutover.step import (
     obstacle,
 )
 from blb_migration.cutover.steps import STEPS
+from blb_migration.cutover.watching import write_watch_page
 from blb_migration.errors import MigrationError
 from blb_migration.near_names import refuse_unknown
 from blb_migration.run_hold import holding_target
@@ -78,7 +81,18 @@ def carry_out(night: Night, only: str | None = None, steps: Sequence[Step] = STE
     if only is not None:
         _refuse_gaps(night, chosen[0], steps)
     for step in chosen:
-        yield from _carry_out_one(night, step)
+        with _keeping_page_true(night):
+            yield from _carry_out_one(night, step)
+
+
+@contextmanager
+def _keeping_page_true(night: Night) -> Iterator[None]:
+    before = read_live_state(night.journal)
+    try:
+        yield
+    finally:
+        if read_live_state(night.journal) != before:
+            write_watch_page(night)
 
 
 def _carry_out_one(night: Night, step: Step) -> Iterator[StepReport]:
@@ -125,6 +139,8 @@ def _act(night: Night, step: Step, does: tuple[str, ...], answers: tuple[Answer,
             evidence = step.act(night, journal.record(step.name), _build_scribe(night, step))
         journal.write(step.name, "evidence", _mask(night, evidence))
         journal.write(step.name, "closed")
+    except NightTakenBack:  # a line of ours would open the night again
+        raise
     except Exception as error:
         journal.write(step.name, "failed", {"error": night.mask(_describe(error))})
         raise
@@ -167,8 +183,14 @@ def roll_back(
         return
     if only is not None and chosen:
         _refuse_later(night, chosen[0], begun)
-    for step in chosen:
-        yield _undo(night, step)
+    with _keeping_page_true(night):
+        for step in chosen:
+            yield _undo(night, step)
+        _end(night, begun)
+
+
+def _end(night: Night, begun: Sequence[Step]) -> None:
+    """Close the night once nothing of it is left. Raises StepFailed where something waits for the target."""
     left = [record for step in begun if (record := night.journal.record(step.name)).was_begun]
     if not left:
         night.journal.write(NIGHT, "ended", {"how": "rolled back"})

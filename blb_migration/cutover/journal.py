@@ -170,6 +170,10 @@ class Journal:
         self._missing_in_file = []
         self._send(self._missing_in_ledger)
 
+    def read_again(self) -> None:
+        """Read what other commands have written meanwhile. Raises JournalsDiffer."""
+        self.lines = self._read()
+
     def write(
         self, step: str, event: Event, details: Details | None = None, *, night_id: str | None = None
     ) -> Line:
@@ -187,6 +191,10 @@ class Journal:
         self._missing_in_ledger.append(line)
         self._send(self._missing_in_ledger)
         return line
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
 
     def _name_night(self) -> str:
         return f"{self._clock():%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
@@ -211,9 +219,7 @@ class Journal:
                 taken = append_lines(connection, rows)
         except TargetError as error:
             self._try_ledger_from = self._clock() + _LEDGER_PAUSE
-            note = f"the ledger cannot be written ({error.found}); the file {self.path} has these lines"
-            if note not in self.notes:
-                self.notes.append(note)
+            self._note(f"the ledger cannot be written ({error.found}); the file {self.path} has these lines")
             return
         self._missing_in_ledger = []
         if taken is not None:
@@ -247,7 +253,7 @@ class Journal:
         ):
             if missing:
                 last = missing[-1]
-                self.notes.append(
+                self._note(
                     f"{where} lacks {len(missing)} journal lines that {other} has, "
                     f"the last: {last.step} {last.event} at {last.at}"
                 )
@@ -263,9 +269,7 @@ class Journal:
             try:
                 lines.append(Line(**json.loads(text)))
             except (ValueError, TypeError):
-                self.notes.append(
-                    f"line {number} of {self.path} is torn, as after a power cut; it is not read"
-                )
+                self._note(f"line {number} of {self.path} is torn, as after a power cut; it is not read")
         return lines
 
     def _read_ledger(self) -> dict[tuple[str, int], Line] | None:
@@ -277,7 +281,7 @@ class Journal:
                     return {}
                 rows = read_lines(connection)
         except TargetError as error:
-            self.notes.append(f"the ledger cannot be read ({error.found}); this is from the file alone")
+            self._note(f"the ledger cannot be read ({error.found}); this is from the file alone")
             return None
         return {(row.night_id, row.number): _as_line(row) for row in rows}
 

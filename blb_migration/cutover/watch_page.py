@@ -1,7 +1,7 @@
 """The page of the watch, which an operator leaves open: one file that loads itself again, no script.
 
-It is written after every look, by the command and by the schedule. Decides nothing: what is worth an alert is
-``watching``'s.
+It is written after every look, by the command and by the schedule, and when a night has gone live or was
+taken back. Decides nothing: what is worth an alert is ``watching``'s.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from blb_migration.cutover.live_state import LiveState
 from blb_migration.postgres.ledger.watch_rows import WatchRow
 from blb_migration.report.rendering import build_environment
 
@@ -20,17 +21,19 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _COUNTERS = ("rows_written", "commits", "rollbacks")
 
 
-def render_watch_page(project: str, rows: Sequence[WatchRow], every_seconds: float) -> str:
-    """Render the page of ``rows``, the newest first and at least one."""
-    looks = [_describe_look(row, before) for row, before in zip(rows, (*rows[1:], None), strict=True)]
+def render_watch_page(project: str, rows: Sequence[WatchRow], every_seconds: float, state: LiveState) -> str:
+    """Render the page of ``rows``, the newest first, of a night that stands as ``state`` says."""
+    befores = (*rows[1:], None)[: len(rows)]
+    looks = [_describe_look(row, before) for row, before in zip(rows, befores, strict=True)]
     return (
         build_environment(_TEMPLATES)
         .get_template("watch.html.j2")
         .render(
             project=project,
-            last=looks[0],
+            state=state,
+            last=looks[0] if looks else None,
             looks=looks[:LOOKS_SHOWN],
-            facts=_list_facts(rows[0].facts),
+            facts=_list_facts(rows[0].facts) if rows and not state.is_over else [],
             every_seconds=max(1, math.ceil(every_seconds)),
         )
     )

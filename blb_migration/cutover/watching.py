@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from blb_migration.cutover.answering import ask
+from blb_migration.cutover.live_state import LiveState, read_live_state
 from blb_migration.cutover.night import Night
 from blb_migration.cutover.night_models import WatchedLog
 from blb_migration.cutover.watch_alerts import Alarm, tell_alarms
@@ -42,31 +43,42 @@ def watch_once(night: Night) -> WatchRow:
 
     Returns the row.
     """
-    rows = _read_last(night)
+    rows = _read_last(night, night.journal.last_night_id)
     facts, alarms = _look_around(night, rows[0] if rows else None)
     unsent = tell_alarms(night, alarms)
     texts = [alarm.text for alarm in alarms] + ([f"nobody was told: {unsent}"] if unsent else [])
-    page = night.records / PAGE_FILE
     row = WatchRow(night.now(), _mask(night, facts), tuple(night.mask(text) for text in texts))
-    try:
-        _write_page(night, page, (row, *rows))
-    except OSError as error:
-        said = f"the page {page} cannot be written ({error.strerror or error})"
-        row = replace(row, alerts=(*row.alerts, said))
+    unwritten = _write_page(night, (row, *rows), read_live_state(night.journal))
+    if unwritten is not None:
+        row = replace(row, alerts=(*row.alerts, unwritten))
     with suppress(TargetError), night.target.connect() as connection:
         add_watch_row(connection, night.journal.last_night_id or "none", row)
     return row
 
 
-def _write_page(night: Night, page: Path, rows: Sequence[WatchRow]) -> None:
-    text = render_watch_page(
-        night.project.title,
-        rows,
-        night.settings.watch.every_seconds,
-    )
-    make_private_folder(page.parent)
-    with open_private(page, encoding="utf-8") as file:
-        file.write(text)
+def write_watch_page(night: Night) -> None:
+    """Have the page say where the night stands, without a look; where none was ever live there is no page.
+
+    A page that cannot be written stands in nobody's way here: the next look says so.
+    """
+    state = read_live_state(night.journal)
+    if state.night_id is None:
+        return
+    is_there = state.postponed is None  # the target, which a rollback need not wait for once more
+    _write_page(night, _read_last(night, state.night_id) if is_there else (), state)
+
+
+def _write_page(night: Night, rows: Sequence[WatchRow], state: LiveState) -> str | None:
+    """Write it; returns why it cannot be written."""
+    page = night.records / PAGE_FILE
+    text = render_watch_page(night.project.title, rows, night.settings.watch.every_seconds, state)
+    try:
+        make_private_folder(page.parent)
+        with open_private(page, encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        return f"the page {page} cannot be written ({error.strerror or error})"
+    return None
 
 
 def _mask(night: Night, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,9 +89,9 @@ def _mask(night: Night, facts: Mapping[str, Any]) -> dict[str, Any]:
     return {**facts, "log_errors": {path: [*map(night.mask, lines)] for path, lines in errors.items()}}
 
 
-def _read_last(night: Night) -> tuple[WatchRow, ...]:
+def _read_last(night: Night, night_id: str | None) -> tuple[WatchRow, ...]:
     with suppress(TargetError), night.target.connect() as connection:
-        return read_watch_rows(connection, night.journal.last_night_id or "none", limit=LOOKS_SHOWN)
+        return read_watch_rows(connection, night_id or "none", limit=LOOKS_SHOWN)
     return ()
 
 

@@ -116,11 +116,15 @@ def build_watch_schedule(project: Project) -> ScheduleDefinition:
 
     @op(name="look", out=Out(Nothing), description="One look; a row in the ledger, red where it is alarming.")
     def look(context: OpExecutionContext) -> None:
-        from blb_migration.cutover.watching import watch_once
+        from blb_migration.cutover.live_state import read_live_state
+        from blb_migration.cutover.watching import watch_once, write_watch_page
 
         night = _open_night(project)
-        if night.journal.record("live", night.journal.last_night_id).state != "closed":
-            context.log.info("No night is live: there is nothing to watch.")
+        state = read_live_state(night.journal)
+        if state.kind != "live":
+            context.log.info(f"{state}. There is nothing to watch.")
+            context.add_output_metadata({"night": MetadataValue.text(str(state))})
+            write_watch_page(night)  # it may have been taken back from another machine
             return
         row = watch_once(night)
         context.add_output_metadata({name: MetadataValue.text(str(fact)) for name, fact in row.facts.items()})

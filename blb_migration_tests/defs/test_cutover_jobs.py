@@ -131,7 +131,12 @@ def test_a_live_night_is_watched_and_taken_back_from_dagster(
     (saved,) = night_records(night).rglob("public.articles.inserted.csv")
     assert "3,written while live" in saved.read_text(encoding="utf-8")
     assert "live" not in shop.run("preflight").out
+    page = night_records(night) / "watch.html"
+    assert "<b>Taken back</b>" in page.read_text(encoding="utf-8")
+    page.write_text("as an earlier look has left it, where the night was taken back from another machine")
     assert watching.execute_in_process(instance=instance).success  # nothing is live any more
+    assert "The night was taken back at 2" in page.read_text(encoding="utf-8")
+    assert shop.target("SELECT count(*) FROM blb_migration.watch_rows") == [(looks + 1,)]
 
 
 def test_the_file_has_the_steps_in_their_order() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from blb_migration.cutover.journal import StepRecord
+from blb_migration.cutover.live_state import refuse_taken_back
 from blb_migration.cutover.night import Night
 from blb_migration.cutover.step import Answer, Scribe, World, good, note
 from blb_migration.cutover.steps.plain_step import PlainStep
@@ -43,13 +44,16 @@ class WatchStep(PlainStep):
         return World(bool(record.evidence), "the watch is over")
 
     def act(self, night: Night, record: StepRecord, scribe: Scribe) -> Mapping[str, Any]:
-        """Look until the time is over. A watch that was broken off goes on for what is left of it."""
-        settings = night.settings.watch
+        """Look until the time is over, or somebody has taken the night back (NightTakenBack). A watch that
+        was broken off goes on for what is left of it.
+        """
+        settings, night_id = night.settings.watch, night.journal.night_id
         first = night.journal.record(self.name).intents.get("ends_at")
         ends_at = float(first) if first is not None else time.time() + settings.hours * 3600
         scribe.intend(ends_at=ends_at)
         looks = alerts = 0
         while True:
+            refuse_taken_back(night.journal, night_id)
             row = watch_once(night)
             looks += 1
             alerts += len(row.alerts)
