@@ -29,7 +29,7 @@ def work(
     with --wait also before one. If it is killed or cut off, its chunks go back to the run. Ends with the run,
     with 0 also where there was nothing to do.
 
-    Raises MigrationError.
+    Raises MigrationError, for a target that is live too; with --wait that is waited for: no run can begin.
     """
     from blb_migration.cli.discovery import read_databases, read_project
     from blb_migration.cli.load_helper import LoadHelper
@@ -37,6 +37,7 @@ def work(
     from blb_migration.defs.loading import read_loading
     from blb_migration.migration import Migration, RunInfo
     from blb_migration.postgres.connect import TargetConnector
+    from blb_migration.postgres.ledger.live_mark import refuse_live_target
 
     console = build_console()
     databases = read_databases(source_conn, target_conn)
@@ -47,6 +48,9 @@ def work(
         RunInfo("", "migration"),
         loading=read_loading(),
     )
+    if not wait:
+        with migration.target.connect() as connection:
+            refuse_live_target(connection, "the target")
     helper = LoadHelper(migration, databases, lambda text: console.print(text, markup=False, soft_wrap=True))
     try:
         while helper.look(goes_on=wait) or wait:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.migration import Migration
 from blb_migration.plan.table_plans import TablePlan
-from blb_migration.postgres.ledger.live_mark import read_live_mark
+from blb_migration.postgres.ledger.live_mark import LIVE_NEXT_ACT, read_live_mark
 from blb_migration.postgres.ledger.versions import upgrade_ledger
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.ownership import ChangedRows, find_changed_rows
@@ -28,7 +28,7 @@ def find_target_obstacles(connection: TargetConnection, migration: Migration) ->
             Severity.ERROR,
             "target",
             f"{mark}; a load would remove what its users have entered since",
-            "load into another database",
+            LIVE_NEXT_ACT,
         )
         return
     project = migration.project

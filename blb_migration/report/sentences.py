@@ -169,7 +169,7 @@ def _forbid(facts: VerdictFacts) -> str:
 
 
 def _tell_live(mark: str) -> str:
-    return f"As to the target, {mark}: there is no further cutover."
+    return f"{mark[0].upper()}{mark[1:]}: there is no further cutover."
 
 
 def _allow(facts: VerdictFacts) -> str:

@@ -11,20 +11,31 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from blb_migration_tests.cli.servers import Shop
 
 _PROGRAM = "from blb_migration.cli.main import main; raise SystemExit(main())"
 
 
 LAUNCH = """
-mutation ($repository: String!, $job: String!) {
+mutation ($repository: String!, $job: String!, $assets: [AssetKeyInput!]) {
   launchPipelineExecution(executionParams: {selector: {
     repositoryLocationName: "blb_migration", repositoryName: $repository,
-    pipelineName: $job, assetSelection: []}}) {
+    pipelineName: $job, assetSelection: $assets}}) {
     __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }
+"""
+LAUNCH_AGAIN = """
+mutation ($parent: String!) {
+  launchPipelineReexecution(reexecutionParams: {parentRunId: $parent, strategy: FROM_FAILURE}) {
+    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }
+"""
+FAILURES = """
+query ($id: ID!) { runOrError(runId: $id) { ... on Run { eventConnection { events {
+  ... on ExecutionStepFailureEvent { failureMetadata { description } } } } } } }
 """
 STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 OVER = ("SUCCESS", "FAILURE", "CANCELED")
@@ -56,11 +67,24 @@ class Ui:
             answer = connection.getresponse()
             return answer.status, answer.read(), answer.headers["Content-Type"]
 
-    def launch(self, job: str, repository: str = THE_ONE) -> str:
-        """Launch a job as its page does; return the run's id."""
-        launched = self.ask(LAUNCH, job=job, repository=repository)["launchPipelineExecution"]
+    def launch(self, job: str, repository: str = THE_ONE, assets: Sequence[str] = ()) -> str:
+        """Launch a job as its page does, or some of its assets; return the run's id."""
+        keys = [{"path": [name]} for name in assets]
+        launched = self.ask(LAUNCH, job=job, repository=repository, assets=keys)["launchPipelineExecution"]
         run_id: str = launched["run"]["runId"]
         return run_id
+
+    def launch_again(self, parent_run_id: str) -> str:
+        """Launch what failed in a run and what was not reached, as its page's "Re-execute" does."""
+        launched = self.ask(LAUNCH_AGAIN, parent=parent_run_id)["launchPipelineReexecution"]
+        run_id: str = launched["run"]["runId"]
+        return run_id
+
+    def read_failures(self, run_id: str) -> str:
+        """Return what the run's failed steps say."""
+        events = self.ask(FAILURES, id=run_id)["runOrError"]["eventConnection"]["events"]
+        told = [event["failureMetadata"]["description"] for event in events if event.get("failureMetadata")]
+        return "\n".join(filter(None, told))
 
     def await_end(self, run_id: str) -> str:
         """Wait until the run is over; return how it ended."""
@@ -108,3 +132,14 @@ def serving_ui(
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(90)
+
+
+@contextlib.contextmanager
+def open_ui(shop: Shop, home: Path, project: Path | None = None) -> Iterator[Ui]:
+    """Open it on a shop, with a Dagster home and, where given, a project folder of somebody else's."""
+    variables = {"BLB_SOURCE_CONN": shop.source_url, "BLB_TARGET_CONN": shop.target_url}
+    variables["DAGSTER_HOME"] = str(home)
+    folder = str(project or shop.folder)
+    with serving_ui("ui", "--project", folder, variables=variables) as (_, output, port):
+        assert "Ctrl-C" in output, output
+        yield Ui(port)

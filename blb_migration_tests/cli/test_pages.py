@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -14,22 +12,13 @@ import pyarrow as pa
 import pytest
 
 from blb_migration_tests.browser import LAPTOP, find_outside, keep_picture, open_browser
-from blb_migration_tests.cli.served_ui import Ui, serving_ui
+from blb_migration_tests.cli.served_ui import Ui, open_ui
 from blb_migration_tests.cli.servers import PASSWORD, Shop, int32s
 from blb_migration_tests.cli.test_no_values_in_errors import find_leaks
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="ends the UI by a signal of a terminal")
 
 SECRET = "$2b$12$ZmFtb3Vz, Hintergasse 17"  # what find_leaks looks for, and an address beside it
-
-
-@contextlib.contextmanager
-def open_ui(shop: Shop, home: Path) -> Iterator[Ui]:
-    variables = {"BLB_SOURCE_CONN": shop.source_url, "BLB_TARGET_CONN": shop.target_url}
-    variables["DAGSTER_HOME"] = str(home)
-    with serving_ui("ui", "--project", str(shop.folder), variables=variables) as (_, output, port):
-        assert "Ctrl-C" in output, output
-        yield Ui(port)
 
 
 def plant_secrets(shop: Shop) -> None:

@@ -21,6 +21,7 @@ from dagster import (
 
 from blb_migration.defs.assemble import build_defs
 from blb_migration.defs.verdict_events import read_verdict
+from blb_migration.errors import ExitCode
 from blb_migration.plan.project import load_project
 from blb_migration.postgres.connect import TargetConnector
 from blb_migration.postgres.ledger.live_mark import mark_live, withdraw_live_mark
@@ -68,6 +69,7 @@ def list_ways(shop: Shop, instance: DagsterInstance, parent_run_id: str) -> dict
     ) -> tuple[bool, str]:
         places = [] if project is None else ["--project", str(project)]
         answer = shop.run(*arguments, *places, urls=urls)
+        assert answer.code in (0, ExitCode.PREFLIGHT_REFUSED), answer
         return answer.code == 0, answer.out + answer.err
 
     def launch(labels: list[str] | None = None) -> tuple[bool, str]:
@@ -107,6 +109,7 @@ def list_ways(shop: Shop, instance: DagsterInstance, parent_run_id: str) -> dict
         "keys restored": lambda: command(
             "restore-keys", project=None, urls=["--target-conn", shop.target_url]
         ),
+        "another machine's help": lambda: command("work"),
         "another machine's folder": lambda: command(project=other),
         "another machine's Dagster": launch_elsewhere,
         "preparing alone in the UI": lambda: launch(["target_prepared"]),
@@ -125,14 +128,20 @@ def test_nobody_loads_a_live_target_and_everybody_may_again_after_a_rollback(
     with target.connect() as connection:
         [(run_id,)] = connection.execute("SELECT run_id FROM blb_migration.runs LIMIT 1").fetchall()
         mark_live(connection, run_id=run_id, night_id="n", operator="ana", host="erp-01", tool_version="1")
-    loads = shop.target(LOADS)
+    loads, database = shop.target(LOADS), shop.target("SELECT current_database()")[0][0]
     ways = list_ways(shop, kept_instance, first.run_id)
     for name, way in ways.items():
         went, said = way()
-        assert not went and "is live since" in said and "by ana on erp-01" in said, (name, said)
+        assert not went and f"database {database} was cut over and is live since" in said, (name, said)
+        assert "by ana on erp-01" in said and "blb-migrate rollback" in " ".join(said.split()), (name, said)
         assert shop.target(LOADS) == loads, name
+    checked = shop.run("reconcile")  # reads, and so may go on
+    assert checked.code == 0 and "is live" not in checked.err, checked
+    assert shop.target(LOADS) == loads
     verdict = read_verdict(target, {})
-    assert verdict.passed and verdict.description.startswith("Done: it was cut over and is live since")
+    assert verdict.passed and verdict.description.startswith(
+        f"Done: database {database} was cut over and is live"
+    )
     assert "by ana on erp-01. There is no further cutover" in verdict.description
     report = shop.run("report", "--output", str(shop.report_path))
     assert "may go ahead" not in report.out + shop.report_path.read_text(encoding="utf-8")

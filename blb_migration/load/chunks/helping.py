@@ -20,6 +20,7 @@ from blb_migration.model import Column
 from blb_migration.plan.project import Project
 from blb_migration.plan.table_plans import TablePlan
 from blb_migration.postgres.ledger.chunk_claims import LoadToHelp
+from blb_migration.postgres.ledger.live_mark import refuse_live_target
 from blb_migration.postgres.session_slots import SessionSlots
 from blb_migration.run_hold import holding_target
 
@@ -57,8 +58,8 @@ def help_load(migration: Migration, load: LoadToHelp, on_progress: ProgressListe
     """Load chunks of ``load`` beside its own process until none is to be had, or it has ended.
 
     ``migration`` has the project of ``find_project``. Raises ConfigurationError for another source or version
-    than the load's, TargetHeld when its run has ended and another holds the target, SourceError, TargetError,
-    and ValueError for a value that does not fit.
+    than the load's, TargetHeld when its run has ended and another holds the target, TargetNotOurs for a
+    target that is live, SourceError, TargetError, and ValueError for a value that does not fit.
     """
     migration = replace(migration, run=RunInfo(load.run_id, load.kind, load.environment))
     [table] = [each for each in migration.project.plan.tables if each.target.name == load.table]
@@ -71,6 +72,7 @@ def help_load(migration: Migration, load: LoadToHelp, on_progress: ProgressListe
         target.connect() as connection,
     ):
         hold.ensure()
+        refuse_live_target(connection, table.label)
         slots = SessionSlots(connection, loading.source_sessions, loading.target_sessions)
         with slots.holding_pair(table.label):
             task = LoadTask(

@@ -13,11 +13,14 @@ from blb_migration.postgres.ledger.ledger_sql import read_one, write
 from blb_migration.postgres.ledger.versions import NIGHTS_FROM_VERSION, read_ledger_version
 from blb_migration.postgres.names import TargetConnection
 
+LIVE_NEXT_ACT = "Load into another database, or take the cutover back ('blb-migrate rollback')"
+
 
 @dataclass(frozen=True)
 class LiveMark:
-    """Since when the target is live, and who said so; None for what an older version did not record."""
+    """Which database is live, since when, and who said so; None for what an older version did not record."""
 
+    database: str
     since: datetime.datetime
     operator: str | None = None
     host: str | None = None
@@ -25,7 +28,8 @@ class LiveMark:
 
     def __str__(self) -> str:
         who = f", by {self.operator} on {self.host}" if self.operator else ""
-        return f"it was cut over and is live since {self.since:%Y-%m-%d %H:%M:%S} UTC{who}"
+        since = f"{self.since:%Y-%m-%d %H:%M:%S} UTC"
+        return f"database {self.database} was cut over and is live since {since}{who}"
 
 
 def mark_live(
@@ -66,7 +70,7 @@ def read_live_mark(connection: TargetConnection) -> LiveMark | None:
         return None
     columns = "cutover_at, operator, host, night_id" if version >= NIGHTS_FROM_VERSION else "cutover_at"
     row = read_one(connection, f"SELECT {columns} FROM blb_migration.cutover WHERE withdrawn_at IS NULL")
-    return None if row is None else LiveMark(*row)
+    return None if row is None else LiveMark(connection.info.dbname, *row)
 
 
 def refuse_live_target(connection: TargetConnection, subject: str) -> None:
@@ -77,5 +81,5 @@ def refuse_live_target(connection: TargetConnection, subject: str) -> None:
             subject,
             found=f"the target must not be written to: {mark}",
             expected="a target that nobody uses yet",
-            next_act="Load into another database, or take the cutover back ('blb-migrate rollback')",
+            next_act=LIVE_NEXT_ACT,
         )
