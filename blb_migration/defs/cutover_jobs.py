@@ -201,7 +201,7 @@ def _build_taking_back(project: Project, step: str, *, is_first: bool) -> OpDefi
 
     ins = {} if is_first else {"later": In(Nothing)}
     return op(
-        name=f"take_back_{step}",
+        name=f"undo_{step}",  # a longer word, and Dagster's graph cuts target_schema off
         description=f"{step}, taken back: {read_step_texts()[step].undone}.",
         ins=ins,
         out=Out(Nothing),

@@ -80,11 +80,11 @@ def test_to_do_it_the_name_of_the_target_is_typed_in(night: Town, instance: Dags
     asked = launch(rollback, instance)
     assert asked.success and night.who() is None
     wrong = launch(rollback, instance, execute=True, target="another")
-    assert list(read_failures(wrong)) == ["take_back_watch"] and night.who() is None
+    assert list(read_failures(wrong)) == ["undo_watch"] and night.who() is None
     back = launch(rollback, instance, execute=True, target=name)
     assert back.success and night.who() == "sqlserver"
     taken = [event.node_name for event in back.all_node_events if event.is_step_success]
-    assert taken == [f"take_back_{step}" for step in reversed(STEP_NAMES)]
+    assert taken == [f"undo_{step}" for step in reversed(STEP_NAMES)]
     lines = [json.loads(text) for text in (night_records(night) / "journal.jsonl").read_text().splitlines()]
     assert lines[-1]["event"] == "ended"
 
