@@ -97,6 +97,18 @@ def test_a_service_that_does_not_stop_is_said_by_what_still_answers(town: Town) 
     assert "still answers 1 s after its stop command" in answer.err
 
 
+def test_a_service_that_answers_with_errors_runs_and_could_write(town: Town) -> None:
+    town.settings["ready"] = {"skip": "tested elsewhere"}
+    (town.production / "broken").write_text("")  # its health answers 500
+    town.start()
+    asked = town.run("cutover", "--only", "freeze")
+    assert "answers 500; this step stops it" in asked.out and "is not running" not in asked.out, asked
+    assert town.run("cutover", "--only", "freeze", "--execute").code == 0 and town.who() is None
+    town.start()  # as a service manager does
+    thawed = town.run("cutover", "--only", "freeze")
+    assert "the source is not frozen any more: backend answers at" in thawed.out, thawed
+
+
 def test_what_does_not_answer_while_another_error_is_told_says_its_own_cause() -> None:
     try:
         raise ConfigurationError("the step", found="refused")

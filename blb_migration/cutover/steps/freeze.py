@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from blb_migration.cutover.answering import ask, start_services, stop_services
+from blb_migration.cutover.answering import ask, is_silent, start_services, stop_services
 from blb_migration.cutover.commands import show_command
 from blb_migration.cutover.journal import StepRecord
 from blb_migration.cutover.night import Night
@@ -100,7 +100,7 @@ def describe_thaw(night: Night) -> list[str]:
     still = [
         f"{service.name} answers at {service.answers}"
         for service in night.settings.services
-        if ask(service.answers).is_there
+        if not is_silent(service.answers)
     ]
     if night.settings.freeze.go_on_with_sessions is None:
         strangers, _ = _sort_sessions(night)
@@ -114,11 +114,11 @@ def _ask_services(night: Night) -> Iterator[Answer]:
             "services", "cutover.yaml names none: whoever writes to the source must be stopped by hand"
         )
     for service in night.settings.services:
-        reply = ask(service.answers)
-        if reply.is_there:
-            yield later(f"service {service.name}", f"{reply.found}; this step stops it")
+        found = ask(service.answers).found
+        if is_silent(service.answers):
+            yield good(f"service {service.name}", f"is not running: {found}")
         else:
-            yield good(f"service {service.name}", f"is not running: {reply.found}")
+            yield later(f"service {service.name}", f"{found}; this step stops it")
 
 
 def _ask_sessions(night: Night) -> Iterator[Answer]:
