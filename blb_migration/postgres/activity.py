@@ -20,10 +20,25 @@ SELECT d.xact_commit, d.xact_rollback, d.deadlocks,
         WHERE schemaname NOT IN ('blb_migration', 'blb_migration_kept'))
 FROM pg_catalog.pg_stat_database AS d WHERE d.datname = current_database()
 """
+# A narrower column ends before its sequence: one that the sequence belongs to, or whose default asks it.
 _SEQUENCES = """
 SELECT format('%I.%I', schemaname, sequencename),
-       100.0 * last_value::numeric / CASE WHEN increment_by > 0 THEN max_value ELSE min_value END
+       100.0 * last_value::numeric / CASE WHEN increment_by > 0 THEN least(max_value, filled.ceiling)
+                                          ELSE greatest(min_value, -filled.ceiling - 1) END
 FROM pg_catalog.pg_sequences
+CROSS JOIN LATERAL (SELECT to_regclass(format('%I.%I', schemaname, sequencename))::oid AS sequence) AS own
+CROSS JOIN LATERAL (
+    SELECT min(CASE a.atttypid WHEN 'int2'::regtype THEN 32767
+                               WHEN 'int4'::regtype THEN 2147483647 END) AS ceiling
+    FROM pg_catalog.pg_depend AS d
+    LEFT JOIN pg_catalog.pg_attrdef AS preset
+      ON d.classid = 'pg_attrdef'::regclass AND preset.oid = d.objid
+    JOIN pg_catalog.pg_attribute AS a
+      ON a.attrelid = coalesce(preset.adrelid, d.refobjid)
+      AND a.attnum = coalesce(preset.adnum, d.refobjsubid)
+    WHERE d.classid = 'pg_class'::regclass AND d.objid = own.sequence
+       OR d.refclassid = 'pg_class'::regclass AND d.refobjid = own.sequence AND preset.oid IS NOT NULL
+) AS filled
 WHERE last_value IS NOT NULL AND NOT cycle AND schemaname NOT IN ('blb_migration', 'blb_migration_kept')
 ORDER BY 2 DESC LIMIT 20
 """
@@ -53,6 +68,8 @@ def read_counters(connection: TargetConnection) -> ActivityCounters:
 
 
 def read_sequence_shares(connection: TargetConnection) -> dict[str, float]:
-    """Read how much of each sequence is used, in percent, the fullest first. Raises TargetError."""
+    """Read how much of each sequence is used, in percent, the fullest first: of its own range, or of the
+    narrowest column that takes its numbers. Raises TargetError.
+    """
     with target_errors("the target's sequences"):
         return {name: float(share) for name, share in connection.execute(_SEQUENCES).fetchall()}
