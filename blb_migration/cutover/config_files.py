@@ -64,6 +64,13 @@ def plan_change(file: ConfigFile, path: Path) -> ConfigChange:
     """Work out what is to become of the file at ``path``; writes nothing. Raises StepFailed."""
     path = resolve_file(path)
     content = read_bytes(path)
+    if b"\0" in content:
+        raise StepFailed(
+            str(path),
+            found="it is UTF-16, as PowerShell writes it, or no text at all",
+            expected="a file that the application reads",
+            next_act="Save it as UTF-8, and see that the application still starts with it",
+        )
     kind = file.format or guess_format(file.file) or "env"
     head = _MARK if content.startswith(_MARK) else b""
     text = content[len(head) :].decode("utf-8", errors="surrogateescape")

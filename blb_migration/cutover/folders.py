@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PureWindowsPath
 
 import psutil
 
@@ -24,6 +25,7 @@ _JUNCTION = 0xA0000003  # IO_REPARSE_TAG_MOUNT_POINT
 _PATIENCE_SECONDS = 10.0
 _PAUSE_SECONDS = 0.25
 _NAMED = 5
+_NOT_IN_WINDOWS_NAMES = re.compile(r'[<>:"|?*\x00-\x1f]|[. ]$')
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,15 @@ def plan_renames(production: PurePath, new: PurePath, kept_as: str, moment: str)
             f"switch.kept_as {kept_as}",
             found="it leads into another folder",
             expected="a name without a path, so that the rename stays on the volume",
+            next_act="Correct it in cutover.yaml",
+        )
+    if isinstance(production, PureWindowsPath) and (
+        _NOT_IN_WINDOWS_NAMES.search(name) or PureWindowsPath(name).is_reserved()
+    ):
+        raise StepFailed(
+            f"switch.kept_as {kept_as}",
+            found=f"{name} is no name for a folder of Windows",
+            expected="a name without < > : \" | ? *, with no dot or space at its end, and no device's",
             next_act="Correct it in cutover.yaml",
         )
     if production == new or production in new.parents or new in production.parents:

@@ -5,6 +5,7 @@ A step is left out by ``skip: reason``. ``${NAME}`` was replaced before (``cutov
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -238,6 +239,15 @@ class WatchedLog(NightModel):
 
     file: Text
     error: Text = r"\b(ERROR|CRITICAL|FATAL)\b|Traceback"
+
+    @field_validator("error")
+    @classmethod
+    def _is_a_pattern(cls, error: str) -> str:
+        try:
+            re.compile(error)
+        except re.error as fault:
+            raise ValueError(f"is no regular expression: {fault}") from None
+        return error
 
 
 class Watch(StepSettings):

@@ -188,10 +188,14 @@ def _read_log(log: WatchedLog, path: str, offset: int | None) -> _Log:
             return _Log(size, ())
         begin = offset if size >= offset else 0
         with Path(path).open("rb") as file:
-            file.seek(max(begin, size - _LARGEST_READ))
-            text = file.read().decode("utf-8", errors="replace")
+            place = max(begin, size - _LARGEST_READ)
+            file.seek(place)
+            content = file.read(size - place)
     except OSError:
         return _Log(offset or 0, ())
+    # A line that is still being written is the next look's, but for one as long as all that is read.
+    whole = content[: content.rfind(b"\n") + 1] or (content if len(content) >= _LARGEST_READ else b"")
+    text = whole.decode("utf-8", errors="replace")
     pattern = re.compile(log.error)
     errors = tuple(line.strip()[:_LINE_WIDTH] for line in text.splitlines() if pattern.search(line))
-    return _Log(size, errors)
+    return _Log(place + len(whole), errors)

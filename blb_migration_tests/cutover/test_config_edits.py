@@ -58,6 +58,15 @@ def test_env_keeps_everything_but_the_named_keys(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == [".env"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_a_file_in_utf_16_is_refused_and_not_written_into(tmp_path: Path, encoding: str) -> None:
+    """As PowerShell's > writes it: a key that is added in UTF-8 would be the only one anybody reads."""
+    path = tmp_path / ".env"
+    path.write_text("DB_TYPE=sqlserver\r\n", encoding=encoding)
+    with pytest.raises(StepFailed, match="UTF-16, as PowerShell writes it"):
+        plan_change(ConfigFile(file=path, set={"DB_TYPE": "postgresql"}), path)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), max_size=20),
@@ -162,6 +171,17 @@ def test_renames_are_planned_by_either_system_s_rules(kind: type[PurePosixPath |
         plan_renames(production, new, "../{time}", "1")
     with pytest.raises(StepFailed, match="within it"):
         plan_renames(production, production / "x", "{time}", "1")
+
+
+@pytest.mark.parametrize(
+    "kept_as", ["{name}?{time}", "{time} ", "{time}.", "NUL.{time}", 'a"{time}', "a|{time}"]
+)
+def test_a_name_that_windows_does_not_have_is_refused_before_the_night(kept_as: str) -> None:
+    folders = PureWindowsPath("C:\\P"), PureWindowsPath("C:\\N")
+    with pytest.raises(StepFailed, match="no name for a folder of Windows"):
+        plan_renames(*folders, kept_as, "20260101T000000Z")
+    posix = plan_renames(PurePosixPath("/P"), PurePosixPath("/N"), kept_as, "1")
+    assert posix[0].target.parent == PurePosixPath("/")  # there it is one
 
 
 @pytest.mark.parametrize("kind", [PurePosixPath, PureWindowsPath])

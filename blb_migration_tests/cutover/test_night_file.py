@@ -65,6 +65,7 @@ def test_a_whole_file_is_read_and_its_secrets_are_known(write_file: Callable[[st
         ("smoke: {}\nsmoke: {}\n", 2, "stands here and on line 1"),
         ("switch:\n  production: /a\n", 1, "belong together"),
         ("target_schema:\n  version: {table: alembic}\n", 2, "expected or expected_command"),
+        ("watch:\n  logs:\n    - file: a.log\n      error: 'ERROR ('\n", 4, "no regular expression"),
         ("- a\n", 1, "not keys"),
         ("a: [\n", 2, "not valid YAML"),
     ],

@@ -180,6 +180,41 @@ def test_the_watch_tells_what_is_new_since_the_last_look(town: Town, tmp_path: P
     assert any("nothing was written for" in alert for alert in second.alerts)
 
 
+def test_a_sequence_is_nearly_used_up_where_its_column_is(town: Town) -> None:
+    """A sequence counts in 8 bytes, an integer column ends long before."""
+    town.settings["services"] = []
+    for statement in (
+        "CREATE SEQUENCE of_default",
+        "CREATE TABLE by_default (id integer PRIMARY KEY DEFAULT nextval('of_default'))",
+        "CREATE TABLE owning (id smallint, big bigint GENERATED ALWAYS AS IDENTITY)",
+        "CREATE SEQUENCE of_owner OWNED BY owning.id",
+        "CREATE SEQUENCE of_nobody",
+        "SELECT setval('of_default', 2000000000), setval('of_owner', 31000), setval('of_nobody', 2000000000)",
+        "SELECT setval('owning_big_seq', 2000000000)",
+    ):
+        town.shop.target(statement)
+    alerts = watch_once(open_town(town)).alerts
+    assert [alert for alert in alerts if "sequence" in alert] == [
+        "sequence public.of_owner is used up to 94.6 %",
+        "sequence public.of_default is used up to 93.1 %",
+    ]
+
+
+def test_a_line_that_is_still_being_written_is_read_when_it_is_whole(town: Town, tmp_path: Path) -> None:
+    log = tmp_path / "app.log"
+    log.write_text("INFO started\nINFO half")
+    town.settings |= {"services": [], "watch": {"logs": [{"file": str(log)}]}}
+    night = open_town(town)
+    with night.target.connect() as connection:
+        create_ledger(connection)
+    assert watch_once(night).alerts == ()
+    for written, seen in ((" a line\nERR", []), ("OR whole\n", ["ERROR whole"]), ("INFO fine\n", [])):
+        with log.open("a") as file:
+            file.write(written)
+        found = [str(alert) for alert in watch_once(night).alerts]
+        assert found == [f"{log}: 1 new errors, first: {line}" for line in seen]
+
+
 def test_the_watch_sends_what_begins_to_be_alarming_once_and_when_it_is_quiet(
     town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
