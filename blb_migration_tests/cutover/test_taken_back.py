@@ -53,6 +53,9 @@ def test_the_page_is_true_before_while_and_after_a_night_is_live_and_when_it_is_
     page = read_page(night)
     assert "<b>Taken back</b>" in page and "The night was taken back at 2" in page and by in page
     assert "Nothing is watched any more" in page and "<h2>What was seen before</h2>" in page
+    printed = night.shop.folder / "runbook.html"
+    assert night.run("runbook", "--output", str(printed)).code == 0
+    assert "The night was taken back at 2" in printed.read_text(encoding="utf-8")
     assert "Nothing amiss" not in page and "is live" not in page and "<h2>Now</h2>" not in page
     early = night.run("cutover", "--only", "watch", "--execute")
     assert early.code == 3 and "The night was taken back at 2" in early.out, early

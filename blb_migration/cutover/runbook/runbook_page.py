@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from blb_migration.cutover.journal import Journal, build_record
+from blb_migration.cutover.live_state import read_live_state
 from blb_migration.cutover.runbook.checklists import judge_items
 from blb_migration.cutover.runbook.runbook_parts import Runbook
 from blb_migration.report.rendering import build_environment
@@ -44,7 +45,13 @@ def render_page(runbook: Runbook, journal: Journal, now: datetime.datetime) -> s
     lines = [line for one in lists for line in one["lines"]]
     done = sum(line["state"] in ("done", "left out") for line in lines)
     return environment.get_template("runbook.html.j2").render(
-        runbook=runbook, lists=lists, done=done, count=len(lines), night_id=journal.last_night_id, now=now
+        runbook=runbook,
+        lists=lists,
+        done=done,
+        count=len(lines),
+        night_id=journal.last_night_id,
+        state=read_live_state(journal),
+        now=now,
     )
 
 
