@@ -13,11 +13,13 @@ from typing import Any
 import jmespath
 import requests
 from jmespath.exceptions import JMESPathError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from blb_migration.cutover.commands import CommandFailed, run_command
 from blb_migration.cutover.smoke_models import Request, SmokeStep, SmokeTest
 
 _WORDS = 200
+_PIECE = 65_536  # bytes
 _REFERENCE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -106,28 +108,45 @@ def _ask(run: _Run, name: str, request: Request, step: SmokeStep, *, is_undo: bo
         if set(_REFERENCE.findall(value)) <= run.kept.keys()
     }
     try:
-        answer = run.http.request(
+        with run.http.request(
             request.method,
             run.base + path,
             headers=headers,
             data=_fill_all(request.form, run.kept) if request.form is not None else None,
             json=_fill_all(request.body, run.kept) if request.body is not None else None,
             timeout=request.within_seconds,
-        )
-    except requests.RequestException as error:
+            stream=True,
+        ) as answer:
+            text = _read_text(answer, begun + request.within_seconds)
+    except (requests.RequestException, HTTPError) as error:
         seconds = time.monotonic() - begun
-        said = "no answer in time" if isinstance(error, requests.Timeout) else "no answer"
+        is_late = isinstance(error, requests.Timeout | ReadTimeoutError)
+        said = f"no answer within {request.within_seconds:g} s" if is_late else "no answer"
         return SmokeResult(name, False, run.mask(asked), seconds, None, said, is_undo, step.log_in)
     seconds = time.monotonic() - begun
     said = ""
     if answer.status_code not in request.status:
         wanted = " or ".join(map(str, request.status))
-        said = f"expected {wanted}; it said: {_shorten(answer.text)}"
+        said = f"expected {wanted}; it said: {_shorten(text)}"
     elif not is_undo:
-        said = _judge(run, step, answer.text)
+        said = _judge(run, step, text)
     return SmokeResult(
         name, not said, run.mask(asked), seconds, answer.status_code, run.mask(said), is_undo, step.log_in
     )
+
+
+def _read_text(answer: requests.Response, until: float) -> str:
+    """Read the answer's body. Raises requests.Timeout, urllib3's HTTPError.
+
+    The ``timeout`` of requests is for each piece alone: a backend that sends a byte now and then would never
+    be given up.
+    """
+    body = bytearray()
+    while piece := answer.raw.read1(_PIECE, decode_content=True):
+        body += piece
+        if time.monotonic() > until:
+            raise requests.Timeout
+    return body.decode(answer.encoding or "utf-8", errors="replace")
 
 
 def _judge(run: _Run, step: SmokeStep, text: str) -> str:
