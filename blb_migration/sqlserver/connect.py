@@ -12,6 +12,7 @@ freeze the source or read from a database snapshot.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -46,6 +47,8 @@ RETRY_PAUSES_SECONDS = (0.5, 1.0)  # between three attempts
 # A driver that cannot cancel reads a result that is left early to its end, but no longer than this.
 MAX_DRAIN_SECONDS = 2.0
 EXPLAIN_SECONDS = 5.0  # for a second session's questions, beside one that waits
+# No firewall forgets a session that spoke so lately; an end that the server gave it shows at its socket.
+FRESH_SECONDS = 5.0
 
 _READ_ISOLATION = """
 SELECT CAST(d.snapshot_isolation_state AS int), CAST(d.is_read_committed_snapshot_on AS int), @@SPID
@@ -86,6 +89,7 @@ class SourceSession:
         self.refused: dict[str, str] = {}
         self.origin: SourceOrigin | None = None
         self._open_cursors = 0
+        self._spoke_at = 0.0
         self._running: set[Any] = set()
         self.cancellation = NEVER
 
@@ -146,24 +150,25 @@ class SourceSession:
             raise self._build_failure(error, subject, action) from error
         self._open_cursors += 1
         self._running.add(cursor)
-        watch = partial(self._watch, f"{subject or self.subject}: {action}")
+        watched = WatchedCursor(cursor, partial(self._watch, f"{subject or self.subject}: {action}"))
         try:
             try:
-                with watch(is_stream):
-                    cursor.execute(statement, tuple(parameters)) if parameters else cursor.execute(statement)
+                watched.execute(statement, tuple(parameters), is_stream=is_stream)
             except Exception as error:
                 raise self._build_failure(error, subject, action) from error
-            yield WatchedCursor(cursor, watch)
+            yield watched
         except Exception:
             self.cancellation.check()  # it failed because it was cancelled
             raise
         finally:
             self._running.discard(cursor)
-            limit = self._socket.cutting_after(MAX_DRAIN_SECONDS) if self._socket else nullcontext()
+            unread = None if watched.is_read else self._socket
+            limit = unread.cutting_after(MAX_DRAIN_SECONDS) if unread else nullcontext()
             # What fails is an unread result of a broken connection; the cause is raised already.
             with limit, suppress(Exception):
                 cursor.close()
                 self._open_cursors -= 1
+                self._spoke_at = time.monotonic()
 
     def cancel_running(self) -> None:
         """Break off the statement that this session is busy with; from another thread.
@@ -241,7 +246,10 @@ class SourceSession:
         return self.isolation != "snapshot" and self._open_cursors == 0 and not is_cut
 
     def is_alive(self) -> bool:
-        """Whether the server still answers it."""
+        """Whether the server still answers it: asked, unless it has just done so and its line is quiet."""
+        was_heard = time.monotonic() - self._spoke_at < FRESH_SECONDS
+        if was_heard and self.line is not None and self.line.is_quiet():
+            return True
         try:
             return bool(self.read_rows(_ARE_YOU_THERE, action="asking whether the session is alive"))
         except SourceError:

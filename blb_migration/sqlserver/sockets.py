@@ -53,6 +53,16 @@ class ConnectionSocket:
             return milliseconds / 1000
         return None
 
+    def is_quiet(self) -> bool:
+        """Whether the conversation stands and nothing has come: no end, and nothing that nobody asked for."""
+        try:
+            self._handle.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return not self.is_cut
+        except (OSError, AttributeError):  # the conversation has ended; Windows has no MSG_DONTWAIT
+            return False
+        return False
+
     def release(self) -> None:
         """Let go of the handle; the driver's own is not touched."""
         self._handle.close()

@@ -96,24 +96,37 @@ _WATCHER = _StallWatcher("blb-stall-watcher")
 
 
 class WatchedCursor:
-    """A driver's cursor whose fetches are watched; everything else is the driver's own."""
+    """A driver's cursor whose waits are watched; everything else is the driver's own.
+
+    ``is_read``: its rows were fetched to their end, so that closing it has nothing left to read.
+    """
 
     def __init__(self, cursor: Any, watch: Callable[[bool], AbstractContextManager[object]]) -> None:
         self._cursor = cursor
         self._watch = watch
+        self.is_read = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cursor, name)
 
+    def execute(self, statement: str, parameters: tuple[object, ...], *, is_stream: bool) -> None:
+        """Send the statement and wait until its answer begins."""
+        with self._watch(is_stream):
+            self._cursor.execute(statement, parameters) if parameters else self._cursor.execute(statement)
+
     def fetchall(self) -> Any:
         """Fetch the rows of an answer, which the server may have to work for."""
         with self._watch(False):
-            return self._cursor.fetchall()
+            rows = self._cursor.fetchall()
+        self.is_read = True
+        return rows
 
     def arrow_batch(self, row_count: int) -> Any:
         """Fetch the next rows of many."""
         with self._watch(True):
-            return self._cursor.arrow_batch(row_count)
+            batch = self._cursor.arrow_batch(row_count)
+        self.is_read = batch.num_rows == 0
+        return batch
 
 
 @contextmanager

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pickle
 import threading
+from dataclasses import replace
 
 import pytest
 
 from blb_migration.errors import SourceError
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
+from blb_migration.sqlserver import connect
 from blb_migration.sqlserver.connect import SourceConnector, SourceSession
 from blb_migration_tests.sqlserver.conftest import ISOLATION_STATEMENT, SettingsMaker
-from blb_migration_tests.sqlserver.scripted import INT, Script
+from blb_migration_tests.sqlserver.scripted import INT, Script, ScriptedEngine
 
 
 @pytest.fixture
@@ -62,9 +64,32 @@ def test_a_session_in_which_something_failed_is_not_used_again(connector: Source
         assert use(connector) is not failed
 
 
-def test_a_session_that_the_server_ended_is_replaced(
+def test_a_session_that_has_just_answered_is_not_asked_whether_it_is_there(
     connector: SourceConnector, server: SqlServerEmulator
 ) -> None:
+    with connector.keeping_sessions():
+        first = use(connector)
+        server.statements.clear()
+        assert use(connector) is first
+    assert server.statements.texts == ["SELECT many"]
+
+
+def test_a_session_that_the_server_has_just_ended_is_not_taken_for_alive(
+    connector: SourceConnector, scripted_engine: ScriptedEngine
+) -> None:
+    with SqlServerEmulator(scripted_engine) as other_server:
+        other = SourceConnector(replace(connector.settings, port=other_server.port))
+        with other.keeping_sessions():
+            session = use(other)
+            assert session.is_alive()
+            other_server.stop()
+            assert not session.is_alive()
+
+
+def test_a_session_that_was_silent_for_a_while_is_asked_and_replaced_if_the_server_ended_it(
+    connector: SourceConnector, server: SqlServerEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "FRESH_SECONDS", 0.0)
     with connector.keeping_sessions():
         first = use(connector)
         server.faults.add(Fault("SELECT 1", drop_after_rows=0))
