@@ -18,7 +18,8 @@ not see costs that sign and leaves a note. Nothing that is read here is a proof 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from blb_migration.model import TableName
 from blb_migration.source_marker import SourceMarker, TableMarker
@@ -81,22 +82,36 @@ _TABLE_SIGNS = {
 _FROM_TABLES = (
     " FROM sys.tables AS o JOIN sys.schemas AS s ON s.schema_id = o.schema_id WHERE o.is_ms_shipped = 0"
 )
+# One row in any case: the database's signs are wanted of a table that is gone, too.
+_FROM_ONE_TABLE = (
+    " FROM (SELECT 1 AS one) AS asked LEFT JOIN (sys.tables AS o JOIN sys.schemas AS s"
+    " ON s.schema_id = o.schema_id) ON o.object_id = OBJECT_ID(?) AND o.is_ms_shipped = 0"
+)
+
+
+_TABLE_KEY = ("s.name", "o.name")
+_NO_TABLE = (None, None)
+_Told = Mapping[tuple[Any, ...], dict[str, Any]]
 
 
 def read_marker(session: SourceSession, tables: Collection[TableName]) -> SourceMarker:
-    """Read the marker of this moment for ``tables`` of the source.
+    """Read the marker of this moment for ``tables`` of the source; a single table's in one statement.
 
     Raises SourceError only when the connection is lost: what the server hides is in the marker's notes.
     """
     taken_at = datetime.datetime.now(datetime.UTC)
     origin = read_origin(session)
-    database = read_signs(session, _DATABASE_SIGNS)
+    if len(tables) == 1:
+        database, told = _read_with_table(session, *tables)
+    else:
+        database = read_signs(session, _DATABASE_SIGNS)
+        told = read_signs_by_key(session, _TABLE_SIGNS, _TABLE_KEY, _FROM_TABLES)
     is_snapshot = database.get("source_database_id") is not None
     snapshot_of = (database.get("snapshot_of") or "a database it does not name") if is_snapshot else None
     return SourceMarker(
         taken_at=taken_at,
         origin=origin,
-        tables=_read_tables(session, tables),
+        tables={str(table): _build_table(session, told.get((table.schema, table.name))) for table in tables},
         is_immutable=bool(database.get("is_read_only") or is_snapshot) and not database.get("is_standby"),
         snapshot_of=snapshot_of,
         tracking_version=database.get("tracking_version"),
@@ -107,18 +122,24 @@ def read_marker(session: SourceSession, tables: Collection[TableName]) -> Source
     )
 
 
-def _read_tables(session: SourceSession, tables: Collection[TableName]) -> dict[str, TableMarker]:
-    names = [quote_table(table) for table in tables] if len(tables) == 1 else []
-    source = _FROM_TABLES + (" AND o.object_id = OBJECT_ID(?)" if names else "")
-    told = read_signs_by_key(session, _TABLE_SIGNS, ("s.name", "o.name"), source, names)
+def _read_with_table(session: SourceSession, table: TableName) -> tuple[dict[str, Any], _Told]:
+    """Read the database's signs and one table's; that one is missing where the source has no such table."""
+    told = read_signs_by_key(
+        session, _DATABASE_SIGNS | _TABLE_SIGNS, _TABLE_KEY, _FROM_ONE_TABLE, [quote_table(table)]
+    )
+    database: dict[str, Any] = {}
+    tables: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for key, values in told.items():
+        database |= {name: value for name, value in values.items() if name in _DATABASE_SIGNS}
+        if key != _NO_TABLE:
+            tables[key] = {name: value for name, value in values.items() if name in _TABLE_SIGNS}
+    return database, tables
+
+
+def _build_table(session: SourceSession, signs: Mapping[str, Any] | None) -> TableMarker:
+    if signs is None:
+        return TableMarker()
     counts_updates = _TABLE_SIGNS["user_updates"].expression not in session.refused
-    markers = {}
-    for table in tables:
-        signs = told.get((table.schema, table.name))
-        if signs is None:
-            markers[str(table)] = TableMarker()
-            continue
-        if counts_updates and signs.get("user_updates") is None:
-            signs["user_updates"] = 0  # nobody has used the table since the server started
-        markers[str(table)] = TableMarker(**signs)
-    return markers
+    if counts_updates and signs.get("user_updates") is None:
+        return TableMarker(**{**signs, "user_updates": 0})  # nobody has used it since the server started
+    return TableMarker(**signs)

@@ -53,7 +53,11 @@ class TableFinder(Protocol):
 
 @dataclass
 class StatementContext:
-    """Compile-time state of one statement; not shared, not reused."""
+    """Compile-time state of one statement; not shared, not reused.
+
+    ``is_deterministic``: equal SQL gives equal rows from equal data. ``is_volatile``: what stands in its SQL
+    is of this moment, so it is compiled anew every time.
+    """
 
     finder: TableFinder
     database: Database

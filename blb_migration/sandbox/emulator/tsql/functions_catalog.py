@@ -103,14 +103,14 @@ def compile_object_id(call: Call) -> Typed:
 def compile_tracking_version(call: Call) -> Typed:
     """CHANGE_TRACKING_CURRENT_VERSION(): NULL where the database has no Change Tracking."""
     call.require(0)
-    call.context.is_deterministic = False
+    call.context.is_volatile = True
     version = call.context.database.tracking_version
     return Typed(f"CAST({'NULL' if version is None else version} AS BIGINT)", BIGINT, version is None)
 
 
 def compile_last_rowversion(call: Call) -> Typed:
     """@@DBTS: the last rowversion that the database gave, eight bytes."""
-    call.context.is_deterministic = False
+    call.context.is_volatile = True
     number = call.context.database.last_rowversion
     return Typed(f"from_hex('{number:016X}')", ColumnType("varbinary", length=8), False)
 

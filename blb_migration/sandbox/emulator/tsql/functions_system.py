@@ -217,7 +217,7 @@ def _identity_of(call: Call) -> tuple[int, int, int] | None:
 def _identity_function(position: int) -> FunctionCompiler:
     def compile_call(call: Call) -> Typed:
         call.require(1)
-        call.context.is_deterministic = False
+        call.context.is_volatile = True
         found = _identity_of(call)
         return _number(
             None if found is None else found[position], ColumnType("numeric", precision=38, scale=0)
