@@ -6,6 +6,9 @@ the source's business. A sequence that several tables share must be given the fu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from psycopg import sql
 
 from blb_migration.errors import TargetError
@@ -17,6 +20,19 @@ from blb_migration.postgres.names import (
     qualified_text,
     quote_identifier,
 )
+
+
+@dataclass(frozen=True)
+class SequenceBounds:
+    """MINVALUE, MAXVALUE and the type of a sequence."""
+
+    minimum: int
+    maximum: int
+    type_name: str
+
+    def has(self, number: int) -> bool:
+        """Whether the sequence can give the number."""
+        return self.minimum <= number <= self.maximum
 
 
 def choose_next_value(
@@ -74,12 +90,12 @@ def set_sequence(
     MINVALUE and MAXVALUE, before anything is changed.
     """
     with target_errors(f"sequence {sequence}"):
-        minimum, maximum, type_name = _read_bounds(connection, sequence)
-        if not minimum <= next_value <= maximum:
+        bounds = read_sequence_bounds(connection, [sequence])[sequence]
+        if not bounds.has(next_value):
             raise TargetError(
                 f"sequence {sequence}",
                 found=f"its next number must be {next_value}",
-                expected=f"a number from {minimum} to {maximum} ({type_name})",
+                expected=f"a number from {bounds.minimum} to {bounds.maximum} ({bounds.type_name})",
                 next_act="Give the sequence room for it at the target: ALTER SEQUENCE ... MINVALUE ... "
                 "MAXVALUE ..., and AS bigint with a wider column where its type is too small",
             )
@@ -118,8 +134,7 @@ def keep_ahead(connection: TargetConnection, sequence: TableName, next_value: in
 
 def can_reach(connection: TargetConnection, sequence: TableName, next_value: int) -> bool:
     """Whether the number lies within the sequence's MINVALUE and MAXVALUE. Raises TargetError."""
-    minimum, maximum, _ = _read_bounds(connection, sequence)
-    return minimum <= next_value <= maximum
+    return read_sequence_bounds(connection, [sequence])[sequence].has(next_value)
 
 
 def exhaust_sequence(connection: TargetConnection, sequence: TableName, increment: int) -> None:
@@ -129,8 +144,8 @@ def exhaust_sequence(connection: TargetConnection, sequence: TableName, incremen
     and which a rollback drops. Raises TargetError.
     """
     with target_errors(f"sequence {sequence}"):
-        minimum, maximum, _ = _read_bounds(connection, sequence)
-        end = maximum if increment > 0 else minimum
+        bounds = read_sequence_bounds(connection, [sequence])[sequence]
+        end = bounds.maximum if increment > 0 else bounds.minimum
         connection.execute(
             sql.SQL("ALTER SEQUENCE {} INCREMENT BY {} RESTART WITH {}").format(
                 qualified_name(sequence), increment, end
@@ -139,15 +154,19 @@ def exhaust_sequence(connection: TargetConnection, sequence: TableName, incremen
         connection.execute("SELECT setval(%s::regclass, %s, true)", (qualified_text(sequence), end))
 
 
-def _read_bounds(connection: TargetConnection, sequence: TableName) -> tuple[int, int, str]:
-    """MINVALUE, MAXVALUE and the type's name."""
-    with target_errors(f"sequence {sequence}"):
-        row = connection.execute(
-            "SELECT seqmin, seqmax, seqtypid::regtype::text FROM pg_catalog.pg_sequence"
-            " WHERE seqrelid = %s::regclass",
-            (qualified_text(sequence),),
-        ).fetchone()
-    if row is None:
-        raise TargetError(f"sequence {sequence}", found="it is not a sequence")
-    minimum, maximum, type_name = row
-    return minimum, maximum, type_name
+def read_sequence_bounds(
+    connection: TargetConnection, sequences: Sequence[TableName]
+) -> dict[TableName, SequenceBounds]:
+    """Read the bounds of many at once. Raises TargetError, also for what is no sequence."""
+    by_text = {qualified_text(sequence): sequence for sequence in sequences}
+    with target_errors("sequences" if len(by_text) > 1 else f"sequence {sequences[0]}"):
+        rows = connection.execute(
+            "SELECT wanted, seqmin, seqmax, seqtypid::regtype::text FROM unnest(%s::text[]) AS wanted"
+            " JOIN pg_catalog.pg_sequence ON seqrelid = wanted::regclass",
+            (list(by_text),),
+        ).fetchall()
+    bounds = {by_text[text]: SequenceBounds(*values) for text, *values in rows}
+    for sequence in sequences:
+        if sequence not in bounds:
+            raise TargetError(f"sequence {sequence}", found="it is not a sequence")
+    return bounds

@@ -3,22 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from blb_migration.errors import SourceError, SourceUnreachable
+from blb_migration.errors import SourceError
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.first_few import name_some
+from blb_migration.model import TableName
 from blb_migration.plan.columns import ColumnPlan
 from blb_migration.plan.table_plans import TablePlan
 from blb_migration.postgres.names import TargetConnection
-from blb_migration.postgres.sequences import can_reach, choose_next_value
+from blb_migration.postgres.sequences import choose_next_value, read_sequence_bounds
 from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.identities import (
-    IdentityReading,
+    NumberedColumn,
     is_used_up,
     judge_identity,
-    read_identity,
-    read_identity_extreme,
+    read_extremes,
+    read_identities_of,
 )
+
+
+@dataclass(frozen=True)
+class _Numbered:
+    """A column that the target numbers by ``sequence``; ``increment`` is the source's where it has one."""
+
+    table: TablePlan
+    column: ColumnPlan
+    sequence: TableName
+    increment: int
+
+    @property
+    def is_by_source(self) -> bool:
+        """Whether the source numbers it, too."""
+        return self.column.source.identity is not None
+
+    @property
+    def at_source(self) -> NumberedColumn:
+        """The same column there."""
+        return NumberedColumn(self.table.source, self.column.source.name, self.increment)
 
 
 def find_identity_doubts(
@@ -29,33 +51,33 @@ def find_identity_doubts(
 
     Raises SourceUnreachable, TargetError.
     """
+    numbered = [each for table in tables for each in _list_numbered(table)]
+    readings = read_identities_of(session, [each.table.source for each in numbered if each.is_by_source])
+    extremes = read_extremes(session, [each.at_source for each in numbered])
+    bounds = read_sequence_bounds(connection, [each.sequence for each in numbered]) if numbered else {}
     settled: list[tuple[str, str]] = []
-    for table in tables:
-        yield from _judge_own_sequences(session, connection, table)
-        column = next((each for each in table.columns if each.source.identity is not None), None)
-        if column is None or column.target.identity is None or column.target.identity.sequence is None:
+    for each, extreme in zip(numbered, extremes, strict=True):
+        if isinstance(extreme, SourceError):  # a finding of its own
             continue
-        try:
-            reading = read_identity(session, table.source)
-            extreme = None if reading is None else read_identity_extreme(session, table.source, reading)
-        except SourceUnreachable:
-            raise
-        except SourceError:  # a table that cannot be read is a finding of its own
-            continue
+        reading = readings.get(each.table.source.name) if each.is_by_source else None
         if reading is None:
+            next_value = None if each.is_by_source or extreme is None else extreme + each.increment
+        else:
+            position = judge_identity(reading, extreme)
+            if not position.is_settled:
+                yield _describe_contradiction(each.table, each.column, reading.describe(extreme))
+            elif not position.agrees:
+                settled.append((f"{each.table.label}.{each.column.source.name}", reading.describe(extreme)))
+            next_value = choose_next_value(
+                source_last_value=position.last_value,
+                column_extreme=extreme,
+                seed=reading.seed,
+                increment=reading.increment,
+            )
+        if next_value is None or is_used_up(each.column.source, next_value):
             continue
-        position = judge_identity(reading, extreme)
-        if not position.is_settled:
-            yield _describe_contradiction(table, column, reading.describe(extreme))
-        elif not position.agrees:
-            settled.append((f"{table.label}.{column.source.name}", reading.describe(extreme)))
-        next_value = choose_next_value(
-            source_last_value=position.last_value,
-            column_extreme=extreme,
-            seed=reading.seed,
-            increment=reading.increment,
-        )
-        yield from _judge_reach(connection, table, column, next_value)
+        if not bounds[each.sequence].has(next_value):
+            yield _describe_beyond_reach(each, next_value)
     if settled:
         yield Finding(
             Code.IDENTITY_ANSWERS_DISAGREE,
@@ -66,6 +88,14 @@ def find_identity_doubts(
             f"{name_some([name for name, _ in settled])}. "
             f"The first: {settled[0][1]}",
         )
+
+
+def _list_numbered(table: TablePlan) -> Iterator[_Numbered]:
+    """Yield the columns that the target numbers: the source's identity, and those that it numbers alone."""
+    for column in table.columns:
+        identity = column.target.identity
+        if identity is not None and identity.sequence is not None:
+            yield _Numbered(table, column, identity.sequence, (column.source.identity or identity).increment)
 
 
 def _describe_contradiction(table: TablePlan, column: ColumnPlan, answers: str) -> Finding:
@@ -81,47 +111,21 @@ def _describe_contradiction(table: TablePlan, column: ColumnPlan, answers: str) 
     )
 
 
-def _judge_own_sequences(
-    session: SourceSession, connection: TargetConnection, table: TablePlan
-) -> Iterator[Finding]:
-    """Judge the sequences of columns that number themselves at the target alone, by their values."""
-    for column in table.columns:
-        identity = column.target.identity
-        if column.source.identity is not None or identity is None or identity.sequence is None:
-            continue
-        by_rows = IdentityReading(
-            column.source.name, identity.seed, identity.increment, False, in_catalog=None, current=None
-        )
-        try:
-            extreme = read_identity_extreme(session, table.source, by_rows)
-        except SourceUnreachable:
-            raise
-        except SourceError:
-            continue
-        if extreme is not None:
-            yield from _judge_reach(connection, table, column, extreme + identity.increment)
-
-
-def _judge_reach(
-    connection: TargetConnection, table: TablePlan, column: ColumnPlan, next_value: int
-) -> Iterator[Finding]:
-    identity = column.target.identity
-    assert identity is not None
-    assert identity.sequence is not None
-    if is_used_up(column.source, next_value) or can_reach(connection, identity.sequence, next_value):
-        return
-    yield Finding(
+def _describe_beyond_reach(numbered: _Numbered, next_value: int) -> Finding:
+    column = numbered.column
+    is_beyond_all = abs(next_value) >= 2**63
+    return Finding(
         Code.IDENTITY_BEYOND_SEQUENCE,
         Severity.ERROR,
-        f"{table.label}.{column.source.name}",
-        f"its next number is {next_value}, which the target's sequence {identity.sequence} cannot give"
+        f"{numbered.table.label}.{column.source.name}",
+        f"its next number is {next_value}, which the target's sequence {numbered.sequence} cannot give"
         + (
             "; no sequence of PostgreSQL goes beyond bigint"
-            if abs(next_value) >= 2**63
+            if is_beyond_all
             else f" ({column.source.type} at the source, {column.target.type} here)"
         ),
         "take the sequence from the column (ALTER TABLE ... ALTER COLUMN ... DROP IDENTITY, or DROP DEFAULT) "
         "and let the application number its rows"
-        if abs(next_value) >= 2**63
+        if is_beyond_all
         else "widen the column and its sequence (ALTER SEQUENCE ... AS bigint MINVALUE ... MAXVALUE ...)",
     )

@@ -7,7 +7,7 @@ says is held against the other and against the rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +18,22 @@ from blb_migration.sqlserver.names import quote_name, quote_table
 from blb_migration.types import look_up_source
 
 # last_value is a sql_variant, NULL as long as no row was inserted; identity columns may be decimal(38, 0).
-_CATALOG_ROWS = """
-SELECT i.name, CAST(i.last_value AS decimal(38, 0))
+_FROM_CATALOG = """
 FROM sys.identity_columns AS i
 JOIN sys.tables AS t ON t.object_id = i.object_id
 JOIN sys.schemas AS s ON s.schema_id = t.schema_id
-WHERE s.name = ? AND t.name = ?
 """
+_CATALOG_ROWS = f"SELECT s.name, t.name, i.name, CAST(i.last_value AS decimal(38, 0)){_FROM_CATALOG}"
+_OF_ONE_TABLE = "WHERE s.name = ? AND t.name = ?"
+# IDENT_CURRENT is wanted whatever the view says: one row at least.
+_TOGETHER = f"""
+SELECT {{current}}, own.name, own.last_value
+FROM (SELECT 1 AS one) AS asked
+LEFT JOIN (
+    SELECT i.name, CAST(i.last_value AS decimal(38, 0)) AS last_value{_FROM_CATALOG}{_OF_ONE_TABLE}
+) AS own ON 1 = 1
+"""
+_TABLES_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,23 @@ class IdentityReading:
             f"sys.identity_columns: {catalog}; IDENT_CURRENT: {_shown(self.current)}; "
             f"{'MAX' if self.increment > 0 else 'MIN'} of its rows: {_shown(in_rows)}"
         )
+
+
+@dataclass(frozen=True)
+class NumberedColumn:
+    """A source column whose values go on by ``increment``, there or at the target alone."""
+
+    table: Table
+    name: str
+    increment: int
+
+    @property
+    def is_at_an_index_end(self) -> bool:
+        """Whether its MAX and MIN are one step into an index."""
+        keys = (self.table.primary_key, *self.table.unique_keys)
+        leading = [key.columns[0] for key in keys if key is not None]
+        leading += [index.columns[0].name for index in self.table.indexes if index.filter is None]
+        return self.name in leading
 
 
 @dataclass(frozen=True)
@@ -112,41 +138,113 @@ def find_identity_column(table: Table) -> Column | None:
 
 def read_identity(session: SourceSession, table: Table) -> IdentityReading | None:
     """Read what the source says of the table's identity; None without one. Raises SourceUnreachable."""
-    column = find_identity_column(table)
-    if column is None or column.identity is None:
+    if find_identity_column(table) is None:
         return None
     name = table.name
-    rows = _ask(session, _CATALOG_ROWS, name, (name.schema, name.name))
-    current = _ask(session, f"SELECT CAST(IDENT_CURRENT({_argument(name)}) AS decimal(38, 0))", name)
-    is_sound = len(rows) == 1 and rows[0][0] == column.name
+    together = _TOGETHER.format(current=_current(name))
+    rows = _ask(session, together, name, (name.schema, name.name))
+    if rows:
+        told = [(row[1], row[2]) for row in rows if row[1] is not None]
+        return _build_reading(table, told, rows[0][0])
+    own = _ask(session, f"{_CATALOG_ROWS}{_OF_ONE_TABLE}", name, (name.schema, name.name))
+    current = _ask(session, f"SELECT {_current(name)}", name)
+    return _build_reading(table, [row[2:] for row in own], current[0][0] if current else None)
+
+
+def read_identities_of(session: SourceSession, tables: Sequence[Table]) -> dict[TableName, IdentityReading]:
+    """Read what the source says of these tables' identities, of many at once; those without one are left out.
+
+    What it cannot say of many is asked table by table. Raises SourceUnreachable.
+    """
+    numbered = [table for table in tables if find_identity_column(table) is not None]
+    readings: dict[TableName, IdentityReading] = {}
+    if not numbered:
+        return readings
+    told: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
+    rows = _ask(session, _CATALOG_ROWS, numbered[0].name)
+    for schema, name, *own in rows:
+        told.setdefault((schema, name), []).append(tuple(own))
+    for some in _split(numbered):
+        names = ", ".join(_current(table.name) for table in some)
+        currents = _ask(session, f"SELECT {names}", some[0].name) if rows else []
+        for number, table in enumerate(some):
+            if currents:
+                own_rows = told.get((table.name.schema, table.name.name), [])
+                readings[table.name] = _build_reading(table, own_rows, currents[0][number])
+            elif (reading := read_identity(session, table)) is not None:
+                readings[table.name] = reading
+    return readings
+
+
+def _build_reading(table: Table, told: Sequence[tuple[Any, ...]], current: Any) -> IdentityReading:
+    """Build a reading of the view's rows for the table, (column, last value), and of IDENT_CURRENT."""
+    column = find_identity_column(table)
+    assert column is not None
+    assert column.identity is not None
+    is_sound = len(told) == 1 and told[0][0] == column.name
     return IdentityReading(
         column.name,
         column.identity.seed,
         column.identity.increment,
         catalog_is_sound=is_sound,
-        in_catalog=_whole(rows[0][1]) if is_sound else None,
-        current=_whole(current[0][0]) if current else None,
+        in_catalog=_whole(told[0][1]) if is_sound else None,
+        current=_whole(current),
     )
 
 
-def read_identity_extreme(session: SourceSession, table: Table, reading: IdentityReading) -> int | None:
-    """Read the column's MAX at the source, or its MIN for a negative step, where an index has it at its end.
+def _split(tables: Sequence[Table]) -> Iterator[Sequence[Table]]:
+    return (tables[first : first + _TABLES_AT_ONCE] for first in range(0, len(tables), _TABLES_AT_ONCE))
 
-    None where it would cost a scan: the rows are loaded anyway, and their own is compared then. Raises
-    SourceError.
+
+def _current(table: TableName) -> str:
+    return f"CAST(IDENT_CURRENT({_argument(table)}) AS decimal(38, 0))"
+
+
+def read_extremes(
+    session: SourceSession, columns: Sequence[NumberedColumn]
+) -> list[int | SourceError | None]:
+    """Read each column's MAX at the source, or its MIN for a negative step, where an index has it at its end.
+
+    None where it would cost a scan: the rows are loaded anyway, and their own is compared then; and for an
+    empty table. Of a table that cannot be read the error is returned. Raises SourceUnreachable.
     """
-    leading = [key.columns[0] for key in (table.primary_key, *table.unique_keys) if key is not None]
-    leading += [index.columns[0].name for index in table.indexes if index.filter is None]
-    if reading.column not in leading:
-        return None
-    function = "MAX" if reading.increment > 0 else "MIN"
-    rows = session.read_rows(
-        f"SELECT CAST({function}({quote_name(reading.column)}) AS decimal(38, 0)) "
-        f"FROM {quote_table(table.name)}",
+    extremes: list[int | SourceError | None] = [None] * len(columns)
+    asked = [number for number, column in enumerate(columns) if column.is_at_an_index_end]
+    for first in range(0, len(asked), _TABLES_AT_ONCE):
+        some = asked[first : first + _TABLES_AT_ONCE]
+        try:
+            values: Sequence[int | SourceError | None] = _read_values(session, [columns[n] for n in some])
+        except SourceUnreachable:
+            raise
+        except SourceError:  # of one at least, which the others are not to suffer from
+            values = [_read_alone(session, columns[number]) for number in some]
+        for number, value in zip(some, values, strict=True):
+            extremes[number] = value
+    return extremes
+
+
+def _read_values(session: SourceSession, columns: Sequence[NumberedColumn]) -> list[int | None]:
+    [row] = session.read_rows(
+        f"SELECT {', '.join(map(_select_extreme, columns))}",
         action="asking how far its identity is used",
-        subject=str(table.name),
+        subject=str(columns[0].table.name),
     )
-    return _whole(rows[0][0])
+    return [_whole(value) for value in row]
+
+
+def _select_extreme(column: NumberedColumn) -> str:
+    function = "MAX" if column.increment > 0 else "MIN"
+    name = quote_name(column.name)
+    return f"(SELECT CAST({function}({name}) AS decimal(38, 0)) FROM {quote_table(column.table.name)})"
+
+
+def _read_alone(session: SourceSession, column: NumberedColumn) -> int | SourceError | None:
+    try:
+        return _read_values(session, [column])[0]
+    except SourceUnreachable:
+        raise
+    except SourceError as error:
+        return error
 
 
 def read_identities(

@@ -33,6 +33,32 @@ def test_nothing_but_reads_reaches_the_source(erp_chain: Chain, emulator: SqlSer
     assert find_writes(statements) == []
 
 
+def test_preflight_asks_the_source_two_statements_per_table_and_the_rest_of_all_at_once(
+    erp_chain: Chain, emulator: SqlServerEmulator
+) -> None:
+    before = len(emulator.statements)
+    tables = erp_chain.preflight().live_project.plan.tables
+    assert count_round_trips(emulator, before) <= 2 * len(tables) + 50
+
+
+def test_loading_a_small_table_costs_the_source_five_statements(
+    erp_chain: Chain, emulator: SqlServerEmulator
+) -> None:
+    migration = erp_chain.migration()
+    first, *others = [table.label for table in migration.project.plan.tables[:6]]
+    with migration.source.keeping_sessions():
+        erp_chain.load(migration, first)  # it logs in
+        before = len(emulator.statements)
+        for label in others:
+            erp_chain.load(migration, label)
+    # The marker before and after, the table's size, its rows, its identity.
+    assert count_round_trips(emulator, before) <= 5 * len(others)
+
+
+def count_round_trips(emulator: SqlServerEmulator, before: int) -> int:
+    return sum(statement.kind != "prepare" for statement in emulator.statements[before:])
+
+
 def test_one_changed_cell_turns_its_tables_check_red(erp_chain: Chain) -> None:
     migration = erp_chain.migrate()
     erp_chain.execute(

@@ -357,7 +357,7 @@ def test_preflight_of_the_erp_costs_at_most_two_scans_per_table(
         name
         for text in emulator.statements.texts[before:]
         for name in re.findall(r"(?<!SELECT 1 )FROM (\[dbo\]\.\[\w+\])(?! WHERE 1 = 0)", text)
-        if not re.match(r"SELECT CAST\(MAX\(\[\w+\]\) AS", text)  # one step into an index
+        if not re.match(r"SELECT \(SELECT CAST\(MAX\(\[\w+\]\) AS", text)  # one step into an index
     )
     assert 30 < len(scans) <= len(result.live_project.plan.tables)
     tables = result.live_project.plan.tables
