@@ -65,7 +65,8 @@ def complete_table(
     if sequence is not None and sequence.evidence is not None:
         record_identity_evidence(connection, load_id, sequence.evidence)
     others_digest = digest_others(connection, task.table.target, build_content_form(task.table))
-    record_others_digest(connection, load_id, others_digest)
+    if others_digest is not None:
+        record_others_digest(connection, load_id, others_digest)
     if begun.is_chunked:  # whose rows have a transaction each, on record in their chunks
         end_chunked_load(connection, load_id)
         forget_digests(connection, load_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.names import TargetConnection
@@ -16,8 +17,14 @@ class DatabasePlace:
     database_oid: int
 
 
+_places: WeakKeyDictionary[TargetConnection, DatabasePlace] = WeakKeyDictionary()
+
+
 def read_database_place(connection: TargetConnection) -> DatabasePlace:
-    """Read which database this is. Raises TargetError."""
+    """Read which database this is: asked once in a session, which never changes it. Raises TargetError."""
+    known = _places.get(connection)
+    if known is not None:
+        return known
     with target_errors("which database this is"):
         told = connection.execute(
             "SELECT has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')"
@@ -32,4 +39,5 @@ def read_database_place(connection: TargetConnection) -> DatabasePlace:
             " WHERE datname = current_database()".encode()
         ).fetchone()
     assert row is not None
-    return DatabasePlace(*row)
+    place = _places[connection] = DatabasePlace(*row)
+    return place

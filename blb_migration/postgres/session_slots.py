@@ -78,8 +78,7 @@ class SessionSlots:
 
     def give_back_pair(self) -> None:
         """Give a slot back at either side."""
-        for side in reversed(_SIDES):
-            self._give_back(side)
+        self._give_back(*_SIDES)
 
     def _take(self, side: Side) -> bool:
         limit, own = self._limits[side], self._own[side]
@@ -92,13 +91,14 @@ class SessionSlots:
                 own.add(row[0])
             return row is not None
 
-    def _give_back(self, side: Side) -> None:
+    def _give_back(self, *sides: Side) -> None:
         with self._lock:
-            if self._limits[side] is None:
+            slots = {side: max(self._own[side]) for side in sides if self._limits[side] is not None}
+            if not slots:
                 return
-            slot = max(self._own[side])
+            unlocking = ", ".join("pg_catalog.pg_advisory_unlock(%s::int, %s::int)" for _ in slots)
+            values = [value for side, slot in slots.items() for value in (_KEYS[side], slot)]
             with target_errors(_SUBJECT):
-                self._connection.execute(
-                    "SELECT pg_catalog.pg_advisory_unlock(%s::int, %s::int)", (_KEYS[side], slot)
-                )
-            self._own[side].discard(slot)
+                self._connection.execute(f"SELECT {unlocking}".encode(), values)
+            for side, slot in slots.items():
+                self._own[side].discard(slot)

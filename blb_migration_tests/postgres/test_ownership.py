@@ -46,7 +46,9 @@ def load(target: TargetConnection, table: Table, ids: list[int], *, in_savepoint
         for block in read_row_blocks(target, table.name, loaded, loaded[:1] if key.is_ordered else ()):
             digester.add(block)
         record_digest(target, load_id, digester.finish())
-        record_others_digest(target, load_id, digest_others(target, table, form))
+        others_digest = digest_others(target, table, form)
+        if others_digest is not None:
+            record_others_digest(target, load_id, others_digest)
         finish_load(
             target, load_id, LoadedTable(len(ids), len(ids), 0, 0.0), read_load_xid(target, table.name)
         )

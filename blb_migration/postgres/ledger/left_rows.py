@@ -91,7 +91,7 @@ def record_left_rows(connection: TargetConnection, load_id: int, table: TableNam
     )
 
 
-def record_others_digest(connection: TargetConnection, load_id: int, digest: str | None) -> None:
+def record_others_digest(connection: TargetConnection, load_id: int, digest: str) -> None:
     """Record what the load left in columns that it does not load. Raises TargetError."""
     write(
         connection,

@@ -11,6 +11,10 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from weakref import WeakSet
+
+import psycopg
+from psycopg.pq import TransactionStatus
 
 from blb_migration.errors import TargetError
 from blb_migration.postgres.failures import target_errors
@@ -26,6 +30,9 @@ LEDGER_LOCK_KEY = 0x626C626D
 
 NIGHTS_FROM_VERSION = 6  # has the night's journal, and who has marked the target live
 
+# They ask for its version alone, which every stage of every table does.
+_sessions_that_saw_it: WeakSet[TargetConnection] = WeakSet()
+
 _SUBJECT = f"schema {LEDGER_SCHEMA} of the target"
 
 
@@ -36,10 +43,10 @@ def has_ledger(connection: TargetConnection) -> bool:
 
 def upgrade_ledger(connection: TargetConnection) -> bool:
     """Bring a ledger of an older version up to date; whether there is one at all. Raises TargetError."""
-    is_there = has_ledger(connection)
-    if is_there:
+    version = read_ledger_version(connection)
+    if version is not None and version < read_current_version():
         create_ledger(connection)
-    return is_there
+    return version is not None
 
 
 def create_ledger(connection: TargetConnection) -> None:
@@ -84,16 +91,18 @@ def read_ledger_version(connection: TargetConnection) -> int | None:
 
     Raises TargetError when a newer version of this tool wrote it.
     """
-    # Not to_regclass: a session that has looked before remembers that there was none, and believes it
-    # even after it has waited for another that made it, until it reads from a table.
-    row = read_one(
-        connection,
-        "SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE n.nspname = 'blb_migration' AND c.relname = 'ledger_version'",
-    )
-    if row is None:
+    if connection not in _sessions_that_saw_it and not _is_there(connection):
         return None
-    row = read_one(connection, "SELECT max(version) FROM blb_migration.ledger_version")
+    is_alone = connection.info.transaction_status is TransactionStatus.IDLE
+    try:
+        row = read_one(connection, "SELECT max(version) FROM blb_migration.ledger_version")
+    except TargetError as error:
+        if is_alone and isinstance(error.__cause__, psycopg.errors.UndefinedTable):
+            _sessions_that_saw_it.discard(connection)  # it was dropped since
+            return None
+        raise
+    if is_alone:  # what a transaction has seen may be rolled back
+        _sessions_that_saw_it.add(connection)
     version = int(row[0]) if row and row[0] is not None else 0
     if version > read_current_version():
         raise TargetError(
@@ -103,6 +112,17 @@ def read_ledger_version(connection: TargetConnection) -> int | None:
             next_act="Use the newer blb-migrate that wrote it",
         )
     return version
+
+
+def _is_there(connection: TargetConnection) -> bool:
+    # Not to_regclass: a session that has looked before remembers that there was none, and believes it
+    # even after it has waited for another that made it, until it reads from a table.
+    row = read_one(
+        connection,
+        "SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = 'blb_migration' AND c.relname = 'ledger_version'",
+    )
+    return row is not None
 
 
 def has_current_ledger(connection: TargetConnection) -> bool:

@@ -126,6 +126,21 @@ def test_two_that_create_it_at_once_do_not_hinder_each_other(
     assert read_ledger_version(other_session) == read_current_version()
 
 
+def test_a_session_that_has_seen_the_ledger_notices_that_it_was_dropped_or_made_by_a_newer_version(
+    ledger: TargetConnection, other_session: TargetConnection
+) -> None:
+    assert read_ledger_version(ledger) == read_current_version()
+    execute(other_session, "UPDATE blb_migration.ledger_version SET version = 99")
+    with pytest.raises(TargetError, match="version 99"):
+        read_ledger_version(ledger)
+    execute(other_session, "DROP SCHEMA blb_migration CASCADE")
+    assert not has_ledger(ledger)
+    with ledger.transaction(force_rollback=True):
+        create_ledger(ledger)
+        assert has_ledger(ledger)
+    assert not has_ledger(ledger)
+
+
 def test_a_ledger_of_a_newer_version_is_refused(ledger: TargetConnection) -> None:
     execute(ledger, "UPDATE blb_migration.ledger_version SET version = 99")
     with pytest.raises(TargetError, match="version 99"):
