@@ -73,6 +73,7 @@ def ask(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[An
     listener.close()
 
 
+@pytest.mark.alone
 def test_a_backend_that_sends_a_byte_now_and_then_is_given_up_in_time(
     ask: Callable[[Answer], SmokeResult],
 ) -> None:
