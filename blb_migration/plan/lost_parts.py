@@ -26,9 +26,20 @@ def refuse_lost_parts(known: Project, live: Project) -> None:
         f"project {known.name}",
         found="its plan has what the databases have not:\n" + "\n".join(shown) + "\nNo table was written",
         expected="every planned table and column, seen by the log-in",
-        next_act="Give the log-in SELECT on it, or restore it; where it is gone for good, 'blb-migrate plan'"
-        " writes the project's catalog.json anew, and the plan goes on without it",
+        next_act=_choose_next_act(known, live)
+        + "; where it is gone for good, 'blb-migrate plan' writes the project's catalog.json anew, and the "
+        "plan goes on without it",
     )
+
+
+def _choose_next_act(known: Project, live: Project) -> str:
+    seen = [table for table in known.plan.tables if table.source.name in live.source.tables_by_name]
+    there = [table for table in seen if table.target.name in live.target.tables_by_name]
+    if seen and not there:
+        return "Create the target's tables ('blb-migrate schema --apply'), or name the right target database"
+    if len(there) < len(seen):
+        return "Create or restore in the target what it lacks"
+    return "Give the log-in SELECT on it, or restore it"
 
 
 def _iterate_lost_parts(known: Project, live: Project) -> Iterator[str]:
