@@ -103,17 +103,21 @@ class Answer:
     first_keys: tuple[str, ...] = ()
 
 
+Becoming = Literal["itself", "guid", "float", "text"]
+
+
 @dataclass(frozen=True)
 class KeyColumn:
     """A source column as a member of a key, compared by its value after ``decisions``.
 
     ``becomes`` is what the load makes of it where that makes different values equal: a text a GUID, which
-    has no letter case, a number the nearest float.
+    has no letter case, a number the nearest float; or where it makes a text of it that another text refers
+    to.
     """
 
     name: str
     decisions: tuple[ValueDecision, ...] = ()
-    becomes: Literal["itself", "guid", "float"] = "itself"
+    becomes: Becoming = "itself"
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,18 @@ a decision changes. The SQL is in ``sqlserver/key_probes.py``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from dataclasses import replace
 
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import ForeignKey, Table, TableName
 from blb_migration.plan.columns import ColumnPlan
 from blb_migration.plan.table_plans import TablePlan
 from blb_migration.plan.type_pairs import Conversion
-from blb_migration.questions import KeyColumn, KeyQuestion, ReferenceQuestion, UniquenessQuestion
+from blb_migration.questions import Becoming, KeyColumn, KeyQuestion, ReferenceQuestion, UniquenessQuestion
 from blb_migration.types import SIZED_TEXTS
 from blb_migration.value_decisions import ValueDecision
+
+_TO_TEXT = (Conversion.INTEGER_TO_TEXT, Conversion.UUID_TO_TEXT)
 
 
 def find_key_questions(
@@ -106,7 +108,7 @@ def _changing_decisions(column: ColumnPlan) -> tuple[ValueDecision, ...]:
 
 
 def _as_key_column(column: ColumnPlan) -> KeyColumn:
-    becomes: Literal["itself", "guid", "float"] = "itself"
+    becomes: Becoming = "itself"
     if column.conversion is Conversion.TEXT_TO_UUID:
         becomes = "guid"
     elif any(decision.covers == "inexact_as_float" for decision in column.decisions):
@@ -173,14 +175,24 @@ def _is_trusted_at_source(
     )
 
 
+def _as_referring(column: ColumnPlan, parent: ColumnPlan) -> tuple[KeyColumn, KeyColumn]:
+    """Return both ends of a reference, as texts where only one of them is a text at the source."""
+    own, referred = _as_key_column(column), _as_key_column(parent)
+    if (column.conversion in _TO_TEXT) != (parent.conversion in _TO_TEXT):
+        own = replace(own, becomes="text") if column.conversion in _TO_TEXT else own
+        referred = replace(referred, becomes="text") if parent.conversion in _TO_TEXT else referred
+    return own, referred
+
+
 def _ask_reference(
     key: ForeignKey, members: list[ColumnPlan], parent: Table, parents: list[ColumnPlan]
 ) -> ReferenceQuestion:
+    pairs = [_as_referring(m, p) for m, p in zip(members, parents, strict=True)]
     return ReferenceQuestion(
         key.name,
-        tuple(map(_as_key_column, members)),
+        tuple(own for own, _ in pairs),
         parent,
-        tuple(map(_as_key_column, parents)),
+        tuple(referred for _, referred in pairs),
         is_enforced=key.trusted,
         is_not_valid=not key.trusted,
         matches_full=key.matches_full,

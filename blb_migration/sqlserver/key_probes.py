@@ -114,7 +114,8 @@ def _build_orphan_condition(table: Table, question: ReferenceQuestion) -> str:
 def _is_padded(table: Table, column: KeyColumn) -> bool:
     """Whether the source compares it as a text, and so otherwise than the target."""
     name = table.columns_by_name[column.name].type.name
-    return column.becomes == "itself" and (name in SIZED_TEXTS or name in READ_AS_TEXT)
+    is_text = name in SIZED_TEXTS or name in READ_AS_TEXT
+    return column.becomes == "text" or (column.becomes == "itself" and is_text)
 
 
 def _value(table: Table, column: KeyColumn, alias: str) -> str:
@@ -123,6 +124,8 @@ def _value(table: Table, column: KeyColumn, alias: str) -> str:
     value = decided_expression(own, column.decisions, read_as_text(own, plain))
     if column.becomes == "guid":
         return f"TRY_CAST({value} AS uniqueidentifier)"  # what is none is a finding of its own
+    if column.becomes == "text":
+        return f"CAST({value} AS nvarchar(40))"
     return f"CAST({value} AS float)" if column.becomes == "float" else value
 
 

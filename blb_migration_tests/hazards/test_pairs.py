@@ -238,3 +238,20 @@ def test_s10_numerics_that_keep_hundreds_are_loaded_and_others_found(new_chain: 
         assert finer.is_refused("decimal_finer_than", 2, "2", "3")
         decided = finer.decide(decide("things", "v", "on_too_precise: round"))
         assert loaded(decided) == [12300, 12400, 12300]
+
+
+@pytest.mark.parametrize(
+    ("source", "value", "other"), [("int", 1, "01"), ("uniqueidentifier", GUID, GUID.lower())]
+)
+def test_s10_a_text_refers_to_what_becomes_the_same_text(
+    new_chain: NewChain, source: str, value: object, other: str
+) -> None:
+    parents = table("parents", *columns(f"id {source} not null"))
+    things = table("things", *columns("id int not null", "parent varchar(40)"))
+    target = """CREATE TABLE parents (id text PRIMARY KEY);
+        CREATE TABLE things (id int PRIMARY KEY, parent text REFERENCES parents)"""
+    rows: list[Row] = [{"id": 1, "parent": str(value)}, {"id": 2, "parent": other}, {"id": 3}]
+    planted = plant(new_chain(), target, (parents, [{"id": value}]), (things, rows))
+    assert planted.is_refused("orphans", 1, "2")
+    sound = plant(new_chain(), target, (parents, [{"id": value}]), (things, rows[::2]))
+    sound.migrate()
