@@ -16,7 +16,7 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunRecord, Ru
 from blb_migration.alerts.memory import Memory
 from blb_migration.alerts.message import Alert, build_alert, build_run_link
 from blb_migration.defs.ended_runs import OVER, find_first_failure, is_of, is_on_its_way, read_over_since
-from blb_migration.defs.late_night import find_late_night, is_begun_elsewhere
+from blb_migration.defs.late_night import NOT_BEGUN, SEE_WHY, find_late_night, is_begun_elsewhere, is_night
 from blb_migration.defs.resource import MigrationResource, find_kind
 from blb_migration.defs.run_tags import OFF_RECORD_TAG, describe_places
 from blb_migration.defs.tick_budget import TickOverdue, ask_in_time
@@ -174,6 +174,8 @@ def _find_bad_runs(
 def _tell_ending(voice: _Voice, ending: RunEnding, status: TargetStatus | None) -> Alert:
     """Tell of a run by its entry in the ledger; ``status`` is the target's, by the run in force."""
     reason, next_act = next(iter(ending.errors), ""), OPEN_THE_RUN
+    if is_night(ending.run_id):  # the verdict's sensor has found it since this look began
+        return voice.say("failure", NOT_BEGUN, reason.removeprefix(f"{NOT_BEGUN}. "), SEE_WHY)
     if status is not None and status.run_id == ending.run_id:
         next_act = str(status.document["next_act"])
         reason = reason or next(_list_reasons(status), "")

@@ -21,6 +21,9 @@ from blb_migration.settings.variables import AlertVariables, ScheduleVariables
 if TYPE_CHECKING:
     from blb_migration.defs.resource import MigrationResource
 
+NOT_BEGUN = "the night's rehearsal did not begin"
+SEE_WHY = "See in Dagster whether the daemon runs, whether nightly_rehearsal is on, and what is queued."
+_KEY = "night-"
 EARLY = datetime.timedelta(minutes=1)  # two machines' clocks differ by less
 
 
@@ -37,7 +40,12 @@ class LateNight:
     @property
     def key(self) -> str:
         """Its name in the ledger, where a run would have its id."""
-        return f"night-{self.due:%Y%m%d-%H%M}"
+        return f"{_KEY}{self.due:%Y%m%d-%H%M}"
+
+
+def is_night(run_id: str) -> bool:
+    """Whether a run of the ledger is a night that did not begin."""
+    return run_id.startswith(_KEY)
 
 
 def find_late_night(
@@ -63,9 +71,9 @@ def find_late_night(
     if lateness == "not begun":
         return LateNight(
             due,
-            "the night's rehearsal did not begin",
+            NOT_BEGUN,
             f"{when}; {waited:.0f} min later no run has begun.",
-            "See in Dagster whether the daemon runs, whether nightly_rehearsal is on, and what is queued.",
+            SEE_WHY,
             None,
         )
     return LateNight(

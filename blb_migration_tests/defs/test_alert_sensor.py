@@ -23,6 +23,7 @@ from blb_migration.defs.alert_sensor import build_alert_sensor
 from blb_migration.defs.assemble import build_defs
 from blb_migration.defs.asset_keys import RECONCILIATION_REPORT, build_verdict_key, place_key
 from blb_migration.defs.dead_runs import PROCESS_TAG, end_dead_runs
+from blb_migration.defs.late_night import NOT_BEGUN, SEE_WHY, LateNight, record_late_night
 from blb_migration.defs.resource import MigrationResource
 from blb_migration.defs.verdict_sensor import build_verdict_sensor
 from blb_migration.run_hold import holding_target
@@ -245,6 +246,20 @@ def test_a_night_that_is_left_out_is_told_once(watch: Watch) -> None:
     assert watch.launch()
     [post] = look_late(watch, 33)
     assert post["title"] == "shop: rehearsal: equal again"
+
+
+def test_a_night_that_the_ledger_has_first_is_told_in_the_same_words(watch: Watch) -> None:
+    assert watch.launch()
+    assert watch.look() == []
+    watch.walk.chains["rehearsal"].execute(
+        "UPDATE blb_migration.runs SET started_at = started_at - interval '2 days'"
+    )
+    due = find_due(datetime.datetime.now(datetime.UTC), "UTC")
+    night = LateNight(due, NOT_BEGUN, f"It was due at {due:%Y-%m-%d %H:%M} UTC.", SEE_WHY, None)
+    resource = MigrationResource(watch.walk.projects["rehearsal"], environment="rehearsal")
+    assert record_late_night(night, resource)
+    require_one(watch.look(), NOT_BEGUN, "It was due at", "nightly_rehearsal is on")
+    assert watch.look() == []
 
 
 def test_a_night_that_is_not_over_in_time_is_told(watch: Watch) -> None:
