@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -26,17 +25,22 @@ import psycopg
 
 from blb_migration.compare.run_checks import run_check
 from blb_migration.plan.project import save_project
-from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.link import Link
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration_tests.benchmarks.killed import Watch, read_rows_sent
+from blb_migration_tests.benchmarks.namespaces import (
+    BRIDGE_ADDRESS,
+    Machine,
+    Process,
+    running_bridge,
+    running_machine,
+)
 from blb_migration_tests.benchmarks.one_table import Pair, open_pair
 from blb_migration_tests.benchmarks.sections import SLOW_LINE, build_target_table
 from blb_migration_tests.benchmarks.shapes import SHAPES
+from blb_migration_tests.benchmarks.target_process import serving_databases
 
-_BRIDGE = "blb0"
-_NET = "10.77.0"
 _SHAPE = "inventory_transactions"
 _COMMAND = str(Path(sys.executable).with_name("blb-migrate"))  # python -m would look for newer packages first
 _CHUNK_ROWS = 25_000
@@ -57,34 +61,6 @@ class Servers:
     project_folder: Path
 
 
-@dataclass(frozen=True)
-class Machine:
-    """A network namespace with one address, and a folder that no other machine sees."""
-
-    name: str
-    link: str
-    address: str
-    folder: Path
-
-    def run(self, command: list[str], *, stdin: int | None = None, **environment: str) -> Process:
-        """Start a command of ours there."""
-        return subprocess.Popen(
-            ["ip", "netns", "exec", self.name, sys.executable, *command],
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=self.folder,
-            env=os.environ | environment,
-        )
-
-    def cut_off(self) -> None:
-        """Take its link down: what it has sent is lost, and nobody is told."""
-        _ip("link", "set", self.link, "down")
-
-
-Process = subprocess.Popen[str]
-
-
 def main(arguments: list[str]) -> int:
     """Measure, print one line of JSON for each load; 1 where one of them is not equal."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -98,12 +74,14 @@ def main(arguments: list[str]) -> int:
     good = True
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="blb-machines-")))
-        stack.enter_context(_bridge())
+        stack.enter_context(running_bridge())
         link = SLOW_LINE
         if options.megabytes:
             link = replace(link, bytes_per_second=options.megabytes * 1e6)
         servers = stack.enter_context(_serve(folder, options.rows, link))
-        machines = [stack.enter_context(_machine(number, folder)) for number in range(1, max(counts) + 1)]
+        machines = [
+            stack.enter_context(running_machine(number, folder)) for number in range(1, max(counts) + 1)
+        ]
         if options.lost:
             outcomes = [_load(servers, machines[:4], loses=True)]
         else:
@@ -192,35 +170,6 @@ def _wait_for(watch: Watch, share: float) -> tuple[int, int, int]:
 
 
 @contextmanager
-def _bridge() -> Iterator[None]:
-    _ip("link", "add", _BRIDGE, "type", "bridge")
-    try:
-        _ip("addr", "add", f"{_NET}.1/24", "dev", _BRIDGE)
-        _ip("link", "set", _BRIDGE, "up")
-        yield
-    finally:
-        _ip("link", "delete", _BRIDGE)
-
-
-@contextmanager
-def _machine(number: int, folder: Path) -> Iterator[Machine]:
-    address = f"{_NET}.{10 + number}"
-    machine = Machine(f"blb-{number}", f"blb-link{number}", address, folder / f"machine{number}")
-    machine.folder.mkdir()
-    _ip("netns", "add", machine.name)
-    try:
-        _ip("link", "add", machine.link, "type", "veth", "peer", "name", "eth0", "netns", machine.name)
-        _ip("link", "set", machine.link, "master", _BRIDGE, "up")
-        _ip("-n", machine.name, "addr", "add", f"{address}/24", "dev", "eth0")
-        _ip("-n", machine.name, "link", "set", "eth0", "up")
-        _ip("-n", machine.name, "link", "set", "lo", "up")
-        yield machine
-        _ip("link", "delete", machine.link)  # its other end keeps the namespace a while
-    finally:
-        _ip("netns", "delete", machine.name)
-
-
-@contextmanager
 def _serve(folder: Path, row_count: int, link: Link) -> Iterator[Servers]:
     shape = SHAPES[_SHAPE]
     table = shape.table(row_count)
@@ -233,31 +182,16 @@ def _serve(folder: Path, row_count: int, link: Link) -> Iterator[Servers]:
     database.load(table.name, shape.iterate_batches(row_count))
     server = SqlServerEmulator(engine, has_clients_in_process=False)
     server.host = "0.0.0.0"
-    with server, _serve_target(folder / "target") as target_url:
+    with server, serving_databases(folder / "target", BRIDGE_ADDRESS, "benchmark") as urls:
         server.link = link
+        target_url = urls["benchmark"]
         with psycopg.connect(target_url) as connection:
             for statement in build_target_table(table):
                 connection.execute(statement)
-        source_url = server.url("BENCHMARK", "sa", "machines").replace("0.0.0.0", f"{_NET}.1")
+        source_url = server.url("BENCHMARK", "sa", "machines").replace("0.0.0.0", BRIDGE_ADDRESS)
         pair = open_pair(source_url, target_url, table.name.name)
         save_project(replace(pair.migration.project, folder=project_folder))
         yield Servers(source_url, target_url, pair, project_folder)
-
-
-@contextmanager
-def _serve_target(folder: Path) -> Iterator[str]:
-    folder.mkdir()
-    server = EmbeddedPostgres(folder)
-    with server, psycopg.connect(server.url(), autocommit=True) as connection:
-        connection.execute("ALTER SYSTEM SET listen_addresses = '*'")
-    with (folder / "data" / "pg_hba.conf").open("a", encoding="utf-8") as hba:
-        hba.write(f"host all all {_NET}.0/24 scram-sha-256\n")
-    with server:
-        yield server.create_database("benchmark").replace("127.0.0.1", f"{_NET}.1")
-
-
-def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True)
 
 
 if __name__ == "__main__":

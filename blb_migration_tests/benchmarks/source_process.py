@@ -1,9 +1,10 @@
 """The emulator in a process of its own, so that it shares neither a lock nor a heap with what is measured.
 
 ``python -m blb_migration_tests.benchmarks.source_process`` reads one JSON document from standard input
-(``{"tables": [[shape, rows], ...], "erp_scale": n or null}``), fills the emulator, prints one JSON line
-with its URLs, and serves until standard input ends. Every further line is a ``Link`` to put in force
-(``{"latency_seconds": 0.01, "bytes_per_second": 2e7}``), answered by one line once it is.
+(``{"tables": [[shape, rows], ...], "erp_scale": n or null}``, and ``host`` where it is not loopback), fills
+the emulator, prints one JSON line with its URLs, and serves until standard input ends. Every further line is
+a ``Link`` to put in force (``{"latency_seconds": 0.01, "bytes_per_second": 2e7}``), answered by one line once
+it is.
 """
 
 from __future__ import annotations
@@ -40,9 +41,11 @@ def main() -> None:
             database.load(table.name, shape.iterate_batches(row_count))
         if order["erp_scale"] is not None:
             create_source(engine, order["erp_scale"])
-        with SqlServerEmulator(
+        server = SqlServerEmulator(
             engine, replay_limit_bytes=_REPLAY_LIMIT_BYTES, has_clients_in_process=False
-        ) as server:
+        )
+        server.host = order.get("host", server.host)
+        with server:
             urls = {name: server.url(name, _LOG_IN, password) for name in (DATABASE, SOURCE_DATABASE)}
             _answer(urls)
             while line := sys.stdin.readline():
