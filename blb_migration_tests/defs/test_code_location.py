@@ -97,7 +97,13 @@ def test_the_code_location_loads_without_a_database_and_without_the_data_path() 
     assert answer["assets"] == len(load_project(DEFAULT_PROJECT).plan.tables) + 4
 
 
-def test_steps_are_forked_from_a_process_that_has_loaded_what_they_need_and_runs_no_thread() -> None:
+@pytest.mark.parametrize("has_rehearsal", [False, True])
+def test_steps_are_forked_from_a_process_that_has_loaded_what_they_need_and_runs_no_thread(
+    monkeypatch: pytest.MonkeyPatch, has_rehearsal: bool
+) -> None:
+    if has_rehearsal:
+        monkeypatch.setenv("BLB_REHEARSAL_SOURCE_CONN", "mssql://copy/erp")
+        monkeypatch.setenv("BLB_REHEARSAL_TARGET_CONN", "postgresql://copy/erp")
     answer = load_in_subprocess(
         "import threading\nimport blb_migration.defs.internals.preload\n"
         "loaded = sorted({'psycopg', 'pyarrow', 'pgpq', 'mssql_python', 'duckdb'} & sys.modules.keys())\n"

@@ -9,6 +9,7 @@ from blb_migration.collector import resting_collector
 with resting_collector():
     import dagster._cli  # noqa: F401 - the run's own main module, which every step's process imports again
     import mssql_python  # noqa: F401
+    from dagster import Definitions, RepositoryDefinition
 
     import blb_migration.compare.run_checks
     import blb_migration.load.finish
@@ -16,7 +17,11 @@ with resting_collector():
     import blb_migration.load.table
     import blb_migration.preflight.stage
     import blb_migration.report.document  # noqa: F401
-    from blb_migration.definitions import defs
+    from blb_migration import definitions
 
-    for _job in defs.get_repository_def().get_all_jobs():
-        _ = _job.graph
+    for _place in vars(definitions).values():  # one for all, or a repository for each environment
+        if isinstance(_place, Definitions):
+            _place = _place.get_repository_def()
+        if isinstance(_place, RepositoryDefinition):
+            for _job in _place.get_all_jobs():
+                _ = _job.graph
