@@ -3,14 +3,16 @@
     sudo .venv/bin/python -m blb_migration_tests.benchmarks.machines --rows 2000000 --machines 1,2,4
 
 Needs Linux, root and ``ip``. The source is behind a line of 20 ms and 20 MB/s a connection, and every machine
-has one connection; the first begins the load, the others run ``blb-migrate work``. ``--lost``: one of four
-machines is killed, and one's link is taken down, in the middle of the load; both for good.
+has one connection; the first begins the load, the others run ``blb-migrate work``. ``simulated`` is what the
+replay of the first load's chunks says of as many machines (``simulation``). ``--lost``: one of four machines
+is killed, and one's link is taken down, in the middle of the load; both for good.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -39,6 +41,7 @@ from blb_migration_tests.benchmarks.namespaces import (
 from blb_migration_tests.benchmarks.one_table import Pair, open_pair
 from blb_migration_tests.benchmarks.sections import SLOW_LINE, build_target_table
 from blb_migration_tests.benchmarks.shapes import SHAPES
+from blb_migration_tests.benchmarks.simulation import Chunk, build_chunks, replay
 from blb_migration_tests.benchmarks.target_process import serving_databases
 
 _SHAPE = "inventory_transactions"
@@ -49,6 +52,8 @@ _READ_CHUNKS = """
 SELECT count(*), count(*) FILTER (WHERE status = 'finished'), count(DISTINCT load_xid)
 FROM blb_migration.table_chunks
 """
+
+_READ_TIMES = "SELECT elapsed_seconds, rows_written FROM blb_migration.table_chunks ORDER BY chunk_no"
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,10 @@ def main(arguments: list[str]) -> int:
             outcomes = [_load(servers, machines[:4], loses=True)]
         else:
             outcomes = [_load(servers, machines[:count]) for _ in range(options.rounds) for count in counts]
+        measured: list[Chunk] = outcomes[0]["measured"]
         for outcome in outcomes:
+            del outcome["measured"]
+            outcome["simulated"] = round(replay(measured, outcome["machines"], os.cpu_count() or 1), 2)
             good = good and outcome["is_equal"]
             sys.stdout.write(json.dumps(outcome) + "\n")
     return 0 if good else 1
@@ -126,6 +134,7 @@ def _load(servers: Servers, machines: list[Machine], *, loses: bool = False) -> 
         row_count = watch.execute(f"SELECT count(*) FROM {servers.pair.target_name}".encode()).fetchone()
         assert row_count is not None
         sent = read_rows_sent(watch, name, before + row_count[0]) - before
+        times = watch.execute(_READ_TIMES).fetchall()
     pair = open_pair(servers.source_url, servers.target_url, table)  # a run of its own
     checks = [run_check(pair.migration, pair.table, name) for name in ("row_count", "key_totals", "content")]
     return {
@@ -137,6 +146,7 @@ def _load(servers: Servers, machines: list[Machine], *, loses: bool = False) -> 
         "chunks": chunks[0],
         "transactions_of_chunks": chunks[2],
         "work": round(sent / row_count[0], 3),
+        "measured": build_chunks([each for each, _ in times], [rows for _, rows in times]),
         "is_equal": is_done and all(check.passed for check in checks),
     }
 
@@ -144,9 +154,11 @@ def _load(servers: Servers, machines: list[Machine], *, loses: bool = False) -> 
 def _start_helper(servers: Servers, machine: Machine) -> Process:
     return machine.run(
         [_COMMAND, "work", "--wait", "--project", str(servers.project_folder)],
-        BLB_SOURCE_CONN=servers.source_url,
-        BLB_TARGET_CONN=servers.target_url,
-        BLB_CONNECTIONS="1",
+        environment={
+            "BLB_SOURCE_CONN": servers.source_url,
+            "BLB_TARGET_CONN": servers.target_url,
+            "BLB_CONNECTIONS": "1",
+        },
     )
 
 

@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from blb_migration_tests.benchmarks.worker import build_environment
+
 BRIDGE_ADDRESS = "10.77.0.1"  # this process itself, for every machine
 NETWORK = "10.77.0.0/24"
 _BRIDGE = "blb0"
@@ -31,15 +33,23 @@ class Machine:
     address: str
     folder: Path
 
-    def run(self, command: Sequence[str], *, stdin: int | None = None, **environment: str) -> Process:
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        stdin: int | None = None,
+        stderr: int | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Process:
         """Start Python with ``command`` there; its output is a pipe."""
         return subprocess.Popen(
             ["ip", "netns", "exec", self.name, sys.executable, *command],
             stdin=stdin,
             stdout=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             cwd=self.folder,
-            env=os.environ | environment,
+            env={**build_environment(), **(environment or {})},
         )
 
     def serve(self, log_name: str, command: Sequence[str], environment: Mapping[str, str]) -> Path:
@@ -52,7 +62,7 @@ class Machine:
                 stdout=said,
                 stderr=said,
                 cwd=self.folder,
-                env=os.environ | environment,
+                env={**build_environment(), **environment},
                 start_new_session=True,
             )
         return log

@@ -44,14 +44,14 @@ def run_worker(work: str, **arguments: Any) -> Cost:
         stdout=subprocess.PIPE,
         text=True,
         check=False,
-        env=_build_environment(),
+        env=build_environment(),
     )
     if done.returncode != 0:
         raise RuntimeError(f"{work} failed with exit code {done.returncode}; its error is above")
     return Cost(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def _build_environment() -> dict[str, str]:
+def build_environment() -> dict[str, str]:
     """Compiled modules are kept from process to process, as they are on any machine but a sealed one."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return environment | {"PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "blb-benchmark-bytecode")}
