@@ -44,7 +44,9 @@ def _serve_rabbitmq(machine: Machine, password: str, consumer_timeout_seconds: f
         f"default_pass = {password}",
     ]
     if consumer_timeout_seconds is not None:
-        lines += [f"consumer_timeout = {consumer_timeout_seconds * 1000:.0f}", "channel_tick_interval = 1000"]
+        lines += [f"consumer_timeout = {consumer_timeout_seconds * 1000:.0f}"]
+        advanced = "[{rabbit, [{channel_tick_interval, 1000}]}].\n"
+        (machine.folder / "advanced.config").write_text(advanced, encoding="ascii")
     (machine.folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n", encoding="ascii")
     (machine.folder / "enabled_plugins").write_text("[].\n", encoding="ascii")
     environment = {
@@ -52,6 +54,7 @@ def _serve_rabbitmq(machine: Machine, password: str, consumer_timeout_seconds: f
         "ERL_EPMD_ADDRESS": "127.0.0.1",
         "RABBITMQ_NODENAME": "blb@localhost",
         "RABBITMQ_CONFIG_FILE": str(machine.folder / "rabbitmq.conf"),
+        "RABBITMQ_ADVANCED_CONFIG_FILE": str(machine.folder / "advanced.config"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(machine.folder / "enabled_plugins"),
         "RABBITMQ_MNESIA_BASE": str(machine.folder),
         "RABBITMQ_LOG_BASE": str(machine.folder),

@@ -87,16 +87,16 @@ def main(arguments: list[str]) -> int:
         machines = [
             stack.enter_context(running_machine(number, folder)) for number in range(1, max(counts) + 1)
         ]
-        if options.lost:
-            outcomes = [_load(servers, machines[:4], loses=True)]
-        else:
-            outcomes = [_load(servers, machines[:count]) for _ in range(options.rounds) for count in counts]
-        measured: list[Chunk] = outcomes[0]["measured"]
-        for outcome in outcomes:
-            del outcome["measured"]
-            outcome["simulated"] = round(replay(measured, outcome["machines"], os.cpu_count() or 1), 2)
+        groups = [machines[:count] for _ in range(options.rounds) for count in counts]
+        measured: list[Chunk] | None = None
+        for group in [machines[:4]] if options.lost else groups:
+            outcome = _load(servers, group, loses=options.lost)
+            measured = outcome.pop("measured") if measured is None else measured
+            outcome.pop("measured", None)
+            outcome["simulated"] = round(replay(measured, len(group), os.cpu_count() or 1), 2)
             good = good and outcome["is_equal"]
             sys.stdout.write(json.dumps(outcome) + "\n")
+            sys.stdout.flush()
     return 0 if good else 1
 
 

@@ -16,6 +16,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from blb_migration.load.chunks.planning import choose_chunk_rows
+
 # docs/performance.md, --only growth, 10 million rows in chunks: the load's own, PostgreSQL's, the source's.
 PROCESSOR_SECONDS_PER_ROW = (1.31e-6, 1.90e-6, 0.12e-6)
 # docs/performance.md, --only growth: rows a second of one machine with two processors, peak megabytes.
@@ -29,9 +31,9 @@ DAGSTER_SECONDS_PER_TABLE = (5.48 - 2.92) / 42
 DEFINITION_SECONDS_PER_TABLE = (7.4 + 9.5) / 2000
 UI_SECONDS_PER_TABLE = 8.8 / 2000
 UI_MEGABYTES_PER_TABLE = 50 / 2000
-# benchmarks.celery_machines --only two: of a run of the ERP, per table of it.
-LEDGER_ROWS_PER_TABLE = 0.0
-EVENTS_PER_TABLE = 0.0
+# benchmarks.celery_machines --only two: a run of 42 tables, 24 chunks of them counted apart.
+LEDGER_ROWS_PER_TABLE = (826 - 24) / 42
+EVENTS_PER_TABLE = 1446 / 42
 _CHUNKED_FROM_BYTES = 4_000_000 * 256
 
 
@@ -93,6 +95,11 @@ class Growth:
     ui_megabytes: int
 
 
+def choose_table_chunks(rows: float, table_bytes: float) -> int:
+    """Return how many chunks the product makes of a table."""
+    return round(rows / choose_chunk_rows(round(rows), round(table_bytes)))
+
+
 def grow(
     terabytes: float, tables: int, rows: float, workers: int, *, processors: int, line_megabytes: float
 ) -> Growth:
@@ -100,7 +107,8 @@ def grow(
 
     One is a single machine for everything, as measured; more of them have a target and a source on machines
     of their own, the target with as many processors as a worker. Rows wider than the measured ones take
-    longer in proportion.
+    longer in proportion. All tables are of one size: one that has most of the rows is loaded in chunks, by as
+    many machines.
     """
     row_bytes = terabytes * 1e12 / rows
     wider = max(1.0, row_bytes / _BYTES_PER_ROW)
@@ -109,7 +117,9 @@ def grow(
         seconds_per_row = wider / ROWS_PER_SECOND
     else:
         seconds_per_row = max(on_worker / workers, on_target, on_source) / processors
-    chunks = max(tables, round(terabytes * 1e12 / _CHUNKED_FROM_BYTES))
+    table_bytes = terabytes * 1e12 / tables
+    is_chunked = table_bytes >= _CHUNKED_FROM_BYTES
+    chunks = tables * (choose_table_chunks(rows / tables, table_bytes) if is_chunked else 0)
     line_rows = line_megabytes * 1e6 / row_bytes
     return Growth(
         hours_of_rows=round(rows * seconds_per_row / 3600, 2),

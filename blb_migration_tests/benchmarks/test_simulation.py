@@ -37,4 +37,6 @@ def test_more_workers_help_until_the_target_is_the_limit() -> None:
     assert one.sessions_for_that_line > 1
     wide = grow(10, 10_000, 1e10, 1, processors=2, line_megabytes=20)
     assert wide.hours_of_rows > 6 * one.hours_of_rows
+    assert one.chunks == 0  # 100 MB a table
+    assert grow(1, 100, 1e10, 1, processors=2, line_megabytes=20).chunks == 100_000
     assert grow(1, 20_000, 1e10, 1, processors=2, line_megabytes=20).ui_seconds == 2 * one.ui_seconds
