@@ -22,7 +22,7 @@ from blb_migration.kept_sessions import SessionConnector
 from blb_migration.postgres.answer_waits import AnswerWatcher
 from blb_migration.postgres.cancellable import CancellableConnection
 from blb_migration.postgres.connect_failures import explain_failure
-from blb_migration.postgres.failures import target_errors
+from blb_migration.postgres.failures import build_target_error, is_transient, target_errors
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.pooling import refuse_lent_sessions
 from blb_migration.postgres.session_settings import build_reset, pin_settings
@@ -88,13 +88,18 @@ class TargetConnector(SessionConnector[CancellableConnection]):
         TargetUnreachable when no session can be opened, after three attempts where waiting can
         help, ConfigurationError when the URL asks for what libpq cannot do, TargetForbids when sessions are
         read-only, and TargetError for a server that is too old, a standby, behind a pooler in transaction
-        mode, or not in UTF-8.
+        mode, or not in UTF-8. A session that is lost within the block, wherever that shows, is a TargetError.
         """
         cancellation = NEVER if outlives_cancel else self._cancellation
         is_alive = partial(_set_if_alive, lock_timeout_seconds=lock_timeout_seconds)
         open_session = partial(self._open_checked, lock_timeout_seconds)
         with self._lend(open_session, is_alive, cancellation) as connection:
-            yield connection
+            try:
+                yield connection
+            except psycopg.Error as error:  # of a BEGIN or COMMIT, say, which no statement's words are about
+                if is_transient(error):
+                    raise build_target_error(error, f"target {self.place}") from error
+                raise
 
     def _is_reusable(self, session: CancellableConnection) -> bool:
         return session.info.transaction_status is TransactionStatus.IDLE

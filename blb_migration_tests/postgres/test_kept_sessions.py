@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import psycopg
 import pytest
 
+from blb_migration.errors import TargetError
 from blb_migration.postgres.connect import TargetConnector
 from blb_migration_tests.postgres.tables import scalar
 
@@ -43,6 +46,20 @@ def test_a_use_that_leaves_a_transaction_open_is_not_kept(connector: TargetConne
         with connector.connect() as session:
             session.execute("BEGIN")
         assert session.closed
+
+
+def test_a_session_that_is_lost_between_two_statements_is_an_error_of_the_target(
+    connector: TargetConnector,
+) -> None:
+    with (
+        pytest.raises(TargetError, match=re.escape(connector.place)) as caught,
+        connector.connect() as session,
+    ):
+        with psycopg.connect(connector.settings.conninfo, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", (session.info.backend_pid,))
+        with session.transaction():
+            pass
+    assert caught.value.is_transient
 
 
 def test_a_session_that_the_server_ended_is_replaced(connector: TargetConnector) -> None:
