@@ -140,6 +140,7 @@ class Code(StrEnum):
     ORPHANS_CARRIED = "orphans_carried", Concern.KEYS
     UNIQUE_KEY_NOT_ASKED = "unique_key_not_asked", Concern.KEYS
     PARENT_IS_NOT_LOADED = "parent_is_not_loaded", Concern.KEYS
+    MATERIALIZED_VIEW_IS_STALE = "materialized_view_is_stale", Concern.CATALOGS
     CHILD_IS_NOT_LOADED = "child_is_not_loaded", Concern.KEYS
     FOREIGN_KEY_POINTS_ELSEWHERE = "foreign_key_points_elsewhere", Concern.KEYS
     FOREIGN_KEY_COLUMNS_DIFFER = "foreign_key_columns_differ", Concern.KEYS

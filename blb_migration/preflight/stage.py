@@ -36,6 +36,7 @@ from blb_migration.preflight.source_access import (
     find_snapshot_refused,
 )
 from blb_migration.preflight.special_findings import find_special
+from blb_migration.preflight.stale_views import find_stale_views
 from blb_migration.preflight.target_access import find_target_obstacles
 from blb_migration.preflight.target_rights import find_limits, find_rights_missing
 from blb_migration.run_entry import refuse_other_environment
@@ -120,6 +121,7 @@ def run_preflight(migration: Migration) -> PreflightResult:
             findings += find_target_obstacles(connection, replace(migration, project=project))
             findings += find_keys_left_off(connection, project)
             findings += find_outside_keys(connection, project.plan_in_place)
+            findings += find_stale_views(connection, project.plan_in_place)
         hidden = list(find_hidden_tables(session, project))
         findings += hidden
         unreadable = {finding.subject for finding in hidden}

@@ -173,3 +173,17 @@ def test_t1_triggers_of_partitions_do_not_fire(new_chain: NewChain) -> None:
     assert "shouts" in planted.finding("triggers_disabled_for_the_load").message
     planted.migrate()
     assert planted.rows("SELECT tgenabled FROM pg_trigger WHERE tgname = 'shouts'") == [("O",)]
+
+
+def test_t1_materialized_views_that_a_load_leaves_behind_are_named(new_chain: NewChain) -> None:
+    ddl = f"""{DDL}
+        CREATE VIEW names AS SELECT id, code FROM people;
+        CREATE SCHEMA reports;
+        CREATE MATERIALIZED VIEW reports."By Name" AS SELECT count(*) FROM names;
+        CREATE MATERIALIZED VIEW of_nothing AS SELECT 1;
+        CREATE MATERIALIZED VIEW not_filled AS SELECT * FROM people WITH NO DATA"""
+    planted = plant(new_chain(), ddl, (PEOPLE, ROWS))
+    [found] = planted.findings("materialized_view_is_stale")
+    assert (found.severity, found.subject) == (Severity.WARNING, "reports.By Name")
+    assert 'REFRESH MATERIALIZED VIEW "reports"."By Name"' in str(found.decision)
+    planted.migrate()
