@@ -1,4 +1,4 @@
-"""Materialized views that show rows of given tables, straight or through other views. Only reads the catalog."""
+"""Materialized views that show rows of given tables, straight or through other views. Only reads."""
 
 from __future__ import annotations
 

@@ -158,14 +158,18 @@ def read_sequence_bounds(
     connection: TargetConnection, sequences: Sequence[TableName]
 ) -> dict[TableName, SequenceBounds]:
     """Read the bounds of many at once. Raises TargetError, also for what is no sequence."""
-    by_text = {qualified_text(sequence): sequence for sequence in sequences}
-    with target_errors("sequences" if len(by_text) > 1 else f"sequence {sequences[0]}"):
+    names = [sequence.schema for sequence in sequences], [sequence.name for sequence in sequences]
+    with target_errors("sequences" if len(sequences) > 1 else f"sequence {sequences[0]}"):
+        # By name in the catalog: a cast to regclass needs a right on the schema, which preflight asks for.
         rows = connection.execute(
-            "SELECT wanted, seqmin, seqmax, seqtypid::regtype::text FROM unnest(%s::text[]) AS wanted"
-            " JOIN pg_catalog.pg_sequence ON seqrelid = wanted::regclass",
-            (list(by_text),),
+            "SELECT n.nspname, c.relname, seqmin, seqmax, seqtypid::regtype::text"
+            " FROM unnest(%s::name[], %s::name[]) AS wanted (schema, name)"
+            " JOIN pg_catalog.pg_namespace n ON n.nspname = wanted.schema"
+            " JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name"
+            " JOIN pg_catalog.pg_sequence ON seqrelid = c.oid",
+            names,
         ).fetchall()
-    bounds = {by_text[text]: SequenceBounds(*values) for text, *values in rows}
+    bounds = {TableName(schema, name): SequenceBounds(*values) for schema, name, *values in rows}
     for sequence in sequences:
         if sequence not in bounds:
             raise TargetError(f"sequence {sequence}", found="it is not a sequence")

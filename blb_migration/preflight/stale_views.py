@@ -17,7 +17,8 @@ def find_stale_views(connection: TargetConnection, plan: Plan) -> Iterator[Findi
             Code.MATERIALIZED_VIEW_IS_STALE,
             Severity.WARNING,
             str(view),
-            "it is a materialized view over tables that a load fills: until it is refreshed it goes on showing "
-            "the rows from before",
-            f"after the load, before the application starts: REFRESH MATERIALIZED VIEW {qualified_text(view)}",
+            "it is a materialized view over tables that a load fills: until it is refreshed it goes on "
+            "showing the rows from before",
+            "after the load, before the application starts: "
+            f"REFRESH MATERIALIZED VIEW {qualified_text(view)}",
         )
