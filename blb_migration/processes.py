@@ -5,6 +5,7 @@ One that nobody has reaped, as in a container without init, has ended.
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 import subprocess
 import sys
@@ -32,6 +33,20 @@ def interrupt(process: subprocess.Popen[Any], system: str = sys.platform) -> Non
         process.send_signal(_CTRL_BREAK if system == "win32" else signal.SIGINT)
     except OSError:
         process.terminate()
+
+
+def has_shared_locks() -> bool:
+    """Tell whether processes can share a lock here: Linux keeps it in /dev/shm, which a bare chroot may lack.
+
+    Dagster's code server makes one for each run that its UI, a schedule or a sensor starts.
+    """
+    if sys.platform == "win32":
+        return True
+    try:
+        multiprocessing.get_context("fork").Lock()
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def is_running(process: psutil.Process) -> bool:

@@ -10,7 +10,13 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from blb_migration.processes import build_group_options, interrupt, is_running, wait_for_ends
+from blb_migration.processes import (
+    build_group_options,
+    has_shared_locks,
+    interrupt,
+    is_running,
+    wait_for_ends,
+)
 
 SECONDS = 20.0
 
@@ -85,3 +91,13 @@ def test_one_that_is_asked_to_end_says_farewell() -> None:
         assert process.stdout is not None and process.stdout.readline().strip() == b"here"
         interrupt(process)
         assert process.stdout.read().strip() == b"bye" and process.wait(SECONDS) == 0
+
+
+def test_no_place_for_shared_locks_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert has_shared_locks()
+
+    def refuse(*_arguments: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory")  # as sem_open does without /dev/shm
+
+    monkeypatch.setattr("multiprocessing.synchronize._multiprocessing.SemLock", refuse)
+    assert sys.platform == "win32" or not has_shared_locks()

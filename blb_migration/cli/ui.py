@@ -26,7 +26,7 @@ from blb_migration.cli.options import Debug, Port, ProjectFolder, SourceConn, Ta
 from blb_migration.documents import INSTANCE_FILE, WORKSPACE_FILE, list_documents, read_document
 from blb_migration.errors import ConfigurationError
 from blb_migration.private_files import make_private_folder
-from blb_migration.processes import build_group_options
+from blb_migration.processes import build_group_options, has_shared_locks
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,6 +41,10 @@ WEB_SERVER = "blb_migration.defs.internals.web_server"
 START_TIMEOUT_SECONDS = 120
 STOP_TIMEOUT_SECONDS = 2 * ui_servers.STOP_SECONDS + ui_servers.RUN_STOP_SECONDS + 10
 _POLL_SECONDS = 0.3
+_NO_LOCKS = (
+    "Warning: this user has no shared memory here, so Dagster cannot start a run from its UI, a schedule or "
+    "a sensor. Next: mount -t tmpfs -o mode=1777 tmpfs /dev/shm; or run blb-migrate itself, which does without."
+)
 _RUN_SCRIPT = (
     "import gc, sys; from importlib.metadata import entry_points; "
     "[script] = entry_points(group='console_scripts', name=sys.argv.pop(1)); "
@@ -102,6 +106,8 @@ def serve_user_interface(
     ConfigurationError when the folder cannot be written or the web server does not start.
     """
     _prepare_home(home)
+    if not has_shared_locks():
+        console.print(_NO_LOCKS, markup=False, soft_wrap=True)
     log_path = home / "dagster.log"
     # A polite kill ends the child and the databases as Ctrl-C does; and a shell that started this in the
     # background has made it, and would make the child, deaf to SIGINT.

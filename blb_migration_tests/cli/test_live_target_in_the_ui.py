@@ -11,11 +11,15 @@ import pytest
 
 from blb_migration.postgres.connect import TargetConnector
 from blb_migration.postgres.ledger.live_mark import mark_live, withdraw_live_mark
+from blb_migration.processes import has_shared_locks
 from blb_migration.settings import parse_target_url
 from blb_migration_tests.cli.served_ui import Ui, open_ui
 from blb_migration_tests.cli.servers import Shop
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="ends the UI by a signal of a terminal")
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="ends the UI by a signal of a terminal"),
+    pytest.mark.skipif(not has_shared_locks(), reason="no /dev/shm: Dagster's code server starts no run"),
+]
 
 LOADS = "SELECT count(*) FROM blb_migration.table_loads WHERE status = 'finished'"
 
