@@ -43,7 +43,8 @@ STOP_TIMEOUT_SECONDS = 2 * ui_servers.STOP_SECONDS + ui_servers.RUN_STOP_SECONDS
 _POLL_SECONDS = 0.3
 _NO_LOCKS = (
     "Warning: this user has no shared memory here, so Dagster cannot start a run from its UI, a schedule or "
-    "a sensor. Next: mount -t tmpfs -o mode=1777 tmpfs /dev/shm; or run blb-migrate itself, which does without."
+    "a sensor. Next: mount -t tmpfs -o mode=1777 tmpfs /dev/shm; or run blb-migrate itself, which does "
+    "without."
 )
 _RUN_SCRIPT = (
     "import gc, sys; from importlib.metadata import entry_points; "
