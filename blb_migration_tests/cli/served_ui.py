@@ -38,8 +38,10 @@ query ($id: ID!) { runOrError(runId: $id) { ... on Run { eventConnection { event
   ... on ExecutionStepFailureEvent { failureMetadata { description } } } } } } }
 """
 STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+JOBS = "{ repositoriesOrError { ... on RepositoryConnection { nodes { jobs { name } } } } }"
 OVER = ("SUCCESS", "FAILURE", "CANCELED")
 RUN_SECONDS = 120
+LOADING_SECONDS = 60
 THE_ONE = "__repository__"  # as Dagster names the repository of a location that has no other
 
 
@@ -66,6 +68,14 @@ class Ui:
             connection.request("GET", path)
             answer = connection.getresponse()
             return answer.status, answer.read(), answer.headers["Content-Type"]
+
+    def await_jobs(self) -> set[str]:
+        """Wait until the code location is loaded, as the server does not; return the names of its jobs."""
+        deadline = time.monotonic() + LOADING_SECONDS
+        while not (found := self.ask(JOBS)["repositoriesOrError"].get("nodes")):
+            assert time.monotonic() < deadline
+            time.sleep(0.3)
+        return {job["name"] for repository in found for job in repository["jobs"]}
 
     def launch(self, job: str, repository: str = THE_ONE, assets: Sequence[str] = ()) -> str:
         """Launch a job as its page does, or some of its assets; return the run's id."""
@@ -142,4 +152,6 @@ def open_ui(shop: Shop, home: Path, project: Path | None = None) -> Iterator[Ui]
     folder = str(project or shop.folder)
     with serving_ui("ui", "--project", folder, variables=variables) as (_, output, port):
         assert "Ctrl-C" in output, output
-        yield Ui(port)
+        opened = Ui(port)
+        opened.await_jobs()
+        yield opened

@@ -8,10 +8,9 @@ import re
 from pathlib import Path
 
 import pytest
-import requests
 
 from blb_migration.cli.main import main
-from blb_migration_tests.cli.served_ui import serving_ui
+from blb_migration_tests.cli.served_ui import Ui, serving_ui
 
 
 @pytest.fixture(autouse=True)
@@ -50,10 +49,7 @@ def test_the_night_is_made_ready_for_dagster_s_jobs(tmp_path: Path) -> None:
     with serving_ui("demo", "--cutover", "--ui", "--fail-at", "smoke", folder=tmp_path) as (_, said, port):
         assert "from SQL Server" in said and "Amiss at step smoke" in said
         assert f"http://127.0.0.1:{port}/locations/blb_migration/jobs/cutover/playground" in said
-        query = "{ repositoriesOrError { ... on RepositoryConnection { nodes { jobs { name } } } } }"
-        answer = requests.post(f"http://127.0.0.1:{port}/graphql", json={"query": query}, timeout=60).json()
-        (repository,) = answer["data"]["repositoriesOrError"]["nodes"]
-        assert {"cutover", "rollback"} <= {job["name"] for job in repository["jobs"]}
+        assert {"cutover", "rollback"} <= Ui(port).await_jobs()
     (production,) = tmp_path.rglob("BLB3D_Production")
     assert not list(production.glob("*.pid")) and not list(tmp_path.rglob("demo-ui-*"))
 
