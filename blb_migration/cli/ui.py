@@ -47,9 +47,11 @@ _NO_LOCKS = (
     "without."
 )
 _RUN_SCRIPT = (
-    "import gc, sys; from importlib.metadata import entry_points; "
-    "[script] = entry_points(group='console_scripts', name=sys.argv.pop(1)); "
-    "gc.disable(); run = script.load(); gc.enable(); sys.exit(run())"  # as in ``collector``
+    "import sys; from importlib.metadata import entry_points\n"
+    "from blb_migration.collector import resting_collector\n"
+    "[script] = entry_points(group='console_scripts', name=sys.argv.pop(1))\n"
+    "with resting_collector(): run = script.load()\n"
+    "sys.exit(run())"
 )
 
 

@@ -15,7 +15,7 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from blb_migration.feed.convert_pairs import PAIR_CONVERTERS
+from blb_migration.feed.convert_pairs import PAIR_CONVERTERS, cast_uncut
 from blb_migration.feed.decided import ArrayConverter, decide_after, decide_before
 from blb_migration.feed.uuid_texts import uuid_text_to_bytes
 from blb_migration.plan.columns import ColumnPlan
@@ -126,11 +126,9 @@ def build_arrow_type(column: ColumnPlan) -> pa.DataType:
 def _cast(array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
     if array.type == arrow_type:
         return array
-    converted = array.cast(arrow_type, safe=True)
-    # Where Arrow's safe cast still cuts: a server that sends another type than its catalog tells.
-    if _may_be_cut(array.type, arrow_type) and not converted.cast(array.type).equals(array):
-        raise pa.ArrowInvalid(f"{array.type} has a value that {arrow_type} would cut")
-    return converted
+    if _may_be_cut(array.type, arrow_type):  # by a server that sends another type than its catalog tells
+        return cast_uncut(array, arrow_type, f"{array.type} has a value that {arrow_type} would cut")
+    return array.cast(arrow_type, safe=True)
 
 
 def _may_be_cut(sent: pa.DataType, arrow_type: pa.DataType) -> bool:

@@ -28,6 +28,14 @@ _SQL_SERVER_ORDER = [3, 2, 1, 0, 5, 4, 7, 6, *range(8, 16)]
 _FLOAT_DIGITS = 15  # DBL_DIG: so many decimal digits always survive in a double
 
 
+def cast_uncut(array: pa.Array, arrow_type: pa.DataType, problem: str) -> pa.Array:
+    """Cast where even a safe cast may cut a value. Raises pa.ArrowInvalid with ``problem`` if it did."""
+    converted = array.cast(arrow_type, safe=True)
+    if not converted.cast(array.type).equals(array):
+        raise pa.ArrowInvalid(problem)
+    return converted
+
+
 def _meaning(column: ColumnPlan, key: str) -> list[str]:
     return [d.value or "" for d in column.decisions if d.covers == "meaning" and d.action == key]
 
@@ -102,10 +110,7 @@ def _local_to_instant(column: ColumnPlan, array: pa.Array, arrow_type: pa.DataTy
 
 
 def _timestamp_to_date(column: ColumnPlan, array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
-    dates = array.cast(arrow_type, safe=True)
-    if not dates.cast(array.type).equals(array):
-        raise pa.ArrowInvalid("a timestamp has a time of day")
-    return dates
+    return cast_uncut(array, arrow_type, "a timestamp has a time of day")
 
 
 def _text_to_json_string(column: ColumnPlan, array: pa.Array, arrow_type: pa.DataType) -> pa.Array:

@@ -42,9 +42,9 @@ def continue_sequences(
 
     ``reading`` is what the source says of its identity, held against the rows that were loaded. The next
     number is one step of the source beyond both; the sequence keeps its own step, and where several tables
-    share it, stands where the furthest of them needs it. Where the source has used
-    up its column's type, and the sequence cannot go further either, the next insert fails on both sides.
-    Raises TargetError when the number is outside the sequence's range otherwise.
+    share it, stands where the furthest of them needs it. Where the source has used up its column's type, and
+    the sequence cannot go further either, the next insert fails on both sides. Raises TargetError when the
+    number is outside the sequence's range otherwise.
     """
     first: NextValue | None = None
     for column in table.columns:

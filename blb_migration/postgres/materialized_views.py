@@ -10,8 +10,7 @@ from blb_migration.postgres.names import TargetConnection, qualified_text
 
 _POPULATED = """
 WITH RECURSIVE readers AS (
-    SELECT t.name::regclass::oid AS oid FROM unnest(%(tables)s::text[]) t (name)
-    WHERE to_regclass(t.name) IS NOT NULL
+    SELECT to_regclass(name)::oid AS oid FROM unnest(%(tables)s::text[]) name
     UNION
     SELECT r.ev_class FROM readers
     JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = readers.oid

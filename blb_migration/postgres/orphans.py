@@ -6,6 +6,7 @@ Only reads. Nothing is deleted here or anywhere else.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from psycopg import sql
 
@@ -82,11 +83,11 @@ def find_orphans(connection: TargetConnection, key: ForeignKeyDefinition) -> Orp
 
 def count_referring_rows(connection: TargetConnection, key: ForeignKeyDefinition) -> int:
     """Count the rows of ``key.table`` whose key columns are all filled in. Raises TargetError."""
-    filled = sql.SQL(" AND ").join(sql.SQL("{} IS NOT NULL").format(_child(name)) for name in key.columns)
+    statement = sql.SQL("SELECT count(*) FROM {} child WHERE {}").format(
+        qualified_name(key.table), _join_filled(key, " AND ")
+    )
     with target_errors(key):
-        row = connection.execute(
-            sql.SQL("SELECT count(*) FROM {} child WHERE {}").format(qualified_name(key.table), filled)
-        ).fetchone()
+        row = connection.execute(statement).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -107,10 +108,12 @@ def _read_equality(connection: TargetConnection, key: ForeignKeyDefinition) -> s
     return sql.SQL("=" if row and row[0] else "OPERATOR(pg_catalog.=)")
 
 
+def _join_filled(key: ForeignKeyDefinition, word: Literal[" AND ", " OR "]) -> sql.Composed:
+    return sql.SQL(word).join(sql.SQL("{} IS NOT NULL").format(_child(column)) for column in key.columns)
+
+
 def _build_condition(key: ForeignKeyDefinition, equality: sql.SQL) -> sql.Composed:
-    filled = sql.SQL(" OR " if key.matches_full else " AND ").join(
-        sql.SQL("{} IS NOT NULL").format(_child(column)) for column in key.columns
-    )
+    filled = _join_filled(key, " OR " if key.matches_full else " AND ")
     matches = sql.SQL(" AND ").join(
         sql.SQL("parent.{} {} {}").format(quote_identifier(referred), equality, _child(column))
         for column, referred in zip(key.columns, key.referred_columns, strict=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from blb_migration.errors import SourceError, SourceUnreachable
 from blb_migration.model import Column, Identity, Table, TableName
@@ -34,6 +34,8 @@ LEFT JOIN (
 ) AS own ON 1 = 1
 """
 _TABLES_AT_ONCE = 500
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -192,8 +194,8 @@ def _build_reading(table: Table, told: Sequence[tuple[Any, ...]], current: Any) 
     )
 
 
-def _split(tables: Sequence[Table]) -> Iterator[Sequence[Table]]:
-    return (tables[first : first + _TABLES_AT_ONCE] for first in range(0, len(tables), _TABLES_AT_ONCE))
+def _split(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    return (items[first : first + _TABLES_AT_ONCE] for first in range(0, len(items), _TABLES_AT_ONCE))
 
 
 def _current(table: TableName) -> str:
@@ -210,8 +212,7 @@ def read_extremes(
     """
     extremes: list[int | SourceError | None] = [None] * len(columns)
     asked = [number for number, column in enumerate(columns) if column.is_at_an_index_end]
-    for first in range(0, len(asked), _TABLES_AT_ONCE):
-        some = asked[first : first + _TABLES_AT_ONCE]
+    for some in _split(asked):
         try:
             values: Sequence[int | SourceError | None] = _read_values(session, [columns[n] for n in some])
         except SourceUnreachable:

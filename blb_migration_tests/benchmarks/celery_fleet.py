@@ -13,7 +13,6 @@ import secrets
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -30,6 +29,7 @@ from blb_migration.sandbox.emulator.tds.link import Link
 from blb_migration.sandbox.erp import SOURCE_DATABASE, create_target
 from blb_migration_tests.benchmarks.brokers import serve_broker
 from blb_migration_tests.benchmarks.namespaces import Machine, Process, running_bridge, running_machine
+from blb_migration_tests.cli.served_ui import Ui
 
 ROLES = ("source", "target", "broker", "dagster")
 TARGET, REHEARSAL_TARGET = "erp", "rehearsal"
@@ -38,18 +38,6 @@ _UI_PORT, _CODE_PORT = 3000, 4000
 _WORKSPACE = f"""
 load_from:
   - grpc_server: {{host: 127.0.0.1, port: {_CODE_PORT}, location_name: blb_migration}}
-"""
-_LAUNCH = """
-mutation ($job: String!, $repository: String!) {
-  launchPipelineExecution(executionParams: {selector: {
-    repositoryLocationName: "blb_migration", repositoryName: $repository,
-    pipelineName: $job, assetSelection: [], assetCheckSelection: null}}) {
-    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }
-"""
-_LAUNCH_AGAIN = """
-mutation ($run: String!) {
-  launchPipelineReexecution(reexecutionParams: {parentRunId: $run, strategy: FROM_FAILURE}) {
-    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }
 """
 _READY = " ready."  # Celery's own word in a worker's log
 
@@ -100,11 +88,11 @@ class Fleet:
 
     def launch(self, job: str = "migration", repository: str = "production") -> str:
         """Launch a job through the web server; returns the run's id."""
-        return self._launch(_LAUNCH, job=job, repository=repository)
+        return self._ui.launch(job, repository)
 
     def launch_again(self, run_id: str) -> str:
         """Launch what was not carried out of a run; returns the new run's id."""
-        return self._launch(_LAUNCH_AGAIN, run=run_id)
+        return self._ui.launch_again(run_id)
 
     def wait_for(self, run_id: str) -> DagsterRun:
         """Return the run once it is over."""
@@ -124,24 +112,11 @@ class Fleet:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return document
 
-    def _launch(self, mutation: str, **variables: str) -> str:
-        answer = self._ask(mutation, **variables)
-        launched = next(iter(answer.values()))
-        assert launched["__typename"] == "LaunchRunSuccess", launched
-        return str(launched["run"]["runId"])
-
-    def _ask(self, query: str, **variables: Any) -> dict[str, Any]:
+    @property
+    def _ui(self) -> Ui:
         log_in = base64.b64encode(f"ana:{self.environment['BLB_UI_PASSWORD']}".encode()).decode()
-        request = urllib.request.Request(
-            f"http://{self.machines['dagster'].address}:{_UI_PORT}/graphql",
-            json.dumps({"query": query, "variables": variables}).encode(),
-            {"Content-Type": "application/json", "Authorization": f"Basic {log_in}"},
-        )
-        with urllib.request.urlopen(request, timeout=_COMES_WITHIN_SECONDS) as response:
-            answer = json.loads(response.read())
-        assert "errors" not in answer, answer
-        data: dict[str, Any] = answer["data"]
-        return data
+        address = self.machines["dagster"].address
+        return Ui(_UI_PORT, address, {"Authorization": f"Basic {log_in}"}, _COMES_WITHIN_SECONDS)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,27 +47,34 @@ THE_ONE = "__repository__"  # as Dagster names the repository of a location that
 
 @dataclass(frozen=True)
 class Ui:
-    """The web server, asked as its own pages ask it."""
+    """The web server, asked as its own pages ask it; ``headers`` go with every request."""
 
     port: int
+    host: str = "127.0.0.1"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    answer_seconds: float = 60
 
     def ask(self, query: str, **variables: Any) -> Any:
         """Return what the server answers a GraphQL query; an answer with errors is a failure."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        with contextlib.closing(connection):
+        with self._connecting() as connection:
             body = json.dumps({"query": query, "variables": variables})
-            connection.request("POST", "/graphql", body, {"Content-Type": "application/json"})
+            kind = {"Content-Type": "application/json"}
+            connection.request("POST", "/graphql", body, {**self.headers, **kind})
             answer = json.loads(connection.getresponse().read())
         assert "errors" not in answer, answer
         return answer["data"]
 
     def get(self, path: str) -> tuple[int, bytes, str]:
         """Return a page's code, content and type."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        with contextlib.closing(connection):
-            connection.request("GET", path)
+        with self._connecting() as connection:
+            connection.request("GET", path, headers=dict(self.headers))
             answer = connection.getresponse()
             return answer.status, answer.read(), answer.headers["Content-Type"]
+
+    def _connecting(self) -> contextlib.closing[http.client.HTTPConnection]:
+        return contextlib.closing(
+            http.client.HTTPConnection(self.host, self.port, timeout=self.answer_seconds)
+        )
 
     def await_jobs(self) -> set[str]:
         """Wait until the code location is loaded, as the server does not; return the names of its jobs."""
@@ -80,15 +87,16 @@ class Ui:
     def launch(self, job: str, repository: str = THE_ONE, assets: Sequence[str] = ()) -> str:
         """Launch a job as its page does, or some of its assets; return the run's id."""
         keys = [{"path": [name]} for name in assets]
-        launched = self.ask(LAUNCH, job=job, repository=repository, assets=keys)["launchPipelineExecution"]
-        run_id: str = launched["run"]["runId"]
-        return run_id
+        return self._launch(LAUNCH, job=job, repository=repository, assets=keys)
 
     def launch_again(self, parent_run_id: str) -> str:
         """Launch what failed in a run and what was not reached, as its page's "Re-execute" does."""
-        launched = self.ask(LAUNCH_AGAIN, parent=parent_run_id)["launchPipelineReexecution"]
-        run_id: str = launched["run"]["runId"]
-        return run_id
+        return self._launch(LAUNCH_AGAIN, parent=parent_run_id)
+
+    def _launch(self, mutation: str, **variables: Any) -> str:
+        [launched] = self.ask(mutation, **variables).values()
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        return str(launched["run"]["runId"])
 
     def read_failures(self, run_id: str) -> str:
         """Return what the run's failed steps say."""
@@ -112,7 +120,7 @@ class Ui:
 
     def url(self, path: str) -> str:
         """Return the address of one of its pages."""
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"http://{self.host}:{self.port}{path}"
 
 
 @contextlib.contextmanager

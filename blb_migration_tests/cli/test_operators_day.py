@@ -113,19 +113,27 @@ def test_a_value_is_broken_on_the_target(day: Day, capsys: pytest.CaptureFixture
     require_red(day, capsys, run_id, day.await_end(run_id), expected)
 
 
-def test_a_table_fails(day: Day, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        pytest.param(
+            "ALTER TABLE articles ADD CONSTRAINT tiny CHECK (id + 0 < 2) NOT VALID",
+            Expected("tiny", "failed", "migration of production failed"),
+            id="a table fails",
+        ),
+        pytest.param(
+            "ALTER TABLE orders DROP COLUMN note",
+            Expected("catalog.json", "refused", "migration of production was refused"),
+            id="preflight refuses",
+        ),
+    ],
+)
+def test_a_migration_fails(
+    day: Day, capsys: pytest.CaptureFixture[str], damage: str, expected: Expected
+) -> None:
     day.mend()
-    day.execute("ALTER TABLE articles ADD CONSTRAINT tiny CHECK (id + 0 < 2) NOT VALID")
+    day.execute(damage)
     run_id = day.launch()
-    expected = Expected("tiny", "failed", "migration of production failed")
-    require_red(day, capsys, run_id, day.await_end(run_id), expected)
-
-
-def test_preflight_refuses(day: Day, capsys: pytest.CaptureFixture[str]) -> None:
-    day.mend()
-    day.execute("ALTER TABLE orders DROP COLUMN note")
-    run_id = day.launch()
-    expected = Expected("catalog.json", "refused", "migration of production was refused")
     require_red(day, capsys, run_id, day.await_end(run_id), expected)
 
 
