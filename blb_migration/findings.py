@@ -139,6 +139,7 @@ class Code(StrEnum):
     ORPHANS_IN_TARGET = "orphans_in_target", Concern.KEYS
     ORPHANS_CARRIED = "orphans_carried", Concern.KEYS
     UNIQUE_KEY_NOT_ASKED = "unique_key_not_asked", Concern.KEYS
+    FOREIGN_KEY_NOT_ASKED = "foreign_key_not_asked", Concern.KEYS
     PARENT_IS_NOT_LOADED = "parent_is_not_loaded", Concern.KEYS
     MATERIALIZED_VIEW_IS_STALE = "materialized_view_is_stale", Concern.CATALOGS
     CHILD_IS_NOT_LOADED = "child_is_not_loaded", Concern.KEYS

@@ -90,7 +90,11 @@ class Computed:
 
 @dataclass(frozen=True)
 class Column:
-    """One column. ``default`` and computed expressions are the engine's own SQL text."""
+    """One column. ``default`` and computed expressions are the engine's own SQL text.
+
+    ``insensitive_locale`` is the ICU locale of a collation of PostgreSQL's under which different texts can be
+    equal (a nondeterministic one); None under every other.
+    """
 
     name: str
     type: ColumnType
@@ -100,6 +104,7 @@ class Column:
     default: str | None = None
     computed: Computed | None = None
     comment: str | None = None
+    insensitive_locale: str | None = None
 
 
 @dataclass(frozen=True)

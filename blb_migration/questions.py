@@ -106,37 +106,49 @@ class Answer:
 Becoming = Literal["itself", "guid", "float", "text"]
 
 
+Letters = Literal["exact", "lower case", "any case", "any case or accent", "unknown"]
+"""Which letters are the same in a key of the target: these alone; those of one lower case (citext, lower());
+those that ICU compares without case, or without accents too; or what only the target's server knows."""
+
+
+@dataclass(frozen=True)
+class TextEquality:
+    """When the target takes two texts of a key for equal. ``pads``: trailing spaces do not count."""
+
+    letters: Letters = "exact"
+    pads: bool = False
+
+
 @dataclass(frozen=True)
 class KeyColumn:
     """A source column as a member of a key, compared by its value after ``decisions``.
 
     ``becomes`` is what the load makes of it where that makes different values equal: a text a GUID, which
     has no letter case, a number the nearest float; or where it makes a text of it that another text refers
-    to.
+    to. ``equality`` is how the target compares it, if it is a text.
     """
 
     name: str
     decisions: tuple[ValueDecision, ...] = ()
     becomes: Becoming = "itself"
+    equality: TextEquality = TextEquality()
 
 
 @dataclass(frozen=True)
 class UniquenessQuestion:
     """Rows whose ``columns`` are equal to another row's, as the target's key ``name`` compares them.
 
-    ``nulls_distinct``: a row with a NULL in the key is equal to none. ``ignores_case``: the target's column
-    does (citext).
+    ``nulls_distinct``: a row with a NULL in the key is equal to none.
     """
 
     name: str
     columns: tuple[KeyColumn, ...]
     nulls_distinct: bool
-    ignores_case: bool = False
 
 
 @dataclass(frozen=True)
 class ReferenceQuestion:
-    """Rows that refer to no row of ``referred_table``, as PostgreSQL compares: texts to the last space.
+    """Rows that refer to no row of ``referred_table``, as PostgreSQL compares.
 
     ``name`` is the foreign key's. ``is_enforced``: the target has it and would refuse such rows; otherwise
     only the source knows of it, or, with ``is_not_valid``, the target's owner has made it NOT VALID.

@@ -15,11 +15,13 @@ from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import ForeignKey, Table, TableName
 from blb_migration.plan.columns import ColumnPlan
 from blb_migration.plan.table_plans import TablePlan
+from blb_migration.plan.text_equality import find_equality, find_reference_equality
 from blb_migration.plan.type_pairs import Conversion
 from blb_migration.questions import Becoming, KeyColumn, KeyQuestion, ReferenceQuestion, UniquenessQuestion
 from blb_migration.types import SIZED_TEXTS
 from blb_migration.value_decisions import ValueDecision
 
+_DRY_RUN = "blb-migrate --dry-run tries it on copies of the tables"
 _TO_TEXT = (Conversion.INTEGER_TO_TEXT, Conversion.UUID_TO_TEXT)
 
 
@@ -56,11 +58,18 @@ def _iterate_uniqueness(table: TablePlan) -> Iterator[UniquenessQuestion | Findi
                     "target: more than the source can be asked; rows that break it fail the table's load",
                 )
             continue
-        ignores_case = any(member.target.type.name == "citext" for member in members)
-        if not ignores_case and _is_unique_at_source(table.source, members):
-            continue
         key_columns = tuple(_as_key_column(member) for member in members)
-        yield UniquenessQuestion(name, key_columns, nulls_distinct, ignores_case)
+        if any(column.equality.letters == "unknown" for column in key_columns):
+            yield Finding(
+                Code.UNIQUE_KEY_NOT_ASKED,
+                Severity.NOTE,
+                f"{table.label}, {name}",
+                f"unique over {', '.join(columns)} under a collation of the target's own "
+                f"({_name_locales(members)}): rows that are equal there fail the table's load",
+                _DRY_RUN,
+            )
+        elif not _is_unique_at_source(table.source, members):
+            yield UniquenessQuestion(name, key_columns, nulls_distinct)
 
 
 def _iterate_unique_keys(target: Table) -> Iterator[tuple[str, tuple[str, ...], bool, str | None]]:
@@ -113,13 +122,20 @@ def _as_key_column(column: ColumnPlan) -> KeyColumn:
         becomes = "guid"
     elif any(decision.covers == "inexact_as_float" for decision in column.decisions):
         becomes = "float"
-    return KeyColumn(column.source.name, _changing_decisions(column), becomes)
+    return KeyColumn(column.source.name, _changing_decisions(column), becomes, find_equality(column.target))
+
+
+def _name_locales(columns: list[ColumnPlan]) -> str:
+    locales = (column.target.insensitive_locale for column in columns)
+    return ", ".join(sorted({locale for locale in locales if locale is not None}))
 
 
 def _stays_different(column: ColumnPlan) -> bool:
     """Whether values that differ at the source differ at the target, too, whatever was decided."""
     if column.conversion is Conversion.TEXT_TO_UUID:
         return "_CI_" in (column.source.collation or "").upper()
+    if find_equality(column.target).letters != "exact":
+        return False  # the source's collation may tell them apart
     return column.source.type.name != "sql_variant"
 
 
@@ -145,6 +161,17 @@ def _iterate_references(
             )
             continue
         asked.add((tuple(member.source.name for member in members), parent.source.name))
+        if any(find_equality(p.target).letters == "unknown" for p in parents):
+            yield Finding(
+                Code.FOREIGN_KEY_NOT_ASKED,
+                Severity.NOTE,
+                f"{table.label}, {key.name}",
+                f"refers to {key.referred_table} under a collation of the target's own "
+                f"({_name_locales(parents)}): whether every row has its parent there is validated only when "
+                "the key is restored",
+                _DRY_RUN,
+            )
+            continue
         partly = key.matches_full and len(members) > 1 and any(m.source.nullable for m in members)
         if partly or not _is_trusted_at_source(table.source, members, parent.source, parents):
             yield _ask_reference(key, members, parent.source, parents)
@@ -177,7 +204,11 @@ def _is_trusted_at_source(
 
 def _as_referring(column: ColumnPlan, parent: ColumnPlan) -> tuple[KeyColumn, KeyColumn]:
     """Return both ends of a reference, as texts where only one of them is a text at the source."""
-    own, referred = _as_key_column(column), _as_key_column(parent)
+    equalities = find_reference_equality(column.target, parent.target)
+    own, referred = (
+        replace(_as_key_column(each), equality=equality)
+        for each, equality in zip((column, parent), equalities, strict=True)
+    )
     if (column.conversion in _TO_TEXT) != (parent.conversion in _TO_TEXT):
         own = replace(own, becomes="text") if column.conversion in _TO_TEXT else own
         referred = replace(referred, becomes="text") if parent.conversion in _TO_TEXT else referred

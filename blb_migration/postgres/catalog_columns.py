@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from blb_migration.model import Column, Computed, Identity, TableName
-from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.type_modifiers import build_column_type
 
+# Where a collation keeps its ICU locale depends on the server's version; to_jsonb meets them all.
 # A domain may be declared over a domain: the chain is followed to the base type, whose modifier is
 # the innermost domain's (an outer one cannot have its own), and NOT NULL anywhere in it counts.
 _COLUMNS = """
@@ -37,6 +37,8 @@ SELECT a.attrelid::bigint, a.attname,
             THEN format_type(a.atttypid, NULL) END,
        NOT (a.attnotnull OR coalesce(domain.not_null, false)),
        CASE WHEN a.attcollation <> base.typcollation THEN coll.collname END,
+       CASE WHEN NOT coll.collisdeterministic THEN coalesce(
+           to_jsonb(coll)->>'colllocale', to_jsonb(coll)->>'colliculocale', coll.collcollate::text, '') END,
        a.attgenerated,
        pg_get_expr(def.adbin, def.adrelid),
        col_description(a.attrelid, a.attnum),
@@ -95,6 +97,7 @@ def read_columns(connection: TargetConnection, oids: Sequence[int]) -> dict[int,
         alias,
         is_nullable,
         collation,
+        insensitive_locale,
         generated,
         expression,
         comment,
@@ -110,18 +113,10 @@ def read_columns(connection: TargetConnection, oids: Sequence[int]) -> dict[int,
                 default=None if generated else expression,
                 computed=Computed(expression, persisted=generated == "s") if generated else None,
                 comment=comment,
+                insensitive_locale=insensitive_locale,
             )
         )
     return {table_oid: tuple(own) for table_oid, own in columns.items()}
-
-
-def read_insensitive_collations(connection: TargetConnection) -> frozenset[str]:
-    """Names of collations under which different texts can be equal; columns under them need no decision."""
-    with target_errors("the target's collations"):
-        rows = connection.execute(
-            "SELECT collname FROM pg_catalog.pg_collation WHERE NOT collisdeterministic"
-        ).fetchall()
-    return frozenset(name for (name,) in rows)
 
 
 def _read_identities(connection: TargetConnection, oids: Sequence[int]) -> dict[tuple[int, str], Identity]:

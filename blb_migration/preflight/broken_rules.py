@@ -15,6 +15,7 @@ from blb_migration.errors import SourceError, SourceUnreachable
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.plan.rule_translation import DOMAIN_VALUE, translate_rule
 from blb_migration.plan.table_plans import TablePlan
+from blb_migration.plan.text_equality import find_equality
 from blb_migration.postgres.target_rules import TargetRule
 from blb_migration.questions import KeyColumn, UniquenessQuestion
 from blb_migration.rule_conditions import RuleQuestion
@@ -101,11 +102,10 @@ def _sort_rule(table: TablePlan, rule: TargetRule, found: _Rules) -> None:
     if rule.kind == "unique index" and (lowered := _LOWERED.search(rule.definition)) is not None:
         column = by_target.get(lowered["name"].strip('"').replace('""', '"'))
         if column is not None:
-            key = KeyColumn(column.source.name, column.decisions)
+            equality = replace(find_equality(column.target), letters="lower case")
+            key = KeyColumn(column.source.name, column.decisions, equality=equality)
             found.lowered.append(
-                UniquenessQuestion(
-                    rule.name, (key,), nulls_distinct=lowered["one_null"] is None, ignores_case=True
-                )
+                UniquenessQuestion(rule.name, (key,), nulls_distinct=lowered["one_null"] is None)
             )
             return
     suffix = f" of {rule.column}" if rule.kind == "domain" else ""

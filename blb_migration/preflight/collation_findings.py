@@ -7,7 +7,7 @@ would break on it are asked about one by one (``preflight/keys.py``).
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import Table
@@ -18,14 +18,9 @@ from blb_migration.plan.table_plans import TablePlan
 _INSENSITIVE = re.compile(r"_(CI|AI)(_|$)", re.IGNORECASE)
 
 
-def find_insensitive_columns(table: TablePlan, insensitive_collations: Collection[str]) -> Iterator[Finding]:
-    """At most one finding; a warning when a unique key relies on such a comparison.
-
-    ``insensitive_collations`` are the target's nondeterministic collations, by name.
-    """
-    columns = [
-        column.source.name for column in table.columns if _loses_insensitivity(column, insensitive_collations)
-    ]
+def find_insensitive_columns(table: TablePlan) -> Iterator[Finding]:
+    """At most one finding; a warning when a unique key relies on such a comparison."""
+    columns = [column.source.name for column in table.columns if _loses_insensitivity(column)]
     if not columns:
         return
     in_keys = [column for column in columns if column in _unique_columns(table.source)]
@@ -41,13 +36,13 @@ def find_insensitive_columns(table: TablePlan, insensitive_collations: Collectio
     )
 
 
-def _loses_insensitivity(column: ColumnPlan, insensitive_collations: Collection[str]) -> bool:
+def _loses_insensitivity(column: ColumnPlan) -> bool:
     is_insensitive = column.source.collation is not None and _INSENSITIVE.search(column.source.collation)
     target = column.target
     return (
         bool(is_insensitive)
         and target.type.name in ("character varying", "character", "text")
-        and target.collation not in insensitive_collations
+        and target.insensitive_locale is None
     )
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.plan.table_plans import TablePlan
-from blb_migration.questions import KeyAnswer, ReferenceQuestion
+from blb_migration.questions import KeyAnswer, KeyQuestion, Letters, ReferenceQuestion
+
+_ASIDES: dict[Letters, str] = {
+    "lower case": "letter case",
+    "any case": "letter case",
+    "any case or accent": "letter case, accents",
+}
 
 
 def describe_key_answer(table: TablePlan, answer: KeyAnswer) -> Finding | None:
@@ -19,12 +25,29 @@ def describe_key_answer(table: TablePlan, answer: KeyAnswer) -> Finding | None:
         Code.NOT_UNIQUE_AT_TARGET,
         Severity.ERROR,
         f"{table.label}.{columns}",
-        f"rows that are equal in what the target's unique {question.name} covers"
-        + (", letter case aside" if question.ignores_case else ""),
+        f"rows that are equal in what the target's unique {question.name} covers" + _say_aside(question),
         "make these values differ at the source, or give up the target's key",
         row_count=answer.row_count,
         first_keys=answer.first_keys,
     )
+
+
+def _say_aside(question: KeyQuestion) -> str:
+    asides = _find_asides(question)
+    return f", {' and '.join(asides)} aside" if asides else ""
+
+
+def _say_how(question: KeyQuestion) -> str:
+    asides = _find_asides(question)
+    return f"without regard to {' and '.join(asides)}" if asides else "letter by letter and to the last space"
+
+
+def _find_asides(question: KeyQuestion) -> list[str]:
+    """Name what the target leaves out of account where it compares the texts of this key."""
+    equalities = [column.equality for column in question.columns]
+    words = [_ASIDES[equality.letters] for equality in equalities if equality.letters in _ASIDES]
+    words += ["trailing spaces" for equality in equalities if equality.pads]
+    return list(dict.fromkeys(words))
 
 
 def _describe_orphans(
@@ -40,7 +63,7 @@ def _describe_orphans(
         Code.ORPHANS if enforced else Code.ORPHANS_CARRIED,
         Severity.ERROR if enforced else Severity.WARNING,
         f"{table.label}.{columns}",
-        f"rows that refer to no row of {parent}, compared letter by letter and to the last space as "
+        f"rows that refer to no row of {parent}, compared {_say_how(question)} as "
         + (
             f"the target's foreign key {question.name} does"
             if enforced

@@ -15,7 +15,6 @@ from blb_migration.migration import Migration
 from blb_migration.model import TableName
 from blb_migration.plan.project import Project
 from blb_migration.postgres import catalog as target_catalog
-from blb_migration.postgres.catalog_columns import read_insensitive_collations
 from blb_migration.postgres.ledger.records import NotMigratedRecord, ServerFacts
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.target_hold import read_holder
@@ -135,10 +134,9 @@ def run_preflight(migration: Migration) -> PreflightResult:
         findings += failing
         unreadable |= {finding.subject for finding in failing}
         unanswered = Unanswered()
-        insensitive_collations = read_insensitive_collations(connection)
         for number, table in enumerate(plan.tables):
             _say_progress(pace, f"{number:,} of {len(plan.tables):,} tables' values are asked")
-            findings += find_insensitive_columns(table, insensitive_collations)
+            findings += find_insensitive_columns(table)
             findings += find_lost_defaults(table)
             if not unreadable & {table.label, str(table.source.name)}:
                 own_rules = rules.get(table.target.name, ())

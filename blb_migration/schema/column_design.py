@@ -13,7 +13,7 @@ from blb_migration.plan.reserved_names import SYSTEM_COLUMNS, describe_reserved_
 from blb_migration.plan.target_names import build_target_name
 from blb_migration.schema.collations import find_collation, ignores_case
 from blb_migration.schema.defaults import translate_default
-from blb_migration.schema.drafts import DesignContext
+from blb_migration.schema.drafts import DesignContext, NewCollation
 from blb_migration.schema.translate_expression import translate_computed
 from blb_migration.schema.translation import ColumnPair, Scope, Untranslatable
 from blb_migration.schema.type_design import preferred_type
@@ -109,20 +109,21 @@ def _design_column(
     target_name, target_type = new.name, new.type
     is_text = target_type.name in ("character", "character varying", "text") and column.collation is not None
     is_ci = is_text and ignores_case(column.collation)
-    collation = None
+    collation: NewCollation | None = None
     if is_ci and context.decisions.case_insensitive == "citext":
         target_type = ColumnType("citext")
     elif is_ci and context.decisions.case_insensitive == "icu":
-        collation = find_collation(context.decisions, column.collation).name.name
+        collation = find_collation(context.decisions, column.collation)
     identity = _design_identity(context, subject, table, column, target_name)
     target = Column(
         name=target_name,
         type=target_type,
         nullable=column.nullable or column.type.name == "rowversion",
-        collation=collation,
+        collation=None if collation is None else collation.name.name,
         identity=identity,
         default=_translate_default(context, subject, column, target_type),
         comment=column.comment,
+        insensitive_locale=None if collation is None else collation.locale,
     )
     return ColumnPair(column, target, is_ci)
 

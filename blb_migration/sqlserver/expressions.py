@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from blb_migration.model import Column, ColumnType
+from blb_migration.questions import TextEquality
 from blb_migration.sqlserver.names import quote_name
 from blb_migration.types import EXACT_NUMBERS, Family, decimal_shape, name_source_types
 from blb_migration.value_decisions import DecidedColumn, ValueDecision
@@ -20,6 +21,10 @@ CODE_POINT_COLLATION = "Latin1_General_100_CI_AS_SC"
 
 # Compares UTF-16 code units one by one: in other collations U+0000 and half surrogates weigh nothing.
 CODE_UNIT_COLLATION = "Latin1_General_100_BIN2"
+
+# Of SQL Server's collations those that come closest to ICU's levels 2 and 1: case, width and kana are nothing
+# to either.
+_ICU_LIKE = {"any case": "Latin1_General_100_CI_AS", "any case or accent": "Latin1_General_100_CI_AI"}
 
 # A name in brackets (group 1), or a literal, in which brackets mean nothing.
 BRACKETED_NAME = re.compile(r"\[((?:[^\]]|\]\])*)\]|'(?:[^']|'')*'")
@@ -90,6 +95,15 @@ def exact_expression(expression: str) -> str:
     Comparisons pad the shorter side with spaces, in binary collations too: hence the mark at the end.
     """
     return f"({expression} COLLATE {CODE_UNIT_COLLATION} + N'.')"
+
+
+def equal_expression(expression: str, equality: TextEquality) -> str:
+    """Return a text as one that is equal to what the target takes for equal to it, and to nothing else."""
+    value = f"RTRIM({expression})" if equality.pads else expression
+    if equality.letters == "lower case":
+        value = f"LOWER({value})"
+    collation = _ICU_LIKE.get(equality.letters)
+    return exact_expression(value) if collation is None else f"({value} COLLATE {collation} + N'.')"
 
 
 def decided_expression(

@@ -1,8 +1,9 @@
 """Preflight's questions about keys as T-SQL: rows the target would take for duplicates, or for orphans.
 
-PostgreSQL compares texts character by character; SQL Server often neither by case nor by the spaces at
-the end. So texts are compared exactly here. All questions about a table are answered by one statement that
-scans it once; the keys of the first offenders take one more per question that found some.
+PostgreSQL usually compares texts character by character; SQL Server often neither by case nor by the
+spaces at the end. So texts are compared here as the target's column does. All questions about a table are
+answered by one statement that scans it once; the keys of the first offenders take one more per question that
+found some.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from blb_migration.model import Table
-from blb_migration.questions import KeyAnswer, KeyColumn, KeyQuestion, ReferenceQuestion
+from blb_migration.questions import KeyAnswer, KeyColumn, KeyQuestion, Letters, ReferenceQuestion
 from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.expressions import (
     READ_AS_TEXT,
     decided_expression,
-    exact_expression,
+    equal_expression,
     read_as_text,
 )
 from blb_migration.sqlserver.names import quote_name, quote_table
@@ -23,6 +24,15 @@ from blb_migration.sqlserver.probes import FIRST_KEYS, OUTER_ROW, read_first_key
 from blb_migration.types import SIZED_TEXTS
 
 _PARENT, _OTHER = "parent", "other"
+
+# What the name of a collation has that takes for equal whatever the target does.
+_INSENSITIVE_NAMES: dict[Letters, str] = {
+    "exact": "",
+    "lower case": "_CI_",
+    "any case": "_CI_",
+    "any case or accent": "_CI_AI",
+    "unknown": "",
+}
 
 
 def answer_key_questions(
@@ -50,8 +60,8 @@ def build_key_condition(table: Table, question: KeyQuestion) -> str:
     """Build what is true for the rows in question, under the alias OUTER_ROW; for a WHERE."""
     if isinstance(question, ReferenceQuestion):
         return _build_orphan_condition(table, question)
-    own = [_compared(table, column, OUTER_ROW, question.ignores_case) for column in question.columns]
-    others = [_compared(table, column, _OTHER, question.ignores_case) for column in question.columns]
+    own = [_compared(table, column, OUTER_ROW) for column in question.columns]
+    others = [_compared(table, column, _OTHER) for column in question.columns]
     matches = " AND ".join(
         f"{a} = {b}" if question.nulls_distinct else f"({a} = {b} OR ({a} IS NULL AND {b} IS NULL))"
         for a, b in zip(own, others, strict=True)
@@ -74,7 +84,7 @@ def _build_flags(table: Table, questions: Sequence[KeyQuestion]) -> str:
             continue
         names = [quote_name(f"value {number} {place}") for place in range(len(question.columns))]
         values += [
-            f"{_compared(table, column, OUTER_ROW, question.ignores_case)} AS {name}"
+            f"{_compared(table, column, OUTER_ROW)} AS {name}"
             for name, column in zip(names, question.columns, strict=True)
         ]
         compared = [f"valued.{name}" for name in names]
@@ -98,6 +108,7 @@ def _build_orphan_condition(table: Table, question: ReferenceQuestion) -> str:
     matches = [
         f"{_value(parent, referred, _PARENT)} = {_value(table, column, OUTER_ROW)}"
         for column, referred in pairs
+        if not _is_padded(table, column) or _finds_candidates(table, column, parent, referred)
     ]
     matches += [
         f"{_compared(parent, referred, _PARENT)} = {_compared(table, column, OUTER_ROW)}"
@@ -109,6 +120,14 @@ def _build_orphan_condition(table: Table, question: ReferenceQuestion) -> str:
         f"{is_filled} AND NOT EXISTS "
         f"(SELECT 1 FROM {quote_table(parent.name)} AS {_PARENT} WHERE {' AND '.join(matches)})"
     )
+
+
+def _finds_candidates(table: Table, column: KeyColumn, parent: Table, referred: KeyColumn) -> bool:
+    """Whether the source can compare both, by one collation, which takes for equal what the target does."""
+    own = (table.columns_by_name[column.name].collation, parent.columns_by_name[referred.name].collation)
+    collations = {collation.upper() for collation in own if collation is not None}
+    insensitive = _INSENSITIVE_NAMES[referred.equality.letters]
+    return len(collations) <= 1 and all(insensitive in collation for collation in collations)
 
 
 def _is_padded(table: Table, column: KeyColumn) -> bool:
@@ -129,8 +148,6 @@ def _value(table: Table, column: KeyColumn, alias: str) -> str:
     return f"CAST({value} AS float)" if column.becomes == "float" else value
 
 
-def _compared(table: Table, column: KeyColumn, alias: str, ignores_case: bool = False) -> str:
+def _compared(table: Table, column: KeyColumn, alias: str) -> str:
     value = _value(table, column, alias)
-    if not _is_padded(table, column):
-        return value
-    return exact_expression(f"LOWER({value})" if ignores_case else value)
+    return equal_expression(value, column.equality) if _is_padded(table, column) else value

@@ -8,6 +8,8 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from blb_migration.findings import Severity
 from blb_migration.load.prepare import prepare_target
 from blb_migration.load.scratch import on_scratch
@@ -66,6 +68,46 @@ def test_08_keys_equal_only_without_their_trailing_spaces_are_found(new_chain: N
         new_chain(), PARENTS_TARGET + CHILDREN_TARGET, (PARENTS, [{"code": "DE"}]), (CHILDREN, children)
     )
     assert planted.finding("ends_in_space").row_count == 1
+    assert planted.is_refused("orphans", 1, "2")
+
+
+def test_08_a_character_key_ignores_trailing_spaces_as_the_target_does(new_chain: NewChain) -> None:
+    codes = table("codes", *columns("id int not null", "code varchar(9)"))
+    target = "CREATE TABLE codes (id int PRIMARY KEY, code char(9) UNIQUE)"
+    rows = [{"id": number, "code": code} for number, code in enumerate(["a", "a ", "b"])]
+    assert plant(new_chain(), target, (codes, rows)).is_refused("not_unique_at_target", 2, "0", "1")
+
+
+@pytest.mark.parametrize(
+    ("parent_type", "child_type"),
+    [("char(5)", "varchar(9)"), ("char(5)", "char(2)"), ("varchar(9)", "char(5)")],
+)
+def test_08_a_reference_between_padded_texts_is_none_to_correct(
+    new_chain: NewChain, parent_type: str, child_type: str
+) -> None:
+    parents = table("parents", *columns(f"code {parent_type} not null"), key=["code"])
+    children = table(
+        "children",
+        *columns("id int not null", f"parent {child_type}"),
+        foreign_keys=(refers(["parent"], "parents", ["code"]),),
+    )
+    target = f"""CREATE TABLE parents (code {parent_type} PRIMARY KEY);
+        CREATE TABLE children (id int PRIMARY KEY, parent {child_type} REFERENCES parents)"""
+    rows: list[Row] = [{"id": 1, "parent": "DE".ljust(5 if child_type == "char(5)" else 2)}]
+    code = "DE".ljust(5 if parent_type == "char(5)" else 2)
+    plant(new_chain(), target, (parents, [{"code": code}]), (children, rows)).migrate()
+
+
+def test_07_a_reference_between_two_collations_is_asked(new_chain: NewChain) -> None:
+    children = table(
+        "children",
+        *columns("id int not null"),
+        column("parent", "nvarchar(10)", collation="Latin1_General_100_BIN2"),
+    )
+    rows: list[Row] = [{"id": 1, "parent": "DE"}, {"id": 2, "parent": "de"}]
+    planted = plant(
+        new_chain(), PARENTS_TARGET + CHILDREN_TARGET, (PARENTS, [{"code": "DE"}]), (children, rows)
+    )
     assert planted.is_refused("orphans", 1, "2")
 
 

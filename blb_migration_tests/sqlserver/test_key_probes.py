@@ -8,7 +8,13 @@ import pytest
 
 from blb_migration.errors import SourceError
 from blb_migration.model import Table, TableName
-from blb_migration.questions import KeyColumn, KeyQuestion, ReferenceQuestion, UniquenessQuestion
+from blb_migration.questions import (
+    KeyColumn,
+    KeyQuestion,
+    ReferenceQuestion,
+    TextEquality,
+    UniquenessQuestion,
+)
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.key_probes import answer_key_questions
@@ -56,10 +62,19 @@ def test_texts_that_a_decision_makes_equal_are_found(workshop: SourceSession) ->
     assert answer.row_count == 0  # "c", "" and " ": the empty text and a space differ at the target
 
 
-def test_letter_case_counts_unless_the_target_ignores_it(workshop: SourceSession) -> None:
-    shouted = ValueDecision("is_null", "fill", "a test", value="CAFÉ")
-    for ignores_case, row_count in ((False, 0), (True, 2)):
-        question = UniquenessQuestion("uq", (KeyColumn("spec", (shouted,)),), True, ignores_case)
+def test_letters_and_spaces_count_as_they_do_at_the_target(workshop: SourceSession) -> None:
+    for filled, equality, row_count in (
+        ("CAFÉ", TextEquality(), 0),
+        ("CAFÉ", TextEquality("lower case"), 2),
+        ("CAFÉ", TextEquality("any case"), 2),
+        ("CAFE", TextEquality("any case"), 0),
+        ("CAFE", TextEquality("any case or accent"), 2),
+        ("café ", TextEquality("any case"), 0),
+        ("café ", TextEquality(pads=True), 4),  # the empty text and spaces are equal, too
+    ):
+        decided = ValueDecision("is_null", "fill", "a test", value=filled)
+        key = KeyColumn("spec", (decided,), equality=equality)
+        question = UniquenessQuestion("uq", (key,), nulls_distinct=True)
         (answer,) = answer_key_questions(workshop, MATERIALS, [question])
         assert answer.row_count == row_count
 
