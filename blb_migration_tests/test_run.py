@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from blb_migration_tests.conftest import LONGEST_FIRST
-from blb_migration_tests.run import TOP, find_files_of_alone, plan_tests, run_tests
+from blb_migration_tests.run import TOP, UNTRACED, find_files_of_alone, plan_tests, run_tests
 
 FAILS_ONCE = """
 from pathlib import Path
@@ -90,4 +90,13 @@ def test_no_file_with_a_test_that_runs_alone_is_left_out() -> None:
     marked = sorted(name for name, text in texts.items() if is_marked_alone(text))
     assert len(marked) > 5
     assert find_files_of_alone() == marked
-    assert plan_tests([], is_measured=False)[1][-len(marked) :] == marked
+    assert plan_tests([], is_measured=False)[2][-len(marked) :] == marked
+
+
+def test_what_is_not_traced_runs_all_the_same() -> None:
+    traced, untraced, alone = plan_tests([], is_measured=True)
+    assert ["--cov" in call for call in (traced, untraced, alone)] == [True, False, False]
+    names = [f"blb_migration_tests/{name}" for name in UNTRACED]
+    assert [name for name in names if not (TOP / name).exists()] == []
+    assert untraced[-len(names) :] == names
+    assert [word.removeprefix("--ignore=") for word in traced if word.startswith("--ignore=")] == names
