@@ -91,6 +91,7 @@ def round_trips(
         chain = Chain(emulator.url(name, LOG_IN, PASSWORD), target_url, database)
         migration = chain.migration(DECISIONS)
         assert not [finding for finding in migration.project.plan.findings if finding.severity == "error"]
-        prepare_target(migration, ())
-        yield RoundTrips(chain, migration, target)
+        with migration.source.keeping_sessions(), migration.target.keeping_sessions():  # as a run does
+            prepare_target(migration, ())
+            yield RoundTrips(chain, migration, target)
     embedded_postgres.drop_database(name)
