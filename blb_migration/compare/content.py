@@ -22,6 +22,7 @@ from blb_migration.migration import Migration
 from blb_migration.plan.table_plans import TablePlan
 from blb_migration.postgres.binary.digest import TableDigest
 from blb_migration.postgres.binary.field_texts import FieldTexts
+from blb_migration.postgres.binary.hash_functions import HashFunction
 from blb_migration.postgres.ledger.loads import read_digest
 from blb_migration.postgres.ledger.records import TableLoad
 from blb_migration.postgres.ledger.runs import read_run
@@ -47,11 +48,11 @@ def compare_content(
     """
     if trusts:
         compared = ComparedTable.as_loaded(table)
-        source, how = read_digest(connection, load.load_id), "as loaded"
+        source, how = read_digest(connection, load), "as loaded"
     else:
         compared = ComparedTable.with_computed(table)
         source, how = compared.add_up(compared.read_source(migration)), "read again"
-    target = compared.add_up(compared.read_target(connection))
+    target = compared.add_up(compared.read_target(connection), source.function)
     comparisons = (
         _compare_counts("rows digested", source, target),
         Comparison(
@@ -64,7 +65,7 @@ def compare_content(
     buckets = source.differing_buckets(target)
     if not buckets:
         return ContentOutcome(comparisons, None)
-    differences = _find_differences(migration, compared, connection, buckets)
+    differences = _find_differences(migration, compared, connection, buckets, source.function)
     return ContentOutcome((*comparisons, _compare_rows(differences)), differences)
 
 
@@ -115,13 +116,18 @@ def _compare_rows(differences: DifferencesKept) -> Comparison:
 
 
 def _find_differences(
-    migration: Migration, compared: ComparedTable, connection: TargetConnection, buckets: tuple[int, ...]
+    migration: Migration,
+    compared: ComparedTable,
+    connection: TargetConnection,
+    buckets: tuple[int, ...],
+    function: HashFunction,
 ) -> DifferencesKept:
     rows = narrow_to_rows(
         lambda: compared.read_source(migration),
         lambda: compared.read_target(connection),
         buckets,
         compared.key,
+        function,
     )
     texts = FieldTexts([column.target for column in compared.columns], compared.table.hidden_columns)
     found = compare_rows(rows.source_rows, rows.target_rows, texts, compared.key.positions)

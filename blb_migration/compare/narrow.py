@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from blb_migration.postgres.binary.blocks import RowBlock
 from blb_migration.postgres.binary.digest import BUCKET_COUNT, ContentKey, find_buckets
+from blb_migration.postgres.binary.hash_functions import HashFunction
 
 KEPT_ROWS = 1000
 KEPT_BYTES = 64 * 1024 * 1024
@@ -48,29 +49,35 @@ class _Noted:
 
 
 def narrow_to_rows(
-    read_source: ReadSide, read_target: ReadSide, buckets: Sequence[int], key: ContentKey
+    read_source: ReadSide,
+    read_target: ReadSide,
+    buckets: Sequence[int],
+    key: ContentKey,
+    function: HashFunction,
 ) -> DifferingRows:
     """Return the rows in ``buckets`` that the other side has not, or not as often.
 
-    Passes on what reading raises.
+    ``function`` is that of the digests whose buckets differ. Passes on what reading raises.
     """
-    source, target = (_note_rows(read(), buckets, key) for read in (read_source, read_target))
+    source, target = (_note_rows(read(), buckets, key, function) for read in (read_source, read_target))
     only_source, only_target = _subtract(source, target), _subtract(target, source)
     hashes = np.unique(np.concatenate([only_source.key_hashes, only_target.key_hashes]))[:KEPT_ROWS]
     return DifferingRows(
         len(only_source.digests),
         len(only_target.digests),
-        _take_rows(read_source(), _choose(only_source, hashes)),
-        _take_rows(read_target(), _choose(only_target, hashes)),
+        _take_rows(read_source(), _choose(only_source, hashes), function),
+        _take_rows(read_target(), _choose(only_target, hashes), function),
     )
 
 
-def _note_rows(blocks: Iterable[RowBlock], buckets: Sequence[int], key: ContentKey) -> _Noted:
+def _note_rows(
+    blocks: Iterable[RowBlock], buckets: Sequence[int], key: ContentKey, function: HashFunction
+) -> _Noted:
     is_wanted = np.zeros(BUCKET_COUNT, dtype=np.bool_)
     is_wanted[list(buckets)] = True
     halves, hashes = [np.empty(0, np.uint64)], [np.empty(0, np.uint32)]
     for block in blocks:
-        digests = block.digest_rows()
+        digests = block.hash_rows(function)
         chosen = is_wanted[find_buckets(block, digests, key)]
         halves.append(digests[chosen, 0])
         # Without a key the versions of a row have nothing in common to be found by.
@@ -99,13 +106,13 @@ def _choose(rows: _Noted, hashes: npt.NDArray[np.uint32]) -> Counter[int]:
     return Counter(rows.digests[np.isin(rows.key_hashes, hashes)].tolist())
 
 
-def _take_rows(blocks: Iterable[RowBlock], wanted: Counter[int]) -> tuple[bytes, ...]:
+def _take_rows(blocks: Iterable[RowBlock], wanted: Counter[int], function: HashFunction) -> tuple[bytes, ...]:
     taken: list[bytes] = []
     taken_bytes = 0
     remaining = wanted.total()
     digests_wanted = np.array(sorted(wanted), dtype=np.uint64)
     for block in blocks if remaining else ():
-        digests = block.digest_rows()[:, 0]
+        digests = block.hash_rows(function)[:, 0]
         chosen = np.flatnonzero(np.isin(digests, digests_wanted))
         for position in chosen.tolist():
             digest = int(digests[position])

@@ -18,6 +18,7 @@ from blb_migration.plan.table_plans import TablePlan
 from blb_migration.plan.type_pairs import find_rule
 from blb_migration.postgres.binary.blocks import RowBlock
 from blb_migration.postgres.binary.digest import ContentKey, Digester, TableDigest
+from blb_migration.postgres.binary.hash_functions import CURRENT_HASH, HashFunction
 from blb_migration.postgres.binary.rows import RowEncoder
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.read_back import read_row_blocks
@@ -59,9 +60,9 @@ class ComparedTable:
         order = [columns[position] for position in self.key.positions if self.key.is_ordered]
         return read_row_blocks(connection, self.table.target.name, columns, order)
 
-    def add_up(self, blocks: Iterable[RowBlock]) -> TableDigest:
+    def add_up(self, blocks: Iterable[RowBlock], function: HashFunction = CURRENT_HASH) -> TableDigest:
         """Digest all rows of one side."""
-        digester = Digester(self.key)
+        digester = Digester(self.key, function)
         for block in blocks:
             digester.add(block)
         return digester.finish()

@@ -107,9 +107,7 @@ def compare_nights(before: NightDetails | None, after: NightDetails) -> NightCha
             if old.rows != new.rows
         ),
         contents=tuple(
-            label
-            for label, old, new in loaded
-            if old.rows == new.rows and None not in (old.digest, new.digest) and old.digest != new.digest
+            label for label, old, new in loaded if old.rows == new.rows and new.is_known_to_differ(old)
         ),
         metrics=tuple(change for label, old, new in loaded for change in _compare_metrics(label, old, new)),
         new_findings=_in_order(found_now - found_then),

@@ -70,7 +70,7 @@ class NightTable:
     """One planned table in a night. ``rows``, ``seconds`` and ``digest`` are None where it was not loaded.
 
     ``metrics`` are the source's key totals by name; ``column_types`` has each source column's type there and
-    in the target, None for a night that an older version recorded.
+    in the target, None for a night that an older version recorded. ``hash_function`` is that of the digest.
     """
 
     label: str
@@ -79,6 +79,12 @@ class NightTable:
     digest: str | None = None
     metrics: Mapping[str, str | None] = field(default_factory=dict)
     column_types: Mapping[str, str] | None = None
+    hash_function: str | None = None
+
+    def is_known_to_differ(self, other: NightTable) -> bool:
+        """Whether the digests tell that contents were not the same; those of two functions tell nothing."""
+        is_told = None not in (self.digest, other.digest) and self.hash_function == other.hash_function
+        return is_told and self.digest != other.digest
 
 
 @dataclass(frozen=True)

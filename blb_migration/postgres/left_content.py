@@ -18,6 +18,7 @@ from blb_migration.model import Column, ColumnType, Table
 from blb_migration.postgres.binary.blocks import RowBlock, split_fields
 from blb_migration.postgres.binary.digest import ContentKey, Digester, TableDigest, find_buckets
 from blb_migration.postgres.binary.field_texts import FieldTexts
+from blb_migration.postgres.binary.hash_functions import CURRENT_HASH, HashFunction
 from blb_migration.postgres.content_form import ContentForm, find_stored, spell_type
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.names import (
@@ -45,7 +46,9 @@ class ContentChange:
     first_keys: tuple[str, ...] = ()
 
 
-def digest_others(connection: TargetConnection, table: Table, form: ContentForm) -> str | None:
+def digest_others(
+    connection: TargetConnection, table: Table, form: ContentForm, function: HashFunction = CURRENT_HASH
+) -> str | None:
     """Digest the columns that only the target has, beside the key; None without any. Raises TargetError."""
     if not form.others:
         return None
@@ -60,7 +63,7 @@ def digest_others(connection: TargetConnection, table: Table, form: ContentForm)
     texts = [Column(column.name, _TEXT, nullable=True) for column in columns]
     key = ContentKey(tuple(range(len(form.key_columns))))
     blocks = read_row_blocks(connection, table.name, texts, casts=casts)
-    return _add_up(blocks, key).hexdigest()
+    return _add_up(blocks, key, function).hexdigest()
 
 
 def find_content_change(
@@ -83,16 +86,16 @@ def find_content_change(
         for column in (*form.columns, *form.others)
         if (types := _list_casts(column, current[column.name]))
     }
-    here = _digest_as_left(connection, table, form, casts)
+    here = _digest_as_left(connection, table, form, casts, left.function)
     if isinstance(here, ContentChange):
         return here
     buckets = left.differing_buckets(here)
     if buckets:
         return ContentChange(
             f"its content is not what was left: it differs in {len(buckets):,} of the digest's 1,024 parts",
-            _read_keys_among(connection, table, form, casts, buckets),
+            _read_keys_among(connection, table, form, casts, buckets, function=left.function),
         )
-    if form.others and digest_others(connection, table, form) != others_digest:
+    if form.others and digest_others(connection, table, form, left.function) != others_digest:
         names = ", ".join(column.name for column in form.others)
         return ContentChange(f"values that only the target has were changed ({names})")
     return _find_change_of_new_columns(connection, table, form)
@@ -104,7 +107,11 @@ def _list_casts(left: Column, current: Column) -> list[str]:
 
 
 def _digest_as_left(
-    connection: TargetConnection, table: Table, form: ContentForm, casts: dict[str, list[str]]
+    connection: TargetConnection,
+    table: Table,
+    form: ContentForm,
+    casts: dict[str, list[str]],
+    function: HashFunction,
 ) -> TableDigest | ContentChange:
     """Digest the loaded columns as the types that they had, or say why that cannot be."""
     try:
@@ -112,7 +119,7 @@ def _digest_as_left(
         if beyond:
             names = " and ".join(beyond)
             return ContentChange(f"it holds values that {names} could not hold when it was loaded")
-        return _add_up(_read_blocks(connection, table, form, casts), form.key)
+        return _add_up(_read_blocks(connection, table, form, casts), form.key, function)
     except ValueError:  # not in the order of the key, which is therefore none any more
         return ContentChange("a key is there twice")
     except TargetError as error:
@@ -130,8 +137,8 @@ def _read_blocks(
     return read_row_blocks(connection, table.name, form.columns, order, own_casts)
 
 
-def _add_up(blocks: Iterator[RowBlock], key: ContentKey) -> TableDigest:
-    digester = Digester(key)
+def _add_up(blocks: Iterator[RowBlock], key: ContentKey, function: HashFunction) -> TableDigest:
+    digester = Digester(key, function)
     for block in blocks:
         digester.add(block)
     return digester.finish()
@@ -195,6 +202,8 @@ def _read_keys_among(
     form: ContentForm,
     casts: dict[str, list[str]],
     buckets: Sequence[int],
+    *,
+    function: HashFunction,
 ) -> tuple[str, ...]:
     """Read the first keys in the parts of the digest that differ; none where rows have no key."""
     if not form.key.positions:
@@ -203,7 +212,7 @@ def _read_keys_among(
     texts = FieldTexts(form.columns)
     keys: list[str] = []
     for block in _read_blocks(connection, table, form, casts):
-        found = find_buckets(block, block.digest_rows(), form.key)
+        found = find_buckets(block, block.hash_rows(function), form.key)
         for position, bucket in enumerate(found.tolist()):
             if bucket in wanted:
                 keys.append(texts.render(list(split_fields(block.row(position))), form.key.positions))

@@ -159,8 +159,10 @@ def _describe_strangers(connection: TargetConnection, load: TableLoad, loader: L
 def _find_content_change(
     connection: TargetConnection, table: Table, load: TableLoad, left: LeftRows
 ) -> ContentChange | None:
-    is_finished = load.status == "finished"
-    digest = (read_digest if is_finished else read_merged_digest)(connection, load.load_id)
+    if load.status == "finished":
+        digest = read_digest(connection, load)
+    else:
+        digest = read_merged_digest(connection, load.load_id, load.hash_function)
     return find_content_change(connection, table, left.form, digest, left.others_digest)
 
 

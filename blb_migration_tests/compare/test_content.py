@@ -17,6 +17,7 @@ from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration.sandbox.erp import create_target
 from blb_migration_tests.chain import Chain
+from blb_migration_tests.older_loads import hashing_by_blake2b
 
 TABLE = "inventory_transactions"
 
@@ -89,6 +90,22 @@ def assert_only_content_sees(migration: Migration, expected_keys: set[str]) -> N
     differences = check(migration, "content").differences
     assert differences is not None
     assert {row["key"] for row in pq.read_table(differences.parquet_path).to_pylist()} == expected_keys
+
+
+def test_what_a_version_loaded_that_hashed_by_blake2b_is_compared_by_that(
+    chain: Chain, tmp_path: Path
+) -> None:
+    with hashing_by_blake2b():
+        migration = load_one(chain, tmp_path)
+    functions = "SELECT hash_function FROM blb_migration.table_loads ORDER BY load_id"
+    assert chain.execute(functions) == [("BLAKE2b",)]
+    assert check(migration, "content").passed
+    assert check(migration, "content", rereads=True).passed
+    chain.execute("UPDATE inventory_transactions SET notes = 'Größe ' WHERE id = 1")
+    assert_only_content_sees(migration, {"id=1"})
+    chain.replace_changed(migration, TABLE)
+    assert chain.execute(functions) == [("BLAKE2b",), ("BLAKE3",)]
+    assert check(migration, "content").passed
 
 
 def test_differences_are_kept_as_parquet_and_as_a_readable_csv(chain: Chain, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from blb_migration.postgres.binary.blocks import RowBlock, join_fields, split_fields
 from blb_migration.postgres.binary.canonical import canonical_json
 from blb_migration.postgres.binary.digest import ContentKey, Digester, TableDigest
+from blb_migration.postgres.binary.hash_functions import CURRENT_HASH, HashFunction
 from blb_migration.postgres.binary.rows import count_digit_groups
 from blb_migration.sandbox.erp import create_target
 from blb_migration_tests.chain import Chain
@@ -28,8 +29,10 @@ def build_rows(count: int) -> list[bytes]:
     return [join_fields([key.to_bytes(4, "big"), b"row %d" % key, None]) for key in range(1, count + 1)]
 
 
-def digest(rows: list[bytes], key: ContentKey, block_rows: int = 1000) -> TableDigest:
-    digester = Digester(key)
+def digest(
+    rows: list[bytes], key: ContentKey, block_rows: int = 1000, function: HashFunction = CURRENT_HASH
+) -> TableDigest:
+    digester = Digester(key, function)
     for first in range(0, len(rows), block_rows):
         digester.add(RowBlock.from_rows(rows[first : first + block_rows]))
     return digester.finish()
@@ -76,6 +79,30 @@ def test_field_boundaries_count() -> None:
 def test_null_is_not_an_empty_text() -> None:
     rows = [join_fields([b"k", None])], [join_fields([b"k", b""])]
     assert digest(rows[0], UNORDERED).hexdigest() != digest(rows[1], UNORDERED).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("key", "recorded"),
+    [
+        (ORDERED, "f902683f923d3ff520630479821dd6c723ca491f8520dceeef058ff28617c5c3"),
+        (UNORDERED, "ec02cad45e6fb46405e66cf892a7190fa1100644d0a05b3c3564149a5354ab67"),
+        (ContentKey(()), "1b2d789b7e9f0b30de5b658c5f1ebefa6cf6cb964385b4567380c62aee8a9777"),
+    ],
+    ids=["ordered", "unordered", "no key"],
+)
+def test_digests_of_versions_that_hashed_by_blake2b_are_computed_as_they_did(
+    key: ContentKey, recorded: str
+) -> None:
+    assert digest(build_rows(300), key, 50, HashFunction.BLAKE2B).hexdigest() == recorded
+    assert digest(build_rows(300), key).hexdigest() != recorded
+
+
+def test_digests_by_two_functions_are_never_compared_or_added() -> None:
+    now, before = (digest(build_rows(3), ORDERED, function=each) for each in HashFunction)
+    with pytest.raises(ValueError, match="BLAKE3 and by BLAKE2b"):
+        now.differing_buckets(before)
+    with pytest.raises(ValueError, match="BLAKE2b and by BLAKE3"):
+        before.merge(now)
 
 
 def test_the_ledgers_form_holds_everything() -> None:

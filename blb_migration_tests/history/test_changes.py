@@ -127,6 +127,13 @@ def test_a_night_of_an_older_version_has_no_columns_to_compare() -> None:
     assert compare_nights(None, details(2, new)).before is None
 
 
+def test_digests_by_two_functions_say_nothing_about_the_contents() -> None:
+    before = NightTable("orders", 10, 1.0, "x", hash_function="BLAKE2b")
+    for function, expected in (("BLAKE3", ()), ("BLAKE2b", ("orders",))):
+        after = NightTable("orders", 10, 1.0, "y", hash_function=function)
+        assert compare_nights(details(1, before), details(2, after)).contents == expected
+
+
 def test_a_refused_night_is_compared_by_what_it_has() -> None:
     before = details(1, NightTable("orders", 10, 1.0, "x", {}, {"id": "int to integer"}))
     after = details(

@@ -9,6 +9,7 @@ import pytest
 
 from blb_migration.model import Table
 from blb_migration.postgres.binary.digest import ContentKey, Digester
+from blb_migration.postgres.binary.hash_functions import CURRENT_HASH, HashFunction
 from blb_migration.postgres.content_form import ContentForm
 from blb_migration.postgres.copy import empty_table
 from blb_migration.postgres.ledger.left_rows import record_left_rows, record_others_digest
@@ -18,13 +19,21 @@ from blb_migration.postgres.left_content import digest_others
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.ownership import ChangedRows, Loader, find_changed_rows, read_load_xid
 from blb_migration.postgres.read_back import read_row_blocks
+from blb_migration_tests.older_loads import hashing_by_blake2b
 from blb_migration_tests.postgres.conftest import RUN
 from blb_migration_tests.postgres.tables import execute, read_table, write_batches
 
 OURS = Loader(RUN.project, RUN.source_identity)
 
 
-def load(target: TargetConnection, table: Table, ids: list[int], *, in_savepoint: bool = False) -> None:
+def load(
+    target: TargetConnection,
+    table: Table,
+    ids: list[int],
+    *,
+    in_savepoint: bool = False,
+    function: HashFunction = CURRENT_HASH,
+) -> None:
     """One table's load, as ``load/`` does it; its digest is of the rows as they stand."""
     rows = pa.record_batch(
         [pa.array(ids, pa.int32()), pa.array(["loaded"] * len(ids), pa.string())], names=["id", "note"]
@@ -42,11 +51,11 @@ def load(target: TargetConnection, table: Table, ids: list[int], *, in_savepoint
         else:
             empty_table(target, table.name)
             write_batches(target, table, [rows], freeze=True)
-        digester = Digester(key)
+        digester = Digester(key, function)
         for block in read_row_blocks(target, table.name, loaded, loaded[:1] if key.is_ordered else ()):
             digester.add(block)
         record_digest(target, load_id, digester.finish())
-        others_digest = digest_others(target, table, form)
+        others_digest = digest_others(target, table, form, function)
         if others_digest is not None:
             record_others_digest(target, load_id, others_digest)
         finish_load(
@@ -187,6 +196,19 @@ def test_a_value_that_only_the_new_type_can_hold_is_a_change(
     execute(target, "ALTER TABLE t ALTER id DROP DEFAULT", f"ALTER TABLE t {altered}")
     assert judge(target) is None
     execute(target, change)
+    assert judge(target) is not None
+
+
+@pytest.mark.parametrize("change", ["note = 'x'", "tags = '{vip}'"])
+def test_rows_of_a_version_that_hashed_by_blake2b_are_told_by_that(
+    target: TargetConnection, table: Table, change: str
+) -> None:
+    execute(target, "ALTER TABLE t ADD tags text[]")
+    with hashing_by_blake2b():
+        load(target, read_table(target, "t"), [1, 2, 3], function=HashFunction.BLAKE2B)
+    execute(target, "UPDATE t SET note = note")
+    assert judge(target) is None
+    execute(target, f"UPDATE t SET {change} WHERE id = 2")
     assert judge(target) is not None
 
 

@@ -32,6 +32,7 @@ _NAMES = {
     "isolation": "the isolation that rows are read with",
     "key_column": "the column that the table is cut along",
     "is_aligned": "how the chunks are cut",
+    "hash_function": "the function that rows are hashed with",
     "table_oid": "the table itself",
 }
 

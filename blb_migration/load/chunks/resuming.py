@@ -9,6 +9,7 @@ from typing import Any
 from blb_migration import __version__
 from blb_migration.load.task import LoadTask
 from blb_migration.model import Column
+from blb_migration.postgres.binary.hash_functions import CURRENT_HASH
 from blb_migration.postgres.ledger.chunked_loads import UnfinishedChunkedLoad, read_table_oid
 from blb_migration.postgres.ledger.chunks import TableChunk
 from blb_migration.postgres.ownership import count_written_rows
@@ -31,6 +32,7 @@ def build_basis(
         "isolation": session.isolation,
         "key_column": column.name,
         "is_aligned": is_aligned,
+        "hash_function": CURRENT_HASH,
         "table_oid": read_table_oid(task.connection, task.target_name),
     }
 

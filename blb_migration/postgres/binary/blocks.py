@@ -8,15 +8,15 @@ is ``row_encoding`` for the source and ``read_back`` for the target; what is mad
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 from psycopg.abc import Buffer
+
+from blb_migration.postgres.binary.hash_functions import HashFunction
 
 Positions = npt.NDArray[np.int64]
 
@@ -25,16 +25,12 @@ Positions = npt.NDArray[np.int64]
 COPY_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 COPY_TRAILER = b"\xff\xff"
 
-DIGEST_BYTES = 16
 FIELD_COUNT_BYTES = 2
 FIELD_LENGTH_BYTES = 4
 
 # FNV-1a with 32 bits, RFC 9923: spreads keys evenly, needs nothing but xor and a product.
 _FNV_OFFSET_BASIS = np.uint32(2166136261)
 _FNV_PRIME = np.uint32(16777619)
-
-row_hash = partial(hashlib.blake2b, digest_size=DIGEST_BYTES)
-_finish_hash = hashlib.blake2b.digest
 
 
 @dataclass(frozen=True)
@@ -70,9 +66,9 @@ class RowBlock:
         end = len(self.buffer) if is_last else int(self.starts[position + 1])
         return self.buffer[int(self.starts[position]) : end]
 
-    def digest_rows(self) -> npt.NDArray[np.uint64]:
-        """BLAKE2b with 16 bytes of each row, as two little-endian halves: shape (rows, 2)."""
-        return digest_each(self.rows())
+    def hash_rows(self, function: HashFunction) -> npt.NDArray[np.uint64]:
+        """Return each row's hash, as two little-endian halves: shape (rows, 2)."""
+        return function.hash_each(self.rows())
 
     def read_field_counts(self) -> npt.NDArray[np.uint16]:
         """Read the number of fields that each row says it has."""
@@ -122,11 +118,6 @@ class RowBlock:
         )
         framed: Positions = np.maximum(lengths[field_starts], 0).astype(np.int64) + FIELD_LENGTH_BYTES
         return framed
-
-
-def digest_each(pieces: Iterable[Buffer]) -> npt.NDArray[np.uint64]:
-    """BLAKE2b with 16 bytes of each piece, as two little-endian halves: shape (pieces, 2)."""
-    return np.frombuffer(b"".join(map(_finish_hash, map(row_hash, pieces))), "<u8").reshape(-1, 2)
 
 
 def _hash_on(buffer: bytes, starts: Positions, lengths: Positions, hashes: npt.NDArray[np.uint32]) -> None:

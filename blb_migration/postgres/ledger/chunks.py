@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from blb_migration.errors import TargetError
 from blb_migration.postgres.binary.digest import TableDigest
+from blb_migration.postgres.binary.hash_functions import CURRENT_HASH, HashFunction
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.ledger.ledger_sql import LEDGER, copy_rows, read, read_one, write
 from blb_migration.postgres.names import TargetConnection
@@ -123,16 +124,18 @@ def finish_chunk(connection: TargetConnection, load_id: int, chunk_no: int, load
         raise TargetError(f"chunk {chunk_no} of load {load_id}", found="it was finished by another process")
 
 
-def read_merged_digest(connection: TargetConnection, load_id: int) -> TableDigest:
-    """Read the digest of all finished chunks together. Raises TargetError."""
-    merged = TableDigest()
+def read_merged_digest(
+    connection: TargetConnection, load_id: int, function: HashFunction = CURRENT_HASH
+) -> TableDigest:
+    """Read the digest of all finished chunks together, whose load took ``function``. Raises TargetError."""
+    merged = TableDigest(function)
     with target_errors(LEDGER), connection.cursor(name="blb_chunk_digests") as cursor:
         cursor.execute(
             "SELECT digest FROM blb_migration.table_chunks WHERE load_id = %s AND digest IS NOT NULL",
             (load_id,),
         )
         for (packed,) in cursor:
-            merged.merge(TableDigest.from_filled_buckets(list(_BUCKET.iter_unpack(packed))))
+            merged.merge(TableDigest.from_filled_buckets(list(_BUCKET.iter_unpack(packed)), function))
     return merged
 
 

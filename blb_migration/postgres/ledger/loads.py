@@ -10,6 +10,7 @@ from __future__ import annotations
 from blb_migration.errors import TargetError
 from blb_migration.model import TableName
 from blb_migration.postgres.binary.digest import TableDigest
+from blb_migration.postgres.binary.hash_functions import CURRENT_HASH, HashFunction
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.ledger.ledger_sql import LEDGER, Row, copy_rows, read, read_one, write
 from blb_migration.postgres.ledger.records import LoadedTable, TableLoad
@@ -24,7 +25,7 @@ _INTERRUPTED_CHUNKED = "interrupted: the process ended before the load did; its 
 _COLUMNS = """
 load_id, run_id, table_schema, table_name, source_schema, source_table, status, started_at,
 finished_at, rows_read, rows_written, bytes_written, elapsed_seconds, sequence_column,
-next_sequence_value, digest, load_xid, error, chunk_count, resumed_from, source_id
+next_sequence_value, digest, load_xid, error, chunk_count, resumed_from, source_id, hash_function
 """
 # Only the latest load of a table can ever be compared with what stands there.
 _FORGET_OLDER_DIGESTS = """
@@ -65,8 +66,8 @@ def begin_load(
         rows = read(
             connection,
             "INSERT INTO blb_migration.table_loads (run_id, table_schema, table_name, source_schema,"
-            " source_table, status, source_id, source_before)"
-            " VALUES (%s, %s, %s, %s, %s, 'running', %s, %s) RETURNING load_id",
+            " source_table, status, source_id, source_before, hash_function)"
+            " VALUES (%s, %s, %s, %s, %s, 'running', %s, %s, %s) RETURNING load_id",
             run_id,
             table.schema,
             table.name,
@@ -74,6 +75,7 @@ def begin_load(
             source_table.name,
             source_id,
             as_jsonb(source_before),
+            CURRENT_HASH,
         )
     return int(rows[0][0])
 
@@ -177,14 +179,15 @@ def record_digest(connection: TargetConnection, load_id: int, digest: TableDiges
     )
 
 
-def read_digest(connection: TargetConnection, load_id: int) -> TableDigest:
+def read_digest(connection: TargetConnection, load: TableLoad) -> TableDigest:
     """Return what the load recorded; empty if it read no rows."""
     return TableDigest.from_filled_buckets(
         read(
             connection,
             "SELECT bucket, row_count, sums FROM blb_migration.digest_buckets WHERE load_id = %s",
-            load_id,
-        )
+            load.load_id,
+        ),
+        load.hash_function,
     )
 
 
@@ -214,7 +217,7 @@ def unlock_table_load(connection: TargetConnection, table: TableName) -> None:
 
 def _build_load(row: Row) -> TableLoad:
     (load_id, run_id, schema, table, source_schema, source_table, status, started_at, finished_at) = row[:9]
-    load_xid, error, chunk_count, resumed_from, source_id = row[16:]
+    load_xid, error, chunk_count, resumed_from, source_id, hash_function = row[16:]
     return TableLoad(
         load_id,
         run_id,
@@ -229,4 +232,5 @@ def _build_load(row: Row) -> TableLoad:
         chunk_count,
         resumed_from,
         source_id,
+        HashFunction(hash_function),
     )

@@ -35,7 +35,7 @@ SELECT * FROM (
 ORDER BY started_at, run_id
 """
 _TABLES = """
-SELECT label, rows_written, elapsed_seconds, digest, coalesce(key_totals, '{}'), column_types
+SELECT label, rows_written, elapsed_seconds, digest, coalesce(key_totals, '{}'), column_types, hash_function
 FROM blb_migration.night_tables WHERE run_id = %s ORDER BY position
 """
 

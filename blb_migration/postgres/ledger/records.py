@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from blb_migration.model import TableName
+from blb_migration.postgres.binary.hash_functions import CURRENT_HASH, HashFunction
 from blb_migration.settings.environments import PRODUCTION, Environment
 from blb_migration.source_marker import MarkerVerdict, SourceMarker
 
@@ -135,7 +136,7 @@ class TableLoad:
     ``load_xid`` is the transaction id its rows carry in ``xmin`` (32 bits), None for no rows. What
     ``loaded`` says exists only for finished loads, ``error`` only for failed ones. A chunked
     load has a ``chunk_count``, and a transaction per chunk; ``resumed_from`` is the load it went on with;
-    ``source_id`` is of the source that it read.
+    ``source_id`` is of the source that it read, ``hash_function`` that of its digest.
     """
 
     load_id: int
@@ -151,6 +152,7 @@ class TableLoad:
     chunk_count: int | None = None
     resumed_from: int | None = None
     source_id: int | None = None
+    hash_function: HashFunction = CURRENT_HASH
 
 
 @dataclass(frozen=True)

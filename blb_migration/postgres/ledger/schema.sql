@@ -85,12 +85,15 @@ CREATE TABLE blb_migration.table_loads (
     resumed_from bigint REFERENCES blb_migration.table_loads,
     source_id bigint REFERENCES blb_migration.sources,
     source_before jsonb,
-    source_after jsonb
+    source_after jsonb,
+    hash_function text NOT NULL
 );
 CREATE INDEX table_loads_by_table ON blb_migration.table_loads (table_schema, table_name, load_id);
 CREATE INDEX table_loads_by_run ON blb_migration.table_loads (run_id);
 COMMENT ON COLUMN blb_migration.table_loads.chunk_count IS
     'Into how many chunks the table was divided; such a load is not all or nothing, but each chunk is';
+COMMENT ON COLUMN blb_migration.table_loads.hash_function IS
+    'What the digest, and those of chunks and buckets, are of; only digests of the same function can be compared';
 COMMENT ON COLUMN blb_migration.table_loads.resumed_from IS
     'The load that was broken off and that this one goes on with';
 

@@ -264,10 +264,10 @@ CROSS JOIN LATERAL (
 -- Each planned table of each run: what its last finished load in that run brought, and its key totals then.
 CREATE VIEW blb_migration.night_tables AS
 SELECT planned.run_id, planned.position, planned.label, load.rows_written, load.bytes_written,
-       load.elapsed_seconds, load.digest, planned.column_types, totals.key_totals
+       load.elapsed_seconds, load.digest, load.hash_function, planned.column_types, totals.key_totals
 FROM blb_migration.planned_tables AS planned
 LEFT JOIN LATERAL (
-    SELECT rows_written, bytes_written, elapsed_seconds, digest
+    SELECT rows_written, bytes_written, elapsed_seconds, digest, hash_function
     FROM blb_migration.table_loads AS latest
     WHERE latest.run_id = planned.run_id
       AND latest.table_schema = planned.table_schema

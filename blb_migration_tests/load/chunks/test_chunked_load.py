@@ -40,6 +40,7 @@ from blb_migration_tests.load.chunks.chunk_shop import (
     loading,
     parts_of,
 )
+from blb_migration_tests.older_loads import hashing_by_blake2b
 
 
 def test_a_split_table_ends_like_a_whole_one(chain: Chain) -> None:
@@ -86,6 +87,15 @@ def test_an_interrupt_stops_all_workers_and_leaves_what_was_done(
     assert row == ("failed", "KeyboardInterrupt")
     load_all(chain, begin_run(chain))
     assert chain.execute("SELECT count(resumed_from) FROM blb_migration.table_loads") == [(1,)]
+
+
+def test_chunks_that_were_hashed_by_another_function_are_loaded_again(
+    chain: Chain, emulator: SqlServerEmulator
+) -> None:
+    with hashing_by_blake2b():
+        break_off(chain, emulator)
+    load_all(chain, begin_run(chain))
+    assert chain.execute("SELECT count(resumed_from) FROM blb_migration.table_loads") == [(0,)]
 
 
 class CrowdedSource(SourceConnector):

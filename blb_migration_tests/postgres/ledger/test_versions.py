@@ -13,6 +13,7 @@ import pytest
 
 from blb_migration.errors import TargetError
 from blb_migration.model import TableName
+from blb_migration.postgres.binary.hash_functions import HashFunction
 from blb_migration.postgres.connect import TargetConnector
 from blb_migration.postgres.ledger.chunked_loads import read_unfinished_chunked_load
 from blb_migration.postgres.ledger.judgement import judge
@@ -187,6 +188,7 @@ def test_what_an_older_ledger_held_still_counts(target: TargetConnection, versio
     create_ledger(target)
     load = read_finished_load(target, USERS)
     assert load is not None and load.loaded is not None and load.loaded.rows_written == 3
+    assert load.hash_function is HashFunction.BLAKE2B
     assert read_unfinished_chunked_load(target, USERS) is None
     assert judge(target, RUN.plan_hash, PLANNED).is_equal
     assert scalar(target, "SELECT answer FROM blb_migration.may_we_cut_over") is False  # no plan was recorded
