@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from blb_migration.model import Table
+from blb_migration.rule_conditions import Condition
 from blb_migration.value_decisions import ValueDecision
 
 QuestionKind = Literal[
@@ -138,12 +139,14 @@ class KeyColumn:
 class UniquenessQuestion:
     """Rows whose ``columns`` are equal to another row's, as the target's key ``name`` compares them.
 
-    ``nulls_distinct``: a row with a NULL in the key is equal to none.
+    ``nulls_distinct``: a row with a NULL in the key is equal to none. ``only``: the key is over the rows that
+    meet this condition alone.
     """
 
     name: str
     columns: tuple[KeyColumn, ...]
     nulls_distinct: bool
+    only: Condition | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import ForeignKey, Table, TableName
 from blb_migration.plan.columns import ColumnPlan
+from blb_migration.plan.rule_translation import translate_rule
 from blb_migration.plan.table_plans import TablePlan
 from blb_migration.plan.text_equality import find_equality, find_reference_equality
 from blb_migration.plan.type_pairs import Conversion
@@ -47,7 +48,8 @@ def _iterate_uniqueness(table: TablePlan) -> Iterator[UniquenessQuestion | Findi
     for name, columns, nulls_distinct, condition in _iterate_unique_keys(table.target):
         plans = [by_target.get(column) for column in columns]
         members = [plan for plan in plans if plan is not None]
-        if len(members) < len(plans) or condition is not None:
+        only = None if condition is None else translate_rule(condition, by_target)
+        if len(members) < len(plans) or (condition is not None and only is None):
             is_concerned = any(column in by_target for column in columns) or condition is not None
             if is_concerned or _have_one_default(table.target, columns):
                 yield Finding(
@@ -69,7 +71,7 @@ def _iterate_uniqueness(table: TablePlan) -> Iterator[UniquenessQuestion | Findi
                 _DRY_RUN,
             )
         elif not _is_unique_at_source(table.source, members):
-            yield UniquenessQuestion(name, key_columns, nulls_distinct)
+            yield UniquenessQuestion(name, key_columns, nulls_distinct, only)
 
 
 def _iterate_unique_keys(target: Table) -> Iterator[tuple[str, tuple[str, ...], bool, str | None]]:

@@ -43,7 +43,7 @@ WITH RECURSIVE wanted AS (
            pg_get_indexdef(i.indexrelid)
     FROM pg_catalog.pg_index i JOIN wanted ON wanted.oid = i.indrelid
     JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
-    WHERE (i.indexprs IS NOT NULL OR (i.indpred IS NOT NULL AND i.indisunique))
+    WHERE i.indexprs IS NOT NULL
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint c WHERE c.conindid = i.indexrelid)
     UNION ALL
     SELECT a.attrelid, 'generated column', a.attname, a.attname, pg_get_expr(d.adbin, d.adrelid)

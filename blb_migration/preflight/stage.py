@@ -116,7 +116,8 @@ def run_preflight(migration: Migration) -> PreflightResult:
         rules: dict[TableName, tuple[TargetRule, ...]] = {}
         if not has_errors(tuple(rights)):  # without them, even the questions that follow may not be asked
             refuse_other_environment(connection, migration)
-            rules = read_target_rules(connection, plan.target_tables)
+            # A dry run's copies are made only after this, and have the rules of the tables themselves.
+            rules = read_target_rules(connection, project.plan_in_place.target_tables)
             findings += find_target_obstacles(connection, replace(migration, project=project))
             findings += find_keys_left_off(connection, project)
             findings += find_outside_keys(connection, project.plan_in_place)
@@ -134,12 +135,13 @@ def run_preflight(migration: Migration) -> PreflightResult:
         findings += failing
         unreadable |= {finding.subject for finding in failing}
         unanswered = Unanswered()
+        in_place = project.plan_in_place.tables_by_label
         for number, table in enumerate(plan.tables):
             _say_progress(pace, f"{number:,} of {len(plan.tables):,} tables' values are asked")
             findings += find_insensitive_columns(table)
             findings += find_lost_defaults(table)
             if not unreadable & {table.label, str(table.source.name)}:
-                own_rules = rules.get(table.target.name, ())
+                own_rules = rules.get(in_place[table.label].target.name, ())
                 findings += ask_source(session, add_key_questions(table, own_rules), unanswered)
                 findings += find_broken_rules(session, table, own_rules)
         findings += unanswered.describe()

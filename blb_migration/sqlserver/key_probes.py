@@ -21,6 +21,7 @@ from blb_migration.sqlserver.expressions import (
 )
 from blb_migration.sqlserver.names import quote_name, quote_table
 from blb_migration.sqlserver.probes import FIRST_KEYS, OUTER_ROW, read_first_keys
+from blb_migration.sqlserver.rule_probes import build_rule
 from blb_migration.types import SIZED_TEXTS
 
 _PARENT, _OTHER = "parent", "other"
@@ -66,7 +67,8 @@ def build_key_condition(table: Table, question: KeyQuestion) -> str:
         f"{a} = {b}" if question.nulls_distinct else f"({a} = {b} OR ({a} IS NULL AND {b} IS NULL))"
         for a, b in zip(own, others, strict=True)
     )
-    return f"(SELECT COUNT_BIG(*) FROM {quote_table(table.name)} AS {_OTHER} WHERE {matches}) > 1"
+    only = "" if question.only is None else f"{build_rule(question.only)} AND "
+    return f"{only}(SELECT COUNT_BIG(*) FROM {quote_table(table.name)} AS {_OTHER} WHERE {only}{matches}) > 1"
 
 
 def _build_flags(table: Table, questions: Sequence[KeyQuestion]) -> str:
@@ -89,6 +91,10 @@ def _build_flags(table: Table, questions: Sequence[KeyQuestion]) -> str:
         ]
         compared = [f"valued.{name}" for name in names]
         parts = [f"{value} IS NOT NULL" for value in compared] if question.nulls_distinct else []
+        if question.only is not None:
+            values.append(f"CASE WHEN {build_rule(question.only)} THEN 1 END AS {_within(number)}")
+            compared.append(f"valued.{_within(number)}")
+            parts.append(f"{compared[-1]} IS NOT NULL")
         parts.append(f"COUNT_BIG(*) OVER (PARTITION BY {', '.join(compared)}) > 1")
         flags.append(f"CASE WHEN {' AND '.join(parts)} THEN 1 END AS {_flag(number)}")
     inner = f"SELECT {', '.join(values)} FROM {quote_table(table.name)} AS {OUTER_ROW}"
@@ -97,6 +103,10 @@ def _build_flags(table: Table, questions: Sequence[KeyQuestion]) -> str:
 
 def _flag(number: int) -> str:
     return quote_name(f"flag {number}")
+
+
+def _within(number: int) -> str:
+    return quote_name(f"within {number}")
 
 
 def _build_orphan_condition(table: Table, question: ReferenceQuestion) -> str:

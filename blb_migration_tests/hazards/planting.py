@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -12,6 +12,8 @@ from blb_migration.errors import PreflightRefused
 from blb_migration.findings import Finding, Severity
 from blb_migration.migration import Migration
 from blb_migration.model import Column, ForeignKey, Table, TableName
+from blb_migration.postgres.scratch_copies import SCRATCH_PREFIX
+from blb_migration.preflight.stage import run_preflight
 from blb_migration.sandbox.zoo.declare import column, primary_key
 from blb_migration.sandbox.zoo.zoo_rows import build_arrow
 from blb_migration_tests.chain import Chain
@@ -67,8 +69,14 @@ class Planted:
         return [finding.code for finding in found if finding.severity is Severity.ERROR]
 
     def is_refused(self, code: str, rows: int, *keys: str) -> bool:
-        """Whether preflight refuses because of this one error, with this count and these keys first."""
+        """Whether preflight refuses because of this one error, with this count and these keys first.
+
+        A dry run must be refused for the same.
+        """
         found = self.finding(code)
+        migration = self.chain.migration(self.text)
+        rehearsed = replace(migration, project=replace(migration.project, scratch_prefix=SCRATCH_PREFIX))
+        assert found in run_preflight(rehearsed).findings, "a dry run does not find it"
         with pytest.raises(PreflightRefused):
             self.chain.migrate(self.text)
         ledger = self.chain.execute("SELECT to_regclass('blb_migration.runs') IS NOT NULL")

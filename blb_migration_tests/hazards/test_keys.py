@@ -217,6 +217,19 @@ def test_11_a_unique_index_without_the_sources_condition_is_asked_of_the_rows(ne
     assert plant(new_chain(), target, (orders, rows)).is_refused("not_unique_at_target", 3, "0", "2", "3")
 
 
+def test_11_a_partial_unique_index_is_asked_of_the_rows_that_it_covers(new_chain: NewChain) -> None:
+    orders = table("orders", *columns("id int not null", "code varchar(9)", "closed bit", "kind varchar(9)"))
+    target = """CREATE TABLE orders (id int PRIMARY KEY, code varchar(9), closed boolean, kind varchar(9));
+        CREATE UNIQUE INDEX open_code ON orders (code) WHERE NOT closed AND kind IS NOT NULL"""
+    codes = [("a", False, "x"), ("a", True, "x"), ("a", None, "x"), ("a", False, None), ("A", False, "x")]
+    rows = [{"id": n, "code": c, "closed": closed, "kind": k} for n, (c, closed, k) in enumerate(codes)]
+    planted = plant(new_chain(), target, (orders, rows))
+    assert planted.findings("target_rules_not_asked") == planted.findings("unique_key_not_asked") == []
+    planted.migrate()
+    twice = [*rows, {"id": 7, "code": "a", "closed": False, "kind": "y"}]
+    assert plant(new_chain(), target, (orders, twice)).is_refused("not_unique_at_target", 2, "0", "7")
+
+
 def test_10_an_index_that_takes_one_null_is_asked_of_the_rows(new_chain: NewChain) -> None:
     people = table("people", *columns("id int not null", "badge int", "email varchar(9)"))
     target = """CREATE TABLE people (id int PRIMARY KEY, badge int, email varchar(9));

@@ -98,6 +98,18 @@ def test_t1_rows_that_a_rule_refuses_are_found_with_their_keys(new_chain: NewCha
         planted.chain.migrate(planted.text)
 
 
+def test_t1_a_dry_run_asks_the_rules_of_the_tables_that_it_copies(new_chain: NewChain) -> None:
+    planted = plant(
+        new_chain(),
+        "CREATE DOMAIN low AS integer CHECK (VALUE >= 0); CREATE TABLE people (id int PRIMARY KEY, age low)",
+        (
+            table("people", *columns("id int not null", "age int")),
+            [{"id": 1, "age": 1}, {"id": 2, "age": -1}],
+        ),
+    )
+    assert planted.is_refused(CODE, 1, "2")
+
+
 def test_t1_values_that_are_one_in_lower_case_are_found(new_chain: NewChain) -> None:
     planted = plant_people(new_chain, "CREATE UNIQUE INDEX rule ON people (lower(email))")
     assert planted.is_refused("not_unique_at_target", 2, "1", "2")
