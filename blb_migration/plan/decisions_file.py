@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from blb_migration.errors import ConfigurationError
 from blb_migration.near_names import suggest
 from blb_migration.plan.decisions import ColumnDecision, Decisions, KeyTotalDecision, TableDecision, list_keys
-from blb_migration.plan.yaml_document import compose_yaml, load_yaml, read_yaml_text
+from blb_migration.plan.yaml_document import load_yaml, read_yaml_text
 
 CORRECT_THE_LINE = "Correct the line (docs/decisions.md explains each key)"
 _OTHERS_SHOWN = 9
@@ -50,7 +50,7 @@ class DecisionsFile:
     def refuse(self, faults: Sequence[DecisionFault]) -> None:
         """Raise ConfigurationError naming file and line of every fault, when there are any."""
         if faults:
-            refuse_faults(self.name, compose_yaml(self.text), faults)
+            refuse_faults(self.name, load_yaml(self.text, self.name)[0], faults)
 
 
 def read_decisions(path: Path) -> DecisionsFile:
@@ -101,6 +101,8 @@ def _describe_fault(error: ErrorDetails) -> DecisionFault:
     location = tuple(part for part in error["loc"] if part != "[key]")
     where = ".".join(str(part) for part in location) or "the file"
     found = error["msg"].removeprefix("Value error, ")
+    if error["type"] in ("model_type", "dict_type"):
+        found = "nothing stands behind the key" if error["input"] is None else "no keys stand behind it"
     model = _find_model(location)
     known: tuple[str, ...] = ()
     if error["type"] == "extra_forbidden":

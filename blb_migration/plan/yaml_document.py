@@ -1,7 +1,8 @@
 """A YAML file that a person wrote, as values and as nodes with their lines; what would not end is refused.
 
 Everything plain stays text, to the last character. Tags are refused, and so is what a short text can blow up
-to: nesting without end, and aliases of aliases.
+to: nesting without end, and aliases of aliases. A key that stands twice is one key, if the two do not
+contradict each other.
 """
 
 from __future__ import annotations
@@ -57,18 +58,18 @@ def load_yaml(text: str, file_name: str) -> tuple[yaml.Node | None, Any]:
         raise _describe(file_name, 1, f"{len(text):,} characters", f"{MAX_CHARACTERS:,} at most")
     try:
         _refuse_tags_and_depth(text, file_name)
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        if root is not None:
-            _count_nodes(root, file_name, {})
-            _refuse_duplicate_keys(root, file_name, set())
-        return root, yaml.load(text, Loader=_LiteralLoader)
+        root = yaml.compose(text, Loader=_LiteralLoader)
+        if root is None:
+            return None, None
+        _count_nodes(root, file_name, {})
+        root = _Merging(file_name).merge(root)
+        return root, _construct(root)
     except yaml.YAMLError as error:
         raise _describe(file_name, _find_error_line(error, text), _name_problem(error)) from None
 
 
-def compose_yaml(text: str) -> yaml.Node | None:
-    """Return the root of a text that ``load_yaml`` took."""
-    return yaml.compose(text, Loader=yaml.SafeLoader)
+def _construct(node: yaml.Node) -> Any:
+    return _LiteralLoader("").construct_document(node)
 
 
 def _describe(file_name: str, line: int, problem: str, expected: str = _EXPECTED) -> ConfigurationError:
@@ -135,28 +136,50 @@ def _count_nodes(node: yaml.Node, file_name: str, counted: dict[int, int | None]
     return count
 
 
-def _refuse_duplicate_keys(node: yaml.Node, file_name: str, seen_nodes: set[int]) -> None:
-    """Raise for a key that stands twice (ConfigurationError), or is no text (YAMLError)."""
-    if id(node) in seen_nodes:
-        return
-    seen_nodes.add(id(node))
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[Hashable, int] = {}
+class _Merging:
+    """Makes one of keys that stand twice, as two findings' decisions do that were pasted below each other.
+
+    Raises for two that contradict each other (ConfigurationError), and for a key that is no text (YAMLError).
+    A node may stand in several places (an alias): it is not changed, what is made of it is new.
+    """
+
+    def __init__(self, file_name: str) -> None:
+        self._file_name = file_name
+        self._merged: dict[int, yaml.Node] = {}
+
+    def merge(self, node: yaml.Node) -> yaml.Node:
+        """Return the node with each key once, at every level."""
+        if id(node) not in self._merged:
+            self._merged[id(node)] = self._merge(node)
+        return self._merged[id(node)]
+
+    def _merge(self, node: yaml.Node) -> yaml.Node:
+        if isinstance(node, yaml.SequenceNode):
+            items = [self.merge(item) for item in node.value]
+            return yaml.SequenceNode(node.tag, items, node.start_mark, node.end_mark)
+        if not isinstance(node, yaml.MappingNode):
+            return node
+        pairs: dict[Hashable, tuple[yaml.Node, yaml.Node]] = {}
         for key, value in node.value:
-            line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.constructor.ConstructorError(
                     None, None, "a key is a list or has keys of its own", key.start_mark
                 )
-            if key.value in seen:
-                raise ConfigurationError(
-                    f"{file_name}, line {line}",
-                    found=f"the key {key.value!r} stands here and on line {seen[key.value]}",
-                    expected="each key once",
-                    next_act="Merge the two",
-                )
-            seen[key.value] = line
-            _refuse_duplicate_keys(value, file_name, seen_nodes)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _refuse_duplicate_keys(item, file_name, seen_nodes)
+            before = pairs.get(key.value)
+            pairs[key.value] = (key, value) if before is None else (before[0], self._join(before, key, value))
+        merged = [(key, self.merge(value)) for key, value in pairs.values()]
+        return yaml.MappingNode(node.tag, merged, node.start_mark, node.end_mark)
+
+    def _join(self, before: tuple[yaml.Node, yaml.Node], key: yaml.Node, value: yaml.Node) -> yaml.Node:
+        first_key, first = before
+        if isinstance(first, yaml.MappingNode) and isinstance(value, yaml.MappingNode):
+            return yaml.MappingNode(first.tag, first.value + value.value, first.start_mark, first.end_mark)
+        if _construct(first) == _construct(value):
+            return first
+        raise ConfigurationError(
+            f"{self._file_name}, line {key.start_mark.line + 1}",
+            found=f"the key {key.value!r} stands here and on line {first_key.start_mark.line + 1}, "
+            "and they say different things",
+            expected="one answer to each question",
+            next_act="Keep one of the two",
+        )

@@ -62,7 +62,7 @@ def test_a_whole_file_is_read_and_its_secrets_are_known(write_file: Callable[[st
         ),
         ("backup:\n  command: [sqlcmd, -S, 'x://a:hunter2@b']\n", 2, "holds a password"),
         ("live:\n  health: '${NO_SUCH}'\n", 2, "NO_SUCH} is not set"),
-        ("smoke: {}\nsmoke: {}\n", 2, "stands here and on line 1"),
+        ("smoke: {port: 1}\nsmoke: {port: 2}\n", 2, "stands here and on line 1"),
         ("switch:\n  production: /a\n", 1, "belong together"),
         ("target_schema:\n  version: {table: alembic}\n", 2, "expected or expected_command"),
         ("watch:\n  logs:\n    - file: a.log\n      error: 'ERROR ('\n", 4, "no regular expression"),

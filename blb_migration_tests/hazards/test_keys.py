@@ -222,7 +222,9 @@ def test_11_a_partial_unique_index_is_asked_of_the_rows_that_it_covers(new_chain
     target = """CREATE TABLE orders (id int PRIMARY KEY, code varchar(9), closed boolean, kind varchar(9));
         CREATE UNIQUE INDEX open_code ON orders (code) WHERE NOT closed AND kind IS NOT NULL"""
     codes = [("a", False, "x"), ("a", True, "x"), ("a", None, "x"), ("a", False, None), ("A", False, "x")]
-    rows = [{"id": n, "code": c, "closed": closed, "kind": k} for n, (c, closed, k) in enumerate(codes)]
+    rows: list[Row] = [
+        {"id": n, "code": c, "closed": closed, "kind": k} for n, (c, closed, k) in enumerate(codes)
+    ]
     planted = plant(new_chain(), target, (orders, rows))
     assert planted.findings("target_rules_not_asked") == planted.findings("unique_key_not_asked") == []
     planted.migrate()

@@ -63,3 +63,60 @@ def test_aliases_that_a_person_writes_are_read() -> None:
     text = "project: a\ntables:\n  x: {skip: &why not needed}\n  y: {skip: *why}\n"
     tables = parse_decisions(text, "f").decisions.tables
     assert (tables["x"].skip, tables["y"].skip) == ("not needed", "not needed")
+
+
+PASTED = """project: shop
+tables: {t: {columns: {a: {on_too_long: truncate, reason: WHY}}}}
+tables:
+  t:
+    columns:
+      b: {on_null: {fill: '0'}, reason: WHY}
+tables: {t: {columns: {a: {on_nul_character: strip, reason: 'WHY'}}}}
+tables: {u: {skip: Kept elsewhere}}
+"""
+
+
+def test_decisions_pasted_below_each_other_are_one() -> None:
+    decided = parse_decisions(PASTED, "decisions.yaml").decisions
+    columns = decided.tables["t"].columns
+    assert (columns["a"].on_too_long, columns["a"].on_nul_character, columns["a"].reason) == (
+        "truncate",
+        "strip",
+        "WHY",
+    )
+    assert columns["b"].on_null is not None
+    assert decided.tables["u"].skip == "Kept elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("tables: {t: {skip: One reason}}\ntables: {t: {skip: Another}}\n", ("3", "2")),
+        ("tables: {t: {skip: One reason}}\ntables:\n  t: to be done\n", ("4", "2")),
+        ("tables: {}\n\ntables: []\n", ("4", "2")),
+        ("project: other\n", ("2", "1")),
+    ],
+)
+def test_two_answers_to_one_question_are_refused_with_both_lines(text: str, lines: tuple[str, str]) -> None:
+    here, there = lines
+    with pytest.raises(
+        ConfigurationError, match=f"line {here}: .* stands here and on line {there}, and they"
+    ):
+        parse_decisions("project: shop\n" + text, "decisions.yaml")
+
+
+def test_what_an_alias_names_is_not_changed_by_what_is_pasted() -> None:
+    text = """project: shop
+tables:
+  t: {columns: &both {a: {skip: One reason}}}
+  u: {columns: *both}
+tables: {u: {columns: {b: {skip: Another}}}}
+"""
+    tables = parse_decisions(text, "decisions.yaml").decisions.tables
+    assert [sorted(tables[name].columns) for name in "tu"] == [["a"], ["a", "b"]]
+
+
+def test_a_fault_in_a_pasted_part_is_named_by_its_own_line() -> None:
+    text = "project: shop\ntables: {t: {skip: One reason}}\ntables:\n  u:\n    skipp: Another\n"
+    with pytest.raises(ConfigurationError, match=r"line 5: .*unknown key 'skipp'"):
+        parse_decisions(text, "decisions.yaml")
