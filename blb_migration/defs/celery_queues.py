@@ -22,9 +22,6 @@ QUEUES = (LOAD_QUEUE, DEFAULT_QUEUE)
 _QUEUE_TAG = "dagster-celery/queue"
 _RANK_TAG = "dagster-celery/priority"
 WORKER_COMMAND = "celery -A blb_migration.defs.celery_worker worker"  # and -Q with the queues it serves
-# A message that was delivered and not acknowledged is delivered again after this time, by Redis. Steps take
-# hours; a worker that is lost is noticed in seconds, by the run.
-_REDELIVERED_AFTER_SECONDS = 7 * 24 * 3600
 _ANSWERS_WITHIN_SECONDS = 10
 _FORGOTTEN_AFTER_SECONDS = 24 * 3600  # a result that no run has fetched, since the run is gone
 
@@ -75,14 +72,14 @@ def build_application(broker_url: str) -> Any:
     from kombu.entity import Queue
 
     queue: Any = Queue
-    is_redis = broker_url.startswith("redis")
-    application = Celery("blb_migration", broker=broker_url, backend=broker_url if is_redis else "rpc://")
+    backend = broker_url if broker_url.startswith("redis") else "rpc://"
+    application = Celery("blb_migration", broker=broker_url, backend=backend)
     application.conf.update(
         task_queues=[queue(name, routing_key=name) for name in QUEUES],
         task_default_queue=DEFAULT_QUEUE,
-        # A worker takes as many steps as it carries out at once: the others wait for whoever is free first.
-        task_acks_late=True,
-        worker_prefetch_multiplier=1,
+        worker_enable_prefetch_count_reduction=False,  # internals/celery_intake.py decides what is taken
+        broker_channel_error_retry=True,
+        task_track_started=True,  # the first word of a worker, before it looks whether it is to begin
         worker_redirect_stdouts=False,
         worker_hijack_root_logger=False,
         broker_connection_retry_on_startup=True,
@@ -90,6 +87,5 @@ def build_application(broker_url: str) -> Any:
         redis_socket_connect_timeout=_ANSWERS_WITHIN_SECONDS,
         redis_socket_timeout=_ANSWERS_WITHIN_SECONDS,
         result_expires=_FORGOTTEN_AFTER_SECONDS,
-        broker_transport_options={"visibility_timeout": _REDELIVERED_AFTER_SECONDS} if is_redis else {},
     )
     return application

@@ -20,7 +20,9 @@ from blb_migration.settings.variables import name_variable
 def _build_worker() -> object:
     """Build the application with its task. Raises MigrationError."""
     create_step_task = find_celery_internal("celery_step", "create_step_task")
+    take_what_can_begin = find_celery_internal("celery_intake", "take_what_can_begin")
     application = build_application(read_broker())
+    take_what_can_begin(application)
     if not os.environ.get(HOME_VARIABLE, "").strip():
         raise ConfigurationError(
             f"environment variable {HOME_VARIABLE}",

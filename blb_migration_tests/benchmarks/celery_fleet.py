@@ -34,6 +34,7 @@ from blb_migration_tests.cli.served_ui import Ui
 ROLES = ("source", "target", "broker", "dagster")
 TARGET, REHEARSAL_TARGET = "erp", "rehearsal"
 _COMES_WITHIN_SECONDS = 600.0  # on a busy machine
+_HELPER_NUMBER = 200
 _UI_PORT, _CODE_PORT = 3000, 4000
 _WORKSPACE = f"""
 load_from:
@@ -85,6 +86,16 @@ class Fleet:
         for _, log in started:
             _wait_until(lambda log=log: _READY in log.read_text(encoding="utf-8", errors="replace"), str(log))
         return [machine for machine, _ in started]
+
+    def find_worker(self, name: str) -> Machine:
+        """Return the machine of a worker."""
+        return next(machine for machine in self.workers if machine.name == name)
+
+    def start_helper(self) -> Path:
+        """Start one more machine with ``blb-migrate work --wait``; returns the file of what it says."""
+        machine = self.stack.enter_context(running_machine(_HELPER_NUMBER, self.folder))
+        command = [str(Path(sys.executable).with_name("blb-migrate")), "work", "--wait"]
+        return machine.serve("helper.log", command, self.environment)
 
     def launch(self, job: str = "migration", repository: str = "production") -> str:
         """Launch a job through the web server; returns the run's id."""
@@ -162,21 +173,13 @@ def running_fleet(
 
 
 def _serve_source(stack: ExitStack, machine: Machine, scale: int) -> tuple[Process, dict[str, str]]:
-    process = machine.run(
-        ["-m", "blb_migration_tests.benchmarks.source_process"],
-        stdin=subprocess.PIPE,
-        environment=_find_packages(),
-    )
+    process = machine.run(["-m", "blb_migration_tests.benchmarks.source_process"], stdin=subprocess.PIPE)
     stack.callback(_end, process)
     return process, _exchange(process, {"tables": [], "erp_scale": scale, "host": machine.address})
 
 
 def _serve_databases(stack: ExitStack, machine: Machine, *names: str) -> dict[str, str]:
-    process = machine.run(
-        ["-m", "blb_migration_tests.benchmarks.target_process"],
-        stdin=subprocess.PIPE,
-        environment=_find_packages(),
-    )
+    process = machine.run(["-m", "blb_migration_tests.benchmarks.target_process"], stdin=subprocess.PIPE)
     stack.callback(_end, process)
     order = {"folder": str(machine.folder / "postgres"), "address": machine.address, "databases": names}
     urls: dict[str, str] = _exchange(process, order)
@@ -207,11 +210,6 @@ def _make_home(machine: Machine) -> dict[str, str]:
     home.mkdir()
     (home / INSTANCE_FILE).write_text(read_document(f"deploy/{INSTANCE_FILE}"), encoding="utf-8")
     return {"DAGSTER_HOME": str(home)}
-
-
-def _find_packages() -> dict[str, str]:
-    """Let a machine's Python, which works in a folder of its own, find these tests."""
-    return {"PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 def _exchange(process: Process, document: dict[str, Any]) -> Any:

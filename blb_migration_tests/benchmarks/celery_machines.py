@@ -9,24 +9,23 @@ each trial (``--only`` names some), and ends with 1 where one of them was not as
 ``lost``    four workers, of which one is killed and one cut off in the middle of the load,
 ``again``   all workers are killed; executed again from the failure it carries out only the rest,
 ``refused`` a rehearsal, and whatever loads a target that is live, with the words of one machine,
-``timeout`` only with ``--broker rabbitmq``: steps that take longer than its ``consumer_timeout``.
+``table``   one large table (``--scale 20`` has some): the worker that loads it is killed, the next one cut
+          off, and a machine with ``blb-migrate work`` comes to help in between,
+``timeout`` only with ``--broker rabbitmq``: steps that take longer than its ``consumer_timeout``, none of
+          which is to be taken back.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-import psycopg
 from dagster import DagsterEventType
 
 from blb_migration.postgres.connect import TargetConnector
@@ -34,40 +33,38 @@ from blb_migration.postgres.ledger.live_mark import mark_live, withdraw_live_mar
 from blb_migration.sandbox.emulator.tds.link import Link
 from blb_migration.settings import parse_target_url
 from blb_migration_tests.benchmarks.brokers import BROKERS
+from blb_migration_tests.benchmarks.celery_facts import (
+    CHECKS,
+    LOADS,
+    Outcome,
+    ask,
+    count_events,
+    find_differing,
+    measure_longest_step,
+    measure_records,
+    read_begun,
+    read_facts,
+    read_failures,
+    strip_own,
+)
 from blb_migration_tests.benchmarks.celery_fleet import REHEARSAL_TARGET, TARGET, Fleet, running_fleet
 
-Outcome = dict[str, Any]
 _AT_ONCE = Link()
 _MOST_WORK = 1.2
 # So that some of the ERP's tables are loaded in chunks; and for how long a queue may be without a worker.
 _VARIABLES = {"BLB_CHUNKED_FROM_ROWS": "100", "BLB_WORKER_WAIT": "30"}
-_CHECKS = """
-SELECT table_name, check_name, passed, details FROM blb_migration.check_results
-WHERE run_id = %s ORDER BY 1, 2
+_MANY_CHUNKS = 10
+_OPEN_CHUNKS = """
+SELECT load.table_name, count(*), count(*) FILTER (WHERE chunk.status = 'finished')
+FROM blb_migration.table_chunks AS chunk JOIN blb_migration.table_loads AS load USING (load_id)
+GROUP BY load.table_name HAVING bool_or(chunk.status <> 'finished') ORDER BY 2 DESC
 """
-_ROWS_SENT = "SELECT coalesce(sum(n_tup_ins), 0) FROM pg_stat_user_tables WHERE schemaname = 'public'"
-_ROWS_LOADED = (
-    "SELECT coalesce(sum(rows_written), 0) FROM blb_migration.table_loads WHERE status = 'finished'"
-)
-_LOADS = """
-SELECT table_name, count(*) FROM blb_migration.table_loads WHERE status = 'finished' GROUP BY 1
-"""
-_CHUNKS = "SELECT count(*), count(DISTINCT load_xid) FROM blb_migration.table_chunks"
-_LEDGER_TABLES = "SELECT relname FROM pg_stat_user_tables WHERE schemaname = 'blb_migration'"
-_LEDGER_BYTES = """
-SELECT sum(pg_total_relation_size(relid))::bigint FROM pg_stat_user_tables WHERE schemaname = 'blb_migration'
+_CHUNKS_OF_TABLE = """
+SELECT count(*) FROM blb_migration.table_chunks AS chunk
+JOIN blb_migration.table_loads AS load USING (load_id) WHERE load.table_name = %s
 """
 _CONSUMER_TIMEOUT_SECONDS = 5.0  # instead of 1800, for the trial that meets it
 _TOLD_TO_DROP = "delivery acknowledgement on channel"  # RabbitMQ's own words
-# What two runs of the same rows may differ in.
-_OWN_KEYS = re.compile(
-    r"_at$|_seconds$|_per_second$|_from$|_until$|^seal|^run_id$|^started|^finished|^duration|^history$|"
-    r"^nights$|^loads$|^loaded_in_run$|^seconds$|^sha256$"
-)
-_OWN_WORDS = re.compile(
-    r"mssql://sa:\*\*\*@|"  # the report of a run's own process names the source as the ledger does
-    r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?(\.\d+)?( UTC|Z|\+00:00)?|\b\d\d:\d\d(:\d\d)?\b"
-)
 
 
 def main(arguments: list[str]) -> int:
@@ -99,20 +96,20 @@ def main(arguments: list[str]) -> int:
 def _try_two(fleet: Fleet, _slow: Link) -> Outcome:
     """Compare a run over two workers with one of a single machine, both into a new target."""
     alone_id = _run_alone(fleet)
-    alone, alone_checks = fleet.read_report(alone_id), _ask(fleet, _CHECKS, alone_id)
+    alone, alone_checks = fleet.read_report(alone_id), ask(fleet, CHECKS, alone_id)
     fleet.renew_target()
     fleet.start_workers(2)
     started = time.perf_counter()
     run = fleet.wait_for(fleet.launch())
     seconds = time.perf_counter() - started
-    report, checks = fleet.read_report(run.run_id), _ask(fleet, _CHECKS, run.run_id)
-    differing = _find_differing(_strip(alone), _strip(report))
-    facts = _read_facts(fleet, [run.run_id])
+    report, checks = fleet.read_report(run.run_id), ask(fleet, CHECKS, run.run_id)
+    differing = find_differing(strip_own(alone), strip_own(report))
+    facts = read_facts(fleet, [run.run_id])
     return {
-        **_measure_records(fleet, run.run_id),
+        **measure_records(fleet, run.run_id),
         "run_seconds": round(seconds, 1),
         "verdict": report["verdict"],
-        "same_verdict": _strip(alone["verdict"]) == _strip(report["verdict"]),
+        "same_verdict": strip_own(alone["verdict"]) == strip_own(report["verdict"]),
         "checks": len(checks),
         "same_checks": alone_checks == checks,
         "report_differs_in": differing,
@@ -135,12 +132,12 @@ def _try_lost(fleet: Fleet, slow: Link) -> Outcome:
     run = fleet.wait_for(run_id)
     fleet.put_source_behind(_AT_ONCE)
     cut.kill()
-    facts = _read_facts(fleet, [run_id])
+    facts = read_facts(fleet, [run_id])
     verdict = fleet.read_report(run_id)["verdict"]
     return {
         "killed_in": killed_in,
         "cut_off_in": cut_in,
-        "retried": _count(fleet, run_id, DagsterEventType.STEP_RESTARTED),
+        "retried": count_events(fleet, run_id, DagsterEventType.STEP_RESTARTED),
         "verdict": verdict,
         **facts,
         "is_good": run.is_success and facts["is_whole"] and facts["work"] <= _MOST_WORK,
@@ -158,15 +155,17 @@ def _try_again(fleet: Fleet, slow: Link) -> Outcome:
         worker.kill()
     first = fleet.wait_for(run_id)
     fleet.put_source_behind(_AT_ONCE)
-    done = {step for step, number in _count(fleet, run_id, DagsterEventType.STEP_SUCCESS).items() if number}
+    done = {
+        step for step, number in count_events(fleet, run_id, DagsterEventType.STEP_SUCCESS).items() if number
+    }
     fleet.start_workers(2)
     second = fleet.wait_for(fleet.launch_again(run_id))
-    repeated = done & _count(fleet, second.run_id, DagsterEventType.STEP_START).keys()
-    facts = _read_facts(fleet, [run_id, second.run_id])
+    repeated = done & count_events(fleet, second.run_id, DagsterEventType.STEP_START).keys()
+    facts = read_facts(fleet, [run_id, second.run_id])
     return {
         "first_run": first.status.value,
         "steps_done_in_it": len(done),
-        "steps_of_the_second": len(_count(fleet, second.run_id, DagsterEventType.STEP_SUCCESS)),
+        "steps_of_the_second": len(count_events(fleet, second.run_id, DagsterEventType.STEP_SUCCESS)),
         "done_twice": sorted(repeated),
         "verdict": fleet.read_report(second.run_id)["verdict"],
         **facts,
@@ -188,36 +187,73 @@ def _try_refused(fleet: Fleet, _slow: Link) -> Outcome:
             mark_live(
                 connection, run_id=run.run_id, night_id="n", operator="ana", host="erp-01", tool_version="1"
             )
-        before = _ask(fleet, _LOADS, name=name)
+        before = ask(fleet, LOADS, name=name)
         refused = fleet.wait_for(fleet.launch(*launched))
-        words = _read_failures(fleet, refused.run_id)
+        words = read_failures(fleet, refused.run_id)
         said[f"{name}: refused"] = not refused.is_success and "is live since" in words
         if name == TARGET:
-            said["the words of one machine"] = words == _read_failures(fleet, _run_alone(fleet))
-        said[f"{name}: nothing loaded"] = before == _ask(fleet, _LOADS, name=name)
+            said["the words of one machine"] = words == read_failures(fleet, _run_alone(fleet))
+        said[f"{name}: nothing loaded"] = before == ask(fleet, LOADS, name=name)
         with connector.connect() as connection:
             withdraw_live_mark(connection)
     said["rehearsed"] = rehearsal.is_success and first.is_success
     return {**said, "is_good": all(said.values())}
 
 
+def _try_table(fleet: Fleet, slow: Link) -> Outcome:
+    """Lose two workers in the middle of one large table, and have another machine help with it meanwhile."""
+    fleet.renew_target()
+    fleet.start_workers(4 - len(fleet.workers))
+    fleet.put_source_behind(slow)
+    run_id = fleet.launch()
+    table, killed = _wait_for_chunks(fleet, run_id, 0.2)
+    fleet.find_worker(killed).kill()
+    helper_log = fleet.start_helper()
+    _, cut = _wait_for_chunks(fleet, run_id, 0.6, table, besides=killed)
+    fleet.find_worker(cut).cut_off()
+    run = fleet.wait_for(run_id)
+    fleet.put_source_behind(_AT_ONCE)
+    fleet.find_worker(cut).kill()
+    facts = read_facts(fleet, [run_id])
+    helped = [line for line in helper_log.read_text(encoding="utf-8").splitlines() if " with " in line]
+    said = [entry.user_message for entry in fleet.instance.all_logs(run_id) if entry.step_key == table]
+    return {
+        "table": table,
+        "chunks_of_table": ask(fleet, _CHUNKS_OF_TABLE, table)[0][0],
+        "killed": killed,
+        "cut_off": cut,
+        "loaded_by": [host for step, host in read_begun(fleet, run_id) if step == table],
+        "helped": helped,
+        "progress_in_dagster": [line for line in said if line.startswith(f"{table}: ")],
+        "retried": count_events(fleet, run_id, DagsterEventType.STEP_RESTARTED),
+        "verdict": fleet.read_report(run_id)["verdict"],
+        **facts,
+        "is_good": run.is_success and facts["is_whole"] and facts["work"] <= _MOST_WORK and bool(helped),
+    }
+
+
 def _try_timeout(fleet: Fleet, slow: Link) -> Outcome:
-    """Let loads take longer than the broker waits for a worker's word that it is done with a message."""
+    """Let loads take longer than the broker leaves a message unacknowledged."""
     fleet.renew_target()
     if not fleet.workers:
         fleet.start_workers(2)
     fleet.put_source_behind(slow)
     run = fleet.wait_for(fleet.launch())
     fleet.put_source_behind(_AT_ONCE)
-    facts = _read_facts(fleet, [run.run_id])
+    facts = read_facts(fleet, [run.run_id])
     logs = [worker.folder / "worker.log" for worker in fleet.workers]
     told = sum(log.read_text(encoding="utf-8", errors="replace").count(_TOLD_TO_DROP) for log in logs)
+    longest = measure_longest_step(fleet, run.run_id)
+    retried = count_events(fleet, run.run_id, DagsterEventType.STEP_RESTARTED)
+    is_as_it_should_be = run.is_success and facts["is_whole"] and not told and not retried
     return {
+        "consumer_timeout_seconds": _CONSUMER_TIMEOUT_SECONDS,
+        "longest_step_seconds": longest,
         "told_to_drop": told,
-        "retried": _count(fleet, run.run_id, DagsterEventType.STEP_RESTARTED),
-        "said": _read_failures(fleet, run.run_id),
+        "retried": retried,
+        "said": read_failures(fleet, run.run_id),
         **facts,
-        "is_good": run.is_success and facts["is_whole"] and told > 0 and facts["work"] <= _MOST_WORK,
+        "is_good": is_as_it_should_be and longest > 2 * _CONSUMER_TIMEOUT_SECONDS,
     }
 
 
@@ -226,6 +262,7 @@ _TRIALS: dict[str, Callable[[Fleet, Link], Outcome]] = {
     "lost": _try_lost,
     "again": _try_again,
     "refused": _try_refused,
+    "table": _try_table,
     "timeout": _try_timeout,
 }
 
@@ -244,74 +281,33 @@ def _run_alone(fleet: Fleet) -> str:
     return run_id
 
 
-def _measure_records(fleet: Fleet, run_id: str) -> Outcome:
-    """Count what one run has left in the ledger, and in Dagster's records: what growth is computed from."""
-    ledger = 0
-    for (name,) in _ask(fleet, _LEDGER_TABLES):
-        [(rows,)] = _ask(fleet, f"SELECT count(*) FROM blb_migration.{name}")
-        ledger += rows
-    [(ledger_bytes,)] = _ask(fleet, _LEDGER_BYTES)
-    return {
-        "ledger_rows": ledger,
-        "ledger_kilobytes": round(ledger_bytes / 1000),
-        "dagster_events": len(fleet.instance.all_logs(run_id)),
-    }
-
-
-def _read_facts(fleet: Fleet, run_ids: list[str]) -> Outcome:
-    """Read what a new target holds after these runs; whole: every step, load and chunk once."""
-    steps: Counter[str] = Counter()
-    for run_id in run_ids:
-        steps += _count(fleet, run_id, DagsterEventType.STEP_SUCCESS)
-    loads = dict(_ask(fleet, _LOADS))
-    [(chunks, transactions)] = _ask(fleet, _CHUNKS)
-    [(rows,)] = _ask(fleet, _ROWS_LOADED)
-    sent = _read_rows_sent(fleet, int(rows))
-    doubled = [step for step, number in steps.items() if number > 1]
-    doubled += [table for table, number in loads.items() if number > 1]
-    return {
-        "steps": len(steps),
-        "tables": len(loads),
-        "rows": int(rows),
-        "chunks": chunks,
-        "transactions_of_chunks": transactions,
-        "doubled": doubled,
-        "work": round(sent / max(int(rows), 1), 3),
-        "workers": sorted(_read_workers(fleet, run_ids)),
-        "is_whole": not doubled and chunks == transactions and bool(rows),
-    }
-
-
-def _read_rows_sent(fleet: Fleet, at_least: int) -> int:
-    """Return all rows that any session ever inserted; ended sessions are counted within seconds."""
-    for _ in range(20):
-        [(sent,)] = _ask(fleet, _ROWS_SENT)
-        if sent >= at_least:
-            break
-        time.sleep(0.5)
-    time.sleep(1)
-    [(sent,)] = _ask(fleet, _ROWS_SENT)
-    return int(sent) - 1  # alembic_version's own
-
-
-def _ask(fleet: Fleet, statement: str, *values: object, name: str = TARGET) -> list[tuple[Any, ...]]:
-    with psycopg.connect(fleet.read_url(name)) as connection:
-        return connection.execute(statement.encode(), values or None).fetchall()
-
-
-def _count(fleet: Fleet, run_id: str, kind: DagsterEventType) -> Counter[str]:
-    return Counter(str(entry.step_key) for entry in fleet.instance.all_logs(run_id, of_type=kind))
-
-
 def _wait_for_load(fleet: Fleet, run_id: str, worker: str, finished: int = 0) -> str:
     """Wait until so many steps are finished and ``worker`` loads a table; returns that table's step."""
     tables = set(_list_tables())
     while True:
         assert not fleet.read_run(run_id).is_finished, f"{worker} got no table to load"
-        over = _count(fleet, run_id, DagsterEventType.STEP_SUCCESS)
-        for step, host in _read_begun(fleet, run_id) if len(over) >= finished else ():
+        over = count_events(fleet, run_id, DagsterEventType.STEP_SUCCESS)
+        for step, host in read_begun(fleet, run_id) if len(over) >= finished else ():
             if host.startswith(f"{worker}@") and step in tables and step not in over:
                 return step
+        time.sleep(0.2)
+
+
+def _wait_for_chunks(
+    fleet: Fleet, run_id: str, share: float, table: str | None = None, besides: str = ""
+) -> tuple[str, str]:
+    """Wait until a table of many chunks has so many loaded, and a worker other than ``besides`` loads it.
+
+    Returns the table and the worker.
+    """
+    while True:
+        assert not fleet.read_run(run_id).is_finished, "no table had so many chunks: take a larger --scale"
+        is_there = ask(fleet, "SELECT to_regclass('blb_migration.table_chunks') IS NOT NULL") == [(True,)]
+        for name, chunks, finished in ask(fleet, _OPEN_CHUNKS) if is_there else ():
+            begun = [host for step, host in read_begun(fleet, run_id) if step == name]
+            is_it = chunks >= _MANY_CHUNKS if table is None else name == table
+            if is_it and finished >= share * chunks and begun and not begun[-1].startswith(f"{besides}@"):
+                return name, begun[-1].partition("@")[0]
         time.sleep(0.2)
 
 
@@ -319,48 +315,6 @@ def _list_tables() -> list[str]:
     from blb_migration.plan.project import DEFAULT_PROJECT, load_project
 
     return [table.label for table in load_project(DEFAULT_PROJECT).plan.tables]
-
-
-def _read_begun(fleet: Fleet, run_id: str) -> list[tuple[str, str]]:
-    """Return which worker has begun which step, as dagster-celery tells it."""
-    begun = []
-    for entry in fleet.instance.all_logs(run_id, of_type=DagsterEventType.ENGINE_EVENT):
-        event = entry.dagster_event
-        worker = event.engine_event_data.metadata.get("Celery worker") if event is not None else None
-        if worker is not None:
-            begun.append((str(entry.step_key), str(worker.value)))
-    return begun
-
-
-def _read_workers(fleet: Fleet, run_ids: list[str]) -> set[str]:
-    return {worker for run_id in run_ids for _, worker in _read_begun(fleet, run_id)}
-
-
-def _read_failures(fleet: Fleet, run_id: str) -> str:
-    said = set()
-    for entry in fleet.instance.all_logs(run_id, of_type=DagsterEventType.STEP_FAILURE):
-        event = entry.dagster_event
-        told = event.step_failure_data.user_failure_data if event is not None else None
-        said.add(str(told and told.description))
-    return "\n".join(sorted(said))
-
-
-def _strip(document: Any) -> Any:
-    """Leave out what two runs of the same rows may differ in: times, identities, what they cost."""
-    if isinstance(document, dict):
-        return {key: _strip(value) for key, value in document.items() if not _OWN_KEYS.search(key)}
-    if isinstance(document, list):
-        return [_strip(each) for each in document]
-    return _OWN_WORDS.sub("…", document) if isinstance(document, str) else document
-
-
-def _find_differing(first: Any, second: Any, path: str = "") -> list[str]:
-    """Find where two documents differ; at most ten places."""
-    if isinstance(first, dict) and isinstance(second, dict):
-        keys = sorted(first.keys() | second.keys())
-        found = [_find_differing(first.get(key), second.get(key), f"{path}/{key}") for key in keys]
-        return [each for places in found for each in places][:10]
-    return [] if first == second else [f"{path}: {str(first)[:80]} | {str(second)[:80]}"]
 
 
 if __name__ == "__main__":

@@ -52,9 +52,15 @@ def run_worker(work: str, **arguments: Any) -> Cost:
 
 
 def build_environment() -> dict[str, str]:
-    """Compiled modules are kept from process to process, as they are on any machine but a sealed one."""
+    """Build what a measured process is told: it runs this very clone, from whichever folder.
+
+    Compiled modules are kept from process to process, as they are on any machine but a sealed one.
+    """
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return environment | {"PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "blb-benchmark-bytecode")}
+    return environment | {
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "blb-benchmark-bytecode"),
+    }
 
 
 def main() -> None:

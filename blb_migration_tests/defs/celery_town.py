@@ -121,6 +121,7 @@ def building_town(folder: Path, environment: Mapping[str, str]) -> Iterator[Town
             "DAGSTER_HOME": str(home),
             "BLB_EXECUTOR": "celery",
             "BLB_CELERY_BROKER": f"redis://127.0.0.1:{port}/0",
+            "PYTHONPATH": str(Path(__file__).parents[2]),  # of this clone, from whichever folder
         }
         yield Town(folder, home, {**os.environ, **own, **environment}, stack)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from dagster import DagsterEventType, DagsterInstance, DagsterRun
@@ -35,6 +36,7 @@ from blb_migration_tests.defs.test_termination import DECISIONS, IN_PLACE, PHASE
 __all__ = ["chain"]
 
 needs_redis = pytest.mark.skipif(find_redis_server() is None, reason="no redis-server, and no wheel of one")
+TASK_NAME = "blb_step"
 COMES_WITHIN_SECONDS = 240  # on a busy machine
 NOBODY = "redis://:S3cret@127.0.0.1:1/0"
 CHECKS = """
@@ -125,6 +127,34 @@ def test_a_run_ends_as_in_one_process_though_its_loader_is_killed_and_a_second_r
     assert chain.execute(CHECKS.format(run_id=run.run_id)) == chain.execute(
         CHECKS.format(run_id=alone.run_id)
     )
+
+
+@needs_redis
+@pytest.mark.parametrize("loses_its_connections", [False, True])
+def test_a_busy_worker_has_acknowledged_its_step_and_leaves_the_next_one_to_others(
+    town: Town, chain: Chain, emulator: SqlServerEmulator, loses_its_connections: bool
+) -> None:
+    """Else the broker takes back a step that takes hours, and another one waits behind it for so long."""
+    ann = town.start_worker("ann")
+    ann.wait_until_ready()
+    has_come = hold(chain, emulator, PHASES["before the first batch"])
+    town.start_run()
+    wait_for(has_come, COMES_WITHIN_SECONDS)
+    with (
+        closing(build_application(town.environment["BLB_CELERY_BROKER"])) as application,
+        application.connection_for_read() as connection,
+    ):
+        redis = connection.default_channel.client
+        wait_for(lambda: redis.hlen("unacked") == 0, COMES_WITHIN_SECONDS)
+        if loses_its_connections:
+            redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            wait_for(lambda: ann.log.read_text(encoding="utf-8").count("Connected to") == 2, 60)
+        differing = {"version": "0ther", "plan_hash": "", "run_id": "", "step_key": "", "attempts": 0}
+        next_step = application.send_task(TASK_NAME, args=[differing], queue=DEFAULT_QUEUE)
+        time.sleep(3)  # some turns of the worker's loop
+        assert redis.llen(DEFAULT_QUEUE) == 1
+        town.start_worker("bob", "-Q", DEFAULT_QUEUE)
+        assert next_step.get(COMES_WITHIN_SECONDS)["worker"] == "bob@town"
 
 
 @needs_redis
@@ -246,6 +276,27 @@ def test_a_worker_that_differs_from_the_run_refuses_its_steps(
     refusal = carry_out.run({**order, differs: "0ther"})["refusal"]
     assert "0ther" in refusal["found"]
     assert "start" in refusal["next_act"]
+
+
+def test_a_worker_that_took_a_step_and_never_said_more_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery itself says that a task has started; whether there is more to do the worker looks after that."""
+    executor = sys.modules[find_celery_internal("celery_executor", "StepOnItsWay").__module__]
+    monkeypatch.setattr(executor, "LOST_AFTER_SECONDS", 0.01)
+    monkeypatch.setattr(executor, "_LOOK_EVERY_SECONDS", 0.0)
+    assert build_application(NOBODY).conf.task_track_started
+    application = SimpleNamespace(
+        connection=lambda: SimpleNamespace(as_uri=lambda: "redis://broker"),
+        backend=SimpleNamespace(
+            get_task_meta=lambda _id: {"status": "STARTED", "result": {"pid": 7, "hostname": "ann@town"}}
+        ),
+    )
+    run = SimpleNamespace(application=application, context=None, queues=None, kept=None)
+    step = executor.StepOnItsWay(run, SimpleNamespace(key="orders"), LOAD_QUEUE, {})
+    step._result = SimpleNamespace(id="1", revoke=lambda **_how: None)
+    assert not step.ready()
+    time.sleep(0.02)
+    assert step.ready()
+    assert "ann@town, which had begun it" in str(step._error)
 
 
 def test_only_what_is_new_counts_as_a_beat() -> None:

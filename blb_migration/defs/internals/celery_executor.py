@@ -239,12 +239,12 @@ class StepOnItsWay:
 
     def _hear(self, said: dict[str, Any]) -> None:
         self._heartbeat = self._heartbeat or Heartbeat()
-        self._heartbeat.hear(said[BEAT])
+        self._heartbeat.hear(said.get(BEAT))
         if self._heartbeat.silent_seconds >= LOST_AFTER_SECONDS:
             self._error = StepLost(
                 self._step.key,
-                found=f"nothing was heard for {LOST_AFTER_SECONDS:g} seconds of worker {said[WORKER]}, which"
-                " had begun it: it was killed, or is cut off",
+                found=f"nothing was heard for {LOST_AFTER_SECONDS:g} seconds of worker"
+                f" {said.get(WORKER) or said['hostname']}, which had begun it: it was killed, or is cut off",
                 next_act="Look at that machine; then execute the run again from its failure",
             )
             self._revoke(signal="SIGKILL")
