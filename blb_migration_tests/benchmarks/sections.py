@@ -21,6 +21,7 @@ import psycopg
 from psycopg import sql
 
 from blb_migration.documents import read_document
+from blb_migration.migration import Loading
 from blb_migration.model import Table
 from blb_migration.sandbox.emulator.tds.link import Link
 from blb_migration.sandbox.erp import SOURCE_DATABASE, create_target
@@ -129,13 +130,24 @@ def measure_todays_tools(size: Size) -> Iterator[Sequence[Measurement]]:
 
 
 def measure_growth(size: Size) -> Iterator[Sequence[Measurement]]:
-    """Our load of the same table with ten and a hundred times the rows."""
+    """Our load of the same table with ten and a hundred times the rows: in chunks, and also as it is loaded
+    where that is whole.
+
+    Only loads of one kind are compared: a second connection has batches of its own in memory.
+    """
     shape = SHAPES["inventory_transactions"]
     for row_count in size.growth_rows:
         with running_source([(shape.name, row_count)]) as source, running_target() as target:
             table = shape.table(row_count)
             arguments = _prepare_target(source, target, table)
-            contestants = {LOAD: partial(run_worker, "one_table.load", **arguments)}
+            chunked = {"chunked_from_rows": 1, "connections": 2}
+            contestants = {
+                f"{LOAD}, chunks, two connections": partial(
+                    run_worker, "one_table.load", **arguments, loading=chunked
+                )
+            }
+            if row_count < Loading().chunked_from_rows:
+                contestants[LOAD] = partial(run_worker, "one_table.load", **arguments)
             rounds = min(size.rounds, 3)
             yield measure_in_turn(table.name.name, row_count, contestants, (source, target), rounds)
 
@@ -219,7 +231,7 @@ def measure_erp(size: Size) -> Iterator[Sequence[Measurement]]:
                 target_url = target.server.create_database(name)
                 create_target(target_url)
                 if keeps_events:
-                    arguments["home"] = str(_make_home(Path(folder) / name))
+                    arguments["home"] = str(make_home(Path(folder) / name))
                 try:
                     return run_worker(
                         f"whole_erp.{work}",
@@ -322,7 +334,8 @@ def _is_able(title: str, work: Callable[[], Cost], row_count: int) -> bool:
     return bool(rows == row_count)
 
 
-def _make_home(home: Path) -> Path:
+def make_home(home: Path) -> Path:
+    """Make a DAGSTER_HOME as this product recommends it."""
     home.mkdir()
     (home / "dagster.yaml").write_text(read_document("dagster.yaml"), encoding="utf-8")
     return home

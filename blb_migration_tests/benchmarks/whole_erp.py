@@ -84,6 +84,11 @@ def job_in_process(source_url: str, target_url: str, home: str | None = None) ->
     return seconds, {}
 
 
+def jobs_in_process(source_url: str, target_url: str, home: str | None, count: int) -> Outcome:
+    """Return that job, so many times in one process."""
+    return sum(job_in_process(source_url, target_url, home)[0] for _ in range(count)), {}
+
+
 def job_as_launched(source_url: str, target_url: str, home: str, executor: str) -> Outcome:
     """Return the job as the UI's run worker executes it, with ``BLB_EXECUTOR`` naming the executor, if any.
 
