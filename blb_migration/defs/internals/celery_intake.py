@@ -38,7 +38,7 @@ class Intake:
     def value(self) -> bool:
         """Whether a process is free. Steps that went on while the broker was away are among the active."""
         busy = {*reserved_requests, *active_requests}
-        return len(busy) < self._pool.num_processes
+        return len(busy) < int(self._pool.num_processes)
 
     def update(self) -> None:
         """Begin to take messages, or cease."""
