@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 HOME_VARIABLE = "DAGSTER_HOME"
 HOST = "127.0.0.1"
 FILES_VARIABLE = "BLB_UI_FILES"
+# Dagster's own: what is planned of a run is recorded in batches of at most so many events, not one by one,
+# which for the ERP took as long as its run's process to start.
+BATCHES = {"DAGSTER_EVENT_BATCH_SIZE": "1000"}
 LOCATION = "blb_migration"  # as workspace.yaml names it
 WEB_SERVER = "blb_migration.defs.internals.web_server"
 START_TIMEOUT_SECONDS = 120
@@ -170,7 +173,7 @@ def _prepare_home(home: Path) -> None:
 
 
 def _start(home: Path, port: int, variables: Mapping[str, str | None], log: int) -> subprocess.Popen[bytes]:
-    changed = {**os.environ, HOME_VARIABLE: str(home), FILES_VARIABLE: "1", **variables}
+    changed = {**BATCHES, **os.environ, HOME_VARIABLE: str(home), FILES_VARIABLE: "1", **variables}
     environment = {name: value for name, value in changed.items() if value is not None}
     workspace = ["--workspace", str(list_documents()[WORKSPACE_FILE])]
     commands = [

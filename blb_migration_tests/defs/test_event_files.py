@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
-from dagster import DagsterInstance, instance_for_test
+from dagster import AssetCheckEvaluation, AssetCheckKey, AssetKey, DagsterInstance, instance_for_test
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from blb_migration.cli.ui import BATCHES
 from blb_migration.defs.event_storage import EventStorage, kept_event_files
 from blb_migration_tests.defs.stages import Stages
 from blb_migration_tests.defs.test_runs import build_rehearsal, run
 
+ROW_COUNT = AssetCheckKey(AssetKey("orders"), "row_count")
 RUN_ID = "5f3a7c1e-0000-4000-8000-000000000001"
 STORAGE = {
     "event_log_storage": {
@@ -52,21 +56,30 @@ def find_file(instance: DagsterInstance) -> Path:
     return file
 
 
-class Connections:
-    """How many times SQLAlchemy opens a connection."""
+def create_run(instance: DagsterInstance) -> str:
+    """Record a run that does not begin, with all that is planned of it."""
+    return instance.create_run_for_job(build_rehearsal()).run_id
 
-    def __init__(self) -> None:
+
+class Counter:
+    """How many times SQLAlchemy does something."""
+
+    def __init__(self, name: str) -> None:
         self.count = 0
+        self._name = name
 
-    def __enter__(self) -> Connections:
-        event.listen(Engine, "connect", self._on_connect)
+    def __enter__(self) -> Counter:
+        event.listen(Engine, self._name, self._on_event)
         return self
 
     def __exit__(self, *_: object) -> None:
-        event.remove(Engine, "connect", self._on_connect)
+        event.remove(Engine, self._name, self._on_event)
 
-    def _on_connect(self, _connection: object, _record: object) -> None:
+    def _on_event(self, *_: object) -> None:
         self.count += 1
+
+
+Connections, Transactions = partial(Counter, "connect"), partial(Counter, "begin")
 
 
 def test_events_cost_no_connection_each(stored: DagsterInstance) -> None:
@@ -76,6 +89,19 @@ def test_events_cost_no_connection_each(stored: DagsterInstance) -> None:
             for number in range(20):
                 write(stored, str(number))
     assert opened.count == 0, "dagster reaches its files by another way than the one that is kept"
+
+
+def test_results_of_checks_cost_no_connection_each(stored: DagsterInstance) -> None:
+    def report() -> None:
+        result = AssetCheckEvaluation(asset_key=ROW_COUNT.asset_key, check_name=ROW_COUNT.name, passed=True)
+        stored.report_runless_asset_event(result)
+
+    with kept_event_files(stored):
+        report()
+        with Connections() as opened:
+            for _ in range(5):
+                report()
+    assert opened.count == 0
 
 
 def test_a_run_opens_few_connections(stages: Stages, stored: DagsterInstance) -> None:
@@ -151,6 +177,40 @@ def test_the_files_may_be_put_elsewhere(tmp_path: Path) -> None:
     with instance_for_test(storage) as instance:
         write(instance, "first")
     assert (tmp_path / "x" / f"{RUN_ID}.db").exists()
+
+
+def test_what_is_planned_is_recorded_in_few_transactions(
+    stages: Stages, stored: DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Transactions() as one_by_one:
+        first = create_run(stored)
+    monkeypatch.setenv(*next(iter(BATCHES.items())))
+    with Transactions() as together:
+        second = create_run(stored)
+    with DagsterInstance.local_temp(str(tmp_path)) as other:
+        planned, batched = ([entry.message for entry in other.all_logs(run)] for run in (first, second))
+        assert one_by_one.count - together.count > 2 * len(planned) > 20
+        assert sorted(batched) == sorted(planned)
+        history = other.event_log_storage.get_asset_check_execution_history(ROW_COUNT, limit=9)
+        assert [record.run_id for record in history] == [second, first]
+
+
+def test_a_batch_that_fails_is_recorded_event_by_event_and_none_twice(
+    stages: Stages, stored: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = [entry.message for entry in stored.all_logs(create_run(stored))]
+    monkeypatch.setenv(*next(iter(BATCHES.items())))
+    store, seen = EventStorage.store_asset_check_event, []
+
+    def fail_once(storage: EventStorage, *arguments: Any) -> None:
+        seen.append(arguments)
+        if len(seen) == 3:
+            raise OSError("the disk is full")
+        store(storage, *arguments)
+
+    monkeypatch.setattr(EventStorage, "store_asset_check_event", fail_once)
+    batched = [entry.message for entry in stored.all_logs(create_run(stored))]
+    assert sorted(batched) == sorted(planned)
 
 
 def test_an_instance_that_keeps_its_events_elsewhere_is_left_alone(instance: DagsterInstance) -> None:

@@ -7,6 +7,10 @@ lasts one connection per file stays open, and commits are not forced (``synchron
 mode keeps the file consistent after a crash of the process and of the machine; the latter may cost the last
 events). Nothing that proves a migration is in these files: that is the ledger in the target.
 
+Before a run begins, Dagster writes what is planned of it: an event for each asset and each check. The web
+server, told to by ``DAGSTER_EVENT_BATCH_SIZE``, hands them over together, and they become one transaction of
+each file: all of them, or none, and then Dagster writes them one by one.
+
 The instance's configuration names the class (``event_storage``); nothing is replaced on an object.
 """
 
@@ -15,12 +19,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy
-from dagster import DagsterInstance
+from dagster import DagsterInstance, EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import StaticPool
@@ -33,6 +38,9 @@ require(SqliteEventLogStorage, 2)
 require(SqliteEventLogStorage._connect, 2)
 require(SqliteEventLogStorage.path_for_shard, 2)
 require(SqliteEventLogStorage.conn_string_for_shard, 2)
+require(SqliteEventLogStorage.has_table, 2)
+require(SqliteEventLogStorage.store_event, 2)
+require(SqliteEventLogStorage.store_event_batch, 2)
 _ = DagsterInstance.event_log_storage
 
 
@@ -43,6 +51,8 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
         self._keep_lock = threading.RLock()
         self._keepers = 0
         self._engines: dict[str, Engine] = {}
+        self._batch: _Batch | None = None
+        self._tables: set[str] = set()  # that are there, as no release of Dagster's takes one away
         super().__init__(base_dir, inst_data)
 
     @contextmanager
@@ -69,16 +79,43 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
                 with super()._connect(shard) as connection:
                     yield connection
                 return
-            if shard not in self._engines:
-                self._engines[shard] = self._open(shard)
-            with self._engines[shard].connect() as connection:
-                changes = _count_changes(connection)
-                with connection.begin():
+            if self._batch is None:
+                with self._begin(shard) as connection:
                     yield connection
-                is_changed = _count_changes(connection) != changes
-            if is_changed:
-                # The web server watches the file itself for new events, which are in the log beside it.
-                os.utime(self.path_for_shard(shard))
+                return
+            if shard not in self._batch.connections:
+                self._batch.connections[shard] = self._batch.stack.enter_context(self._begin(shard))
+            yield self._batch.connections[shard]
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the index has this table; Dagster asks that twice for every result of a check."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store ``events`` in one transaction of each file; where one of them fails, none is stored."""
+        with self.keeping_open(), self._keep_lock, ExitStack() as stack:
+            self._batch = _Batch(stack)
+            try:
+                for event in events:
+                    self.store_event(event)
+            finally:
+                self._batch = None
+
+    @contextmanager
+    def _begin(self, shard: str) -> Iterator[Connection]:
+        """Yield the kept connection to the file of ``shard`` in a transaction."""
+        if shard not in self._engines:
+            self._engines[shard] = self._open(shard)
+        with self._engines[shard].connect() as connection:
+            changes = _count_changes(connection)
+            with connection.begin():
+                yield connection
+            is_changed = _count_changes(connection) != changes
+        if is_changed:
+            # The web server watches the file itself for new events, which are in the log beside it.
+            os.utime(self.path_for_shard(shard))
 
     def _open(self, shard: str) -> Engine:
         with super()._connect(shard):
@@ -91,6 +128,14 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
         with engine.connect() as connection:
             connection.execute(sqlalchemy.text("PRAGMA synchronous=NORMAL"))
         return engine
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """The transactions of a batch, by shard; they end with ``stack``."""
+
+    stack: ExitStack
+    connections: dict[str, Connection] = field(default_factory=dict)
 
 
 def keep_open(instance: DagsterInstance) -> AbstractContextManager[None]:
