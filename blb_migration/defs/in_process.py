@@ -11,7 +11,7 @@ import logging
 import os
 import uuid
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -181,10 +181,8 @@ def _open_instance(migration: Migration) -> Iterator[DagsterInstance]:
 @contextmanager
 def _open_ephemeral() -> Iterator[DagsterInstance]:
     """Yield an instance whose records are in memory, fit for steps in several threads."""
-    with DagsterInstance.ephemeral() as instance:
-        take_turns = find_internal("memory_events", "take_turns")
-        if take_turns is not None:
-            take_turns(instance)
+    keeping_connection = find_internal("memory_events", "keeping_connection") or nullcontext
+    with DagsterInstance.ephemeral() as instance, keeping_connection(instance):
         yield instance
 
 

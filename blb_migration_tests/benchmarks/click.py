@@ -23,7 +23,8 @@ from blb_migration_tests.cli.served_ui import OVER, Ui, serving_ui
 
 _RUNS = "{ runsOrError { ... on Runs { results { runId status creationTime startTime endTime } } } }"
 _EVENTS = """
-query ($id: ID!, $after: String) { runOrError(runId: $id) { ... on Run { eventConnection(afterCursor: $after) {
+query ($id: ID!, $after: String) {
+  runOrError(runId: $id) { ... on Run { eventConnection(afterCursor: $after) {
   cursor hasMore events { __typename ... on MessageEvent { timestamp stepKey } } } } } }
 """
 _LIMIT_SECONDS = 180
@@ -31,7 +32,6 @@ _LIMIT_SECONDS = 180
 _FIRST = {
     "the run is recorded": ("creation", None),
     "it is in the queue": ("RunEnqueuedEvent", None),
-
     "its process is asked for": ("RunStartingEvent", None),
     "its process has begun it": ("RunStartEvent", None),
     "preflight begins": ("ExecutionStepStartEvent", "preflight"),
@@ -43,6 +43,7 @@ _FIRST = {
     "the report is made": ("ExecutionStepSuccessEvent", "reconciliation_report"),
     "the run is green": ("RunSuccessEvent", None),
 }
+
 
 def main(arguments: list[str]) -> int:
     """Click so many times and print the medians; returns the exit code."""
@@ -62,6 +63,7 @@ def main(arguments: list[str]) -> int:
         _say(f"  {ends_at:15.2f}  {ends_at - before:13.2f}  {part}")
         before = ends_at
     return 0
+
 
 def measure_click() -> dict[str, float]:
     """Press *Materialize all* once in a demo of its own; return when each part ended, seconds after that."""
@@ -91,6 +93,7 @@ def measure_click() -> dict[str, float]:
                 times.setdefault(key, moment)
         return {part: times[key] - clicked_at for part, key in _FIRST.items()}
 
+
 def _await_end(ui: Ui) -> dict[str, Any]:
     deadline = time.monotonic() + _LIMIT_SECONDS
     while time.monotonic() < deadline:
@@ -100,6 +103,7 @@ def _await_end(ui: Ui) -> dict[str, Any]:
                 return dict(run)
     raise RuntimeError(f"no run was over {_LIMIT_SECONDS} seconds after the click")
 
+
 def _read_events(ui: Ui, run_id: str) -> Iterator[dict[str, Any]]:
     cursor, has_more = None, True
     while has_more:
@@ -107,9 +111,11 @@ def _read_events(ui: Ui, run_id: str) -> Iterator[dict[str, Any]]:
         yield from page["events"]
         cursor, has_more = page["cursor"], page["hasMore"]
 
+
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

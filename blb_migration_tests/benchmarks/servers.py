@@ -41,10 +41,13 @@ class Source:
 
 @contextmanager
 def running_source(
-    tables: Sequence[tuple[str, int]] = (), erp_scale: int | None = None, link: Link | None = None
+    tables: Sequence[tuple[str, int]] = (),
+    erp_scale: int | None = None,
+    link: Link | None = None,
+    small_tables: int = 0,
 ) -> Iterator[Source]:
-    """Yield the emulator with these tables (shape, rows) and the ERP, in a process of its own, behind
-    ``link``."""
+    """Yield the emulator with these tables (shape, rows), so many small ones and the ERP, in a process of its
+    own, behind ``link``."""
     process = subprocess.Popen(
         [sys.executable, "-m", "blb_migration_tests.benchmarks.source_process"],
         stdin=subprocess.PIPE,
@@ -54,7 +57,8 @@ def running_source(
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        source = Source(_exchange(process, {"tables": tables, "erp_scale": erp_scale}), process)
+        order = {"tables": tables, "erp_scale": erp_scale, "small_tables": small_tables}
+        source = Source(_exchange(process, order), process)
         if link is not None:
             source.put_behind(link)
         yield source

@@ -174,6 +174,48 @@ SHORT_MAX = Shape(
 NARROW = Shape("narrow", "two integers", (_KEY, "value int not null"), (), BATCH_ROWS, _build_narrow)
 SHAPES = {shape.name: shape for shape in (TRANSACTIONS, WIDE, LARGE_VALUES, SHORT_MAX, NARROW)}
 
+_SMALL_ROWS = 3
+_SMALL_COLUMNS = ("name nvarchar(40) not null", "notes nvarchar(max)", "price decimal(18,4)", "amount int",
+                  "is_active bit not null", "made_on date", "changed_at datetime2(3)")  # fmt: skip
+
+
+def build_small_tables(count: int) -> list[Table]:
+    """Build so many tables of ten columns: each but the first refers to two that came before, if it can."""
+    return [
+        table(
+            f"small_{number:05}",
+            _KEY,
+            "parent_id int",
+            "other_id int",
+            *_SMALL_COLUMNS,
+            references={
+                column: f"small_{parent:05}"
+                for column, parent in (("parent_id", number // 10), ("other_id", number // 3))
+                if parent < number
+            },
+        )
+        for number in range(count)
+    ]
+
+
+def build_small_rows() -> pa.RecordBatch:
+    """Build the rows of each of these tables: the keys 1 to 3, which the other rows refer to."""
+    ids = list(range(1, _SMALL_ROWS + 1))
+    columns = {
+        "id": _ids(1, _SMALL_ROWS),
+        "parent_id": pa.array(ids, pa.int32()),
+        "other_id": pa.array([None, *ids[1:]], pa.int32()),
+        "name": pa.array([f"Größe {number}" for number in ids]),
+        "notes": pa.array([None, "", "x" * 200]),
+        "price": _decimals(np.array(ids) * 12_345),
+        "amount": pa.array(ids, pa.int32()),
+        "is_active": pa.array([True, False, True]),
+        "made_on": pa.array(ids, pa.int32()).cast(pa.date32()),
+        "changed_at": pa.array(ids).cast(pa.timestamp("ms")),
+    }
+    return pa.RecordBatch.from_pydict(columns)
+
+
 _TARGET_TYPES = {
     "bit": "boolean", "tinyint": "smallint", "smallint": "smallint", "int": "integer", "bigint": "bigint",
     "real": "real", "float": "double precision", "money": "numeric(19,4)", "smallmoney": "numeric(10,4)",

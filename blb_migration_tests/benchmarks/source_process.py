@@ -1,10 +1,10 @@
 """The emulator in a process of its own, so that it shares neither a lock nor a heap with what is measured.
 
 ``python -m blb_migration_tests.benchmarks.source_process`` reads one JSON document from standard input
-(``{"tables": [[shape, rows], ...], "erp_scale": n or null}``, and ``host`` where it is not loopback), fills
-the emulator, prints one JSON line with its URLs, and serves until standard input ends. Every further line is
-a ``Link`` to put in force (``{"latency_seconds": 0.01, "bytes_per_second": 2e7}``), answered by one line once
-it is.
+(``{"tables": [[shape, rows], ...], "erp_scale": n or null}``; ``small_tables`` for so many of them, ``host``
+where it is not loopback), fills the emulator, prints one JSON line with its URLs, and serves until standard
+input ends. Every further line is a ``Link`` to put in force (``{"latency_seconds": 0.01, "bytes_per_second":
+2e7}``), answered by one line once it is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.link import Link
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.erp import SOURCE_DATABASE, create_source
-from blb_migration_tests.benchmarks.shapes import SHAPES
+from blb_migration_tests.benchmarks.shapes import SHAPES, build_small_rows, build_small_tables
 
 DATABASE = "BENCHMARK"
 _REPLAY_LIMIT_BYTES = 16 * 1024**3
@@ -39,6 +39,9 @@ def main() -> None:
             table = shape.table(row_count)
             database.create_table(table)
             database.load(table.name, shape.iterate_batches(row_count))
+        for table in build_small_tables(order.get("small_tables", 0)):
+            database.create_table(table)
+            database.load(table.name, build_small_rows())
         if order["erp_scale"] is not None:
             create_source(engine, order["erp_scale"])
         server = SqlServerEmulator(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from dagster import DagsterInstance, Failure, job, op
 
 from blb_migration.defs.ended_runs import list_failures_around_steps
-from blb_migration.defs.internals.memory_events import take_turns
+from blb_migration.defs.internals.memory_events import keeping_connection
+from blb_migration_tests.defs.test_event_files import RUN_ID, Connections
 
 
 @op
@@ -39,31 +37,19 @@ def test_only_what_nobody_else_tells_is_listed() -> None:
     assert str(error) == "Dagster could not carry out breaks: ValueError: the records are locked"
 
 
-def test_threads_take_turns_at_records_that_have_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
-    inside: list[int] = []
-    most: list[int] = []
-
-    @contextmanager
-    def connect() -> Iterator[None]:
-        inside.append(0)
-        most.append(len(inside))
-        time.sleep(0.01)
-        inside.pop()
-        yield
-
+def test_threads_use_one_connection_to_records_in_memory_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     with DagsterInstance.ephemeral() as instance:
         storage: Any = instance.event_log_storage
         monkeypatch.delattr(storage, "_db_lock", raising=False)  # an older Dagster has none
-        monkeypatch.setattr(storage, "_connect", connect)
-        take_turns(instance)
 
-        def ask() -> None:
-            with storage.index_connection():
-                pass
+        def write() -> None:
+            for number in range(20):
+                instance.report_engine_event(str(number), job_name="job", run_id=RUN_ID)
+                instance.all_logs(RUN_ID)
 
-        threads = [threading.Thread(target=ask) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert most == [1, 1, 1, 1]
+        with keeping_connection(instance):
+            with ThreadPoolExecutor(4) as threads, Connections() as opened:
+                for done in [threads.submit(write) for _ in range(4)]:
+                    done.result()
+            assert opened.count == 1
+            assert len(instance.all_logs(RUN_ID)) == 80
