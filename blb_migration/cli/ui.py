@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from blb_migration.cli import ui_servers
 from blb_migration.cli.options import Debug, Port, ProjectFolder, SourceConn, TargetConn
+from blb_migration.defs.event_batches import BATCHES
 from blb_migration.documents import INSTANCE_FILE, WORKSPACE_FILE, list_documents, read_document
 from blb_migration.errors import ConfigurationError
 from blb_migration.private_files import make_private_folder
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 HOME_VARIABLE = "DAGSTER_HOME"
 HOST = "127.0.0.1"
 FILES_VARIABLE = "BLB_UI_FILES"
-# Dagster's own: what is planned of a run is recorded in batches of at most so many events, not one by one,
-# which for the ERP took as long as its run's process to start.
-BATCHES = {"DAGSTER_EVENT_BATCH_SIZE": "1000"}
 LOCATION = "blb_migration"  # as workspace.yaml names it
 WEB_SERVER = "blb_migration.defs.internals.web_server"
 START_TIMEOUT_SECONDS = 120

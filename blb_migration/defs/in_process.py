@@ -29,6 +29,7 @@ from blb_migration.defs.asset_keys import PREFLIGHT, place_key
 from blb_migration.defs.connectors import Connectors
 from blb_migration.defs.dead_runs import build_process_tags, end_dead_runs
 from blb_migration.defs.ended_runs import list_failures_around_steps
+from blb_migration.defs.event_batches import recording_in_batches
 from blb_migration.defs.event_storage import kept_event_files
 from blb_migration.defs.executor import CELERY, MULTIPROCESS, THREADS, read_choice
 from blb_migration.defs.jobs import name_reconcile_job, name_whole_job
@@ -112,7 +113,12 @@ def run_in_process(
         name = name_reconcile_job(environment) if kind == "reconcile" else name_whole_job(environment)
         job = definitions.resolve_job_def(name)
     run_job = find_internal("run_job", "run_job") or _run_as_promised
-    with _quiet_dagster(), _open_instance(migration) as instance, kept_event_files(instance):
+    with (
+        _quiet_dagster(),
+        _open_instance(migration) as instance,
+        kept_event_files(instance),
+        recording_in_batches(),
+    ):
         is_success, is_interrupted = run_job(
             job,
             instance,

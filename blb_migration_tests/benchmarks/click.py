@@ -86,7 +86,7 @@ def measure_click() -> dict[str, float]:
         run = _await_end(ui)
         if run["status"] != "SUCCESS":
             raise RuntimeError(f"the run ended with {run['status']}; its time means nothing")
-        times = {("creation", None): run["creationTime"]}
+        times: dict[tuple[str, str | None], float] = {("creation", None): run["creationTime"]}
         for event in _read_events(ui, run["runId"]):
             moment = int(event["timestamp"]) / 1000
             for key in ((event["__typename"], None), (event["__typename"], event["stepKey"])):

@@ -13,7 +13,7 @@ from dagster import AssetCheckEvaluation, AssetCheckKey, AssetKey, DagsterInstan
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from blb_migration.cli.ui import BATCHES
+from blb_migration.defs.event_batches import recording_in_batches
 from blb_migration.defs.event_storage import EventStorage, kept_event_files
 from blb_migration_tests.defs.stages import Stages
 from blb_migration_tests.defs.test_runs import build_rehearsal, run
@@ -180,12 +180,11 @@ def test_the_files_may_be_put_elsewhere(tmp_path: Path) -> None:
 
 
 def test_what_is_planned_is_recorded_in_few_transactions(
-    stages: Stages, stored: DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stages: Stages, stored: DagsterInstance, tmp_path: Path
 ) -> None:
     with Transactions() as one_by_one:
         first = create_run(stored)
-    monkeypatch.setenv(*next(iter(BATCHES.items())))
-    with Transactions() as together:
+    with recording_in_batches(), Transactions() as together:
         second = create_run(stored)
     with DagsterInstance.local_temp(str(tmp_path)) as other:
         planned, batched = ([entry.message for entry in other.all_logs(run)] for run in (first, second))
@@ -199,7 +198,6 @@ def test_a_batch_that_fails_is_recorded_event_by_event_and_none_twice(
     stages: Stages, stored: DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planned = [entry.message for entry in stored.all_logs(create_run(stored))]
-    monkeypatch.setenv(*next(iter(BATCHES.items())))
     store, seen = EventStorage.store_asset_check_event, []
 
     def fail_once(storage: EventStorage, *arguments: Any) -> None:
@@ -209,7 +207,9 @@ def test_a_batch_that_fails_is_recorded_event_by_event_and_none_twice(
         store(storage, *arguments)
 
     monkeypatch.setattr(EventStorage, "store_asset_check_event", fail_once)
-    batched = [entry.message for entry in stored.all_logs(create_run(stored))]
+    with recording_in_batches():
+        batched = [entry.message for entry in stored.all_logs(create_run(stored))]
+    assert len(seen) > 3
     assert sorted(batched) == sorted(planned)
 
 
