@@ -58,12 +58,18 @@ def create_scratch_tables(connection: TargetConnection, copies: Sequence[tuple[T
 
 
 def drop_scratch_schemas(connection: TargetConnection, schemas: Sequence[str]) -> None:
-    """Drop scratch schemas and all in them; refuses any schema that does not bear the prefix."""
+    """Drop those scratch schemas that exist, and all in them; refuses any that does not bear the prefix.
+
+    Nothing is sent for the others: the target's event triggers may refuse any DDL.
+    """
     for schema in schemas:
         if not schema.startswith(SCRATCH_PREFIX):
             raise ValueError(f"{schema} is not a scratch schema")
         with target_errors(f"schema {schema}"):
-            connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(quote_identifier(schema)))
+            if connection.execute(
+                "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", (schema,)
+            ).rowcount:
+                connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(quote_identifier(schema)))
 
 
 def _create_like(connection: TargetConnection, original: TableName, copy: TableName) -> None:

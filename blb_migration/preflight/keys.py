@@ -5,7 +5,9 @@ from __future__ import annotations
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.plan.table_plans import TablePlan
 from blb_migration.questions import KeyAnswer, KeyQuestion, Letters, ReferenceQuestion
+from blb_migration.types import Family, name_source_types
 
+_TEXTS = frozenset(name_source_types(Family.TEXT))
 _ASIDES: dict[Letters, str] = {
     "lower case": "letter case",
     "any case": "letter case",
@@ -37,9 +39,15 @@ def _say_aside(question: KeyQuestion) -> str:
     return f", {' and '.join(asides)} aside" if asides else ""
 
 
-def _say_how(question: KeyQuestion) -> str:
+def _say_how(table: TablePlan, question: KeyQuestion) -> str:
+    """Say how texts are compared; nothing of keys without one."""
+    types = {column.name: column.type.name for column in table.source.columns}
+    if not any(types[column.name] in _TEXTS for column in question.columns):
+        return ""
     asides = _find_asides(question)
-    return f"without regard to {' and '.join(asides)}" if asides else "letter by letter and to the last space"
+    return (
+        f"without regard to {' and '.join(asides)} " if asides else "letter by letter and to the last space "
+    )
 
 
 def _find_asides(question: KeyQuestion) -> list[str]:
@@ -63,7 +71,7 @@ def _describe_orphans(
         Code.ORPHANS if enforced else Code.ORPHANS_CARRIED,
         Severity.ERROR if enforced else Severity.WARNING,
         f"{table.label}.{columns}",
-        f"rows that refer to no row of {parent}, compared {_say_how(question)} as "
+        f"rows that refer to no row of {parent}, compared {_say_how(table, question)}as "
         + (
             f"the target's foreign key {question.name} does"
             if enforced

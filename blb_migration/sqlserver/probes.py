@@ -13,6 +13,7 @@ from blb_migration.model import Column, Table
 from blb_migration.questions import Answer, Question
 from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.expressions import (
+    BINARY_TYPES,
     CODE_UNIT_COLLATION,
     code_point_count,
     decided_expression,
@@ -28,8 +29,10 @@ from blb_migration.sqlserver.pair_conditions import (
     build_word_condition,
 )
 from blb_migration.sqlserver.table_metrics import MAX_SELECTED
+from blb_migration.types import MOMENTS, name_source_types
 
 FIRST_KEYS = 5
+_TIMES = frozenset(name_source_types(*MOMENTS))
 OUTER_ROW = "asked"  # the alias by which a condition with a subquery refers to the row in question
 
 # Patterns for LIKE that find a leading half without a trailing one after it, or the other way round. They
@@ -48,7 +51,7 @@ def answer_questions(
 ) -> tuple[Answer, ...]:
     """How many rows meet each question's condition, and the first keys of those, in the order asked.
 
-    Keys are primary key values as text, joined by commas; without a primary key there are none.
+    Keys are values of the primary key, or of what else is unique, as text, joined by commas.
     Raises SourceError when SQL Server cannot answer, ValueError for a question without sense for its column.
     """
     conditions = [build_condition(table, question) for question in questions]
@@ -72,11 +75,13 @@ def answer_questions(
 def read_first_keys(
     session: SourceSession, table: Table, condition: str, limit: int = FIRST_KEYS
 ) -> tuple[str, ...]:
-    """Read the first primary keys, in the source's order, of the rows that meet a condition."""
-    if table.primary_key is None:
+    """Read the first keys, in the source's order, of the rows that meet a condition; of a table without a key
+    none."""
+    names = _find_key(table)
+    if not names:
         return ()
-    key_columns = quote_columns(table.primary_key.columns)
-    selected = ", ".join(read_expression(table.columns_by_name[name]) for name in table.primary_key.columns)
+    key_columns = quote_columns(names)
+    selected = ", ".join(_show_expression(table.columns_by_name[name]) for name in names)
     statement = (
         f"SELECT TOP ({limit}) {selected} FROM {quote_table(table.name)} AS {OUTER_ROW} "
         f"WHERE {condition} ORDER BY {key_columns}"
@@ -84,7 +89,34 @@ def read_first_keys(
     rows = session.read_rows(
         statement, action="asking for the keys of values that do not fit", subject=str(table.name)
     )
-    return tuple(", ".join(str(value) for value in row) for row in rows)
+    return tuple(", ".join("NULL" if value is None else str(value) for value in row) for row in rows)
+
+
+def _find_key(table: Table) -> tuple[str, ...]:
+    """Return the columns that name a row: the primary key's, or those of what else is unique in every row."""
+    keys = [] if table.primary_key is None else [table.primary_key.columns]
+    keys += [key.columns for key in table.unique_keys]
+    keys += [
+        tuple(column.name for column in index.columns)
+        for index in table.indexes
+        if index.unique and index.filter is None
+    ]
+    return next((key for key in keys if key), ())
+
+
+def _show_expression(column: Column) -> str:
+    """Read a key's value as people know it: all digits of a time, bytes in hexadecimal, a bit as 0 or 1.
+
+    Python's times end at the microsecond, so that two keys would look like one.
+    """
+    name = quote_name(column.name)
+    if column.type.name in _TIMES:
+        return f"CONVERT(nvarchar(40), {name}, 121)"
+    if column.type.name == "bit":
+        return f"CAST({name} AS tinyint)"
+    if column.type.name in BINARY_TYPES and column.type.name != "image":
+        return f"CONVERT(nvarchar(max), CAST({name} AS varbinary(8000)), 1)"
+    return read_expression(column)
 
 
 def build_condition(table: Table, question: Question) -> str:  # noqa: PLR0911  # one case after the other

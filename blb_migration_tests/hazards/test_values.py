@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from blb_migration.findings import Severity
+from blb_migration.model import Index, IndexColumn
 from blb_migration.sandbox.zoo.zoo_rows import Variant
 from blb_migration_tests.hazards.planting import NewChain, Row, columns, decide, plant, table
 
@@ -26,6 +27,37 @@ def test_01_the_zero_character_is_found_and_stripped_or_replaced_by_decision(new
     replaced = planted.decide(decide("notes", "body", "on_nul_character: {replace: <0>}"))
     replaced.migrate()
     assert replaced.rows("SELECT body FROM notes ORDER BY id") == [("a<0>b<0>",), ("plain",), ("<0>",)]
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "shown"),
+    [
+        ("datetime2(7)", "2024-02-29 12:00:00.1234567", "2024-02-29 12:00:00.1234567"),
+        ("datetimeoffset(7)", "2024-02-29 12:00:00.1234567 +02:00", "2024-02-29 12:00:00.1234567 +02:00"),
+        ("time(7)", "23:59:59.9999999", "23:59:59.9999999"),
+        ("datetime", "2024-02-29 12:00:00.003", "2024-02-29 12:00:00.003"),
+        ("date", "2024-02-29", "2024-02-29"),
+        ("varbinary(9)", b"\x00\xff", "0x00FF"),
+        ("bit", True, "1"),
+    ],
+)
+def test_a_key_is_named_to_its_last_digit(
+    new_chain: NewChain, declared: str, value: object, shown: str
+) -> None:
+    notes = table("notes", *columns(f"id {declared} not null", "body nvarchar(9)"))
+    target = {"varbinary(9)": "bytea", "bit": "boolean", "date": "date", "time(7)": "time"}
+    instant = "timestamptz" if "offset" in declared else "timestamp"
+    ddl = f"CREATE TABLE notes (id {target.get(declared, instant)} PRIMARY KEY, body varchar(9))"
+    planted = plant(new_chain(), ddl, (notes, [{"id": value, "body": "\0"}]))
+    assert planted.finding("contains_nul").first_keys == (shown,)
+
+
+def test_rows_without_a_primary_key_are_named_by_what_else_is_unique(new_chain: NewChain) -> None:
+    code = Index("UX_code", (IndexColumn("code"),), unique=True)
+    notes = table("notes", *columns("code int", "body nvarchar(9)"), key=(), indexes=(code,))
+    rows: list[Row] = [{"code": 7, "body": "\0"}, {"code": None, "body": "\0"}]
+    planted = plant(new_chain(), "CREATE TABLE notes (code int, body varchar(9))", (notes, rows))
+    assert planted.is_refused("contains_nul", 2, "NULL", "7")
 
 
 def test_02_decimals_and_money_never_pass_through_a_float(new_chain: NewChain) -> None:

@@ -206,6 +206,8 @@ def test_an_event_trigger_that_refuses_ddl_is_found(shop: Chain, role: str) -> N
     [finding] = [f for f in as_role(shop, role).preflight(DECISIONS).findings if f.code.startswith("event_")]
     assert (finding.code, finding.severity) == ("event_triggers_refuse", Severity.ERROR)
     assert "stop (no_ddl())" in finding.message
+    with pytest.raises(PreflightRefused), on_scratch(as_role(shop, role).migration(DECISIONS)) as migration:
+        refuse_if_errors(run_preflight(migration))  # and what a dry run discards at its end is nothing
     shop.execute("ALTER EVENT TRIGGER stop DISABLE")
     assert as_role(shop, role).check(as_role(shop, role).migrate(DECISIONS))
 

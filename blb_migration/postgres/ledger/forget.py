@@ -45,4 +45,5 @@ def forget_run(connection: TargetConnection, run_id: str) -> None:
 
 def drop_ledger(connection: TargetConnection) -> None:
     """Drop the whole ledger: for a target that had none before a dry run. Raises TargetError."""
-    write(connection, "DROP SCHEMA IF EXISTS blb_migration CASCADE")
+    if read(connection, "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'blb_migration'"):
+        write(connection, "DROP SCHEMA blb_migration CASCADE")
