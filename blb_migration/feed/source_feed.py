@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from blb_migration.feed.digesting import ReadDigester
 from blb_migration.feed.read_ahead import read_ahead
+from blb_migration.feed.source_end import SourceEnd, read_source_end
 from blb_migration.feed.source_rows import SourceRows
 from blb_migration.migration import ProgressListener, TableProgress
 from blb_migration.plan.columns import ColumnPlan
@@ -23,14 +24,13 @@ from blb_migration.postgres.binary.digest import TableDigest
 from blb_migration.postgres.copy import CopyEncoder, EncodedRows
 from blb_migration.postgres.ledger.records import DecisionRecord
 from blb_migration.sqlserver.connect import SourceConnector, SourceSession
-from blb_migration.sqlserver.identities import IdentityReading, read_identity
 from blb_migration.value_decisions import ValueDecision
 
 
 class SourceFeed:
     """The rows of one chunk, once; ``rows_read`` and ``source_bytes`` (of Arrow batches) grow meanwhile.
 
-    ``chunk_no`` is 0 for a whole table, whose ``identity`` is known after the last row. Times count from
+    ``chunk_no`` is 0 for a whole table, of which ``source_end`` is known after the last row. Times count from
     when the feed was made.
     """
 
@@ -40,7 +40,7 @@ class SourceFeed:
         self.chunk_no = chunk_no
         self.rows_read = 0
         self.source_bytes = 0
-        self.identity: IdentityReading | None = None
+        self.source_end = SourceEnd()
         self._rows = rows
         self._on_progress = on_progress
         self._started_at = time.monotonic()
@@ -58,9 +58,8 @@ class SourceFeed:
         """Read the source's batches, for ``encode``. Raises SourceError."""
         with closing(self._rows.read(session)) as batches:
             yield from batches
-        if self._rows.key_range is None:
-            # After the rows, so that it is not behind them.
-            self.identity = read_identity(session, self._rows.table.source)
+        if self._rows.key_range is None:  # while the last rows are still on their way to the target
+            self.source_end = read_source_end(session, self._rows.table.source)
 
     def encode(self, batch: pa.RecordBatch) -> EncodedRows:
         """Encode one batch for COPY, counted and digested.

@@ -6,7 +6,7 @@ them. Foreign keys of a table loaded alone come last, in that same transaction o
 
 from __future__ import annotations
 
-from blb_migration.errors import MigrationError, SourceError
+from blb_migration.errors import MigrationError
 from blb_migration.feed.digesting import build_content_form
 from blb_migration.feed.source_feed import describe_decisions
 from blb_migration.load.begin import BegunLoad
@@ -26,25 +26,21 @@ from blb_migration.postgres.ledger.runs import record_decisions
 from blb_migration.postgres.left_content import digest_others
 from blb_migration.postgres.ownership import read_load_xid
 from blb_migration.postgres.statistics import analyze_table, vacuum_table
-from blb_migration.source_marker import SourceMarker
-from blb_migration.sqlserver.marker import read_marker
 
 
-def complete_table(
-    task: LoadTask, begun: BegunLoad, written: WrittenTable
-) -> tuple[LoadedTable, SourceMarker | None]:
+def complete_table(task: LoadTask, begun: BegunLoad, written: WrittenTable) -> LoadedTable:
     """Put the table in order and finish its load, within the open transaction. Raises TargetError.
 
-    Returns what was loaded, and the source marker after the last row.
+    Returns what was loaded.
     """
     connection, name, load_id = task.connection, task.target_name, task.load_id
-    source_after = _read_marker_after(task)
+    source_end = written.source_end
     if begun.is_chunked:
         lock_table(connection, name)
     elif begun.parts.indexes:
         task.begin_phase("building indexes")
     restore_parts(connection, begun.parts, are_indexes_built=begun.is_chunked)
-    sequence = continue_sequences(connection, task.table, written.identity)
+    sequence = continue_sequences(connection, task.table, source_end.identity)
     rows = written.rows
     if rows.digest.row_count != rows.rows_written:
         raise MigrationError(
@@ -70,21 +66,12 @@ def complete_table(
     if begun.is_chunked:  # whose rows have a transaction each, on record in their chunks
         end_chunked_load(connection, load_id)
         forget_digests(connection, load_id)
-        finish_load(connection, load_id, loaded, None, source_after)
+        finish_load(connection, load_id, loaded, None, source_end.marker)
     else:
-        finish_load(connection, load_id, loaded, read_load_xid(connection, name), source_after)
+        finish_load(connection, load_id, loaded, read_load_xid(connection, name), source_end.marker)
     decisions = describe_decisions(task.table, rows.rows_decided)
     record_decisions(connection, task.migration.run.run_id, decisions)
-    return loaded, source_after
-
-
-def _read_marker_after(task: LoadTask) -> SourceMarker | None:
-    """Read the source marker after the last row; None if the source does not answer: the rows are here."""
-    try:
-        with task.migration.source.connect() as session:
-            return read_marker(session, [task.table.source.name])
-    except SourceError:
-        return None
+    return loaded
 
 
 def take_statistics_alone(task: LoadTask, *, is_frozen: bool) -> None:

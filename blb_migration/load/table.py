@@ -70,7 +70,12 @@ def load_table(
     started_at = time.monotonic()
     # The two connections: one whose notes stay whatever happens, one that commits everything or nothing.
     target = migration.target
-    with target.connect(outlives_cancel=True) as notes, target.connect() as connection:
+    with (
+        migration.source.keeping_sessions(),
+        target.keeping_sessions(),
+        target.connect(outlives_cancel=True) as notes,
+        target.connect() as connection,
+    ):
         ensure_run(notes, migration)
         slots = SessionSlots(connection, migration.loading.source_sessions, migration.loading.target_sessions)
         with holding_right(connection, table), slots.holding_pair(table.label):
@@ -98,16 +103,17 @@ def _load(task: LoadTask, source_before: SourceMarker) -> TableLoad:
         begun = begin_table(task)
         if begun.column is None:
             written = write_table(task)
-            loaded, source_after = complete_table(task, begun, written)
+            loaded = complete_table(task, begun, written)
             take_statistics_alone(task, is_frozen=True)
             restore_own_foreign_keys(task, begun.parts)
     if begun.column is not None:
-        identity = write_chunks(task, begun.column, begun.chunks, begun.parts.indexes)
+        source_end = write_chunks(task, begun.column, begun.chunks, begun.parts.indexes)
         with task.connection.transaction():
-            written = add_up_chunks(task, identity)
-            loaded, source_after = complete_table(task, begun, written)
+            written = add_up_chunks(task, source_end)
+            loaded = complete_table(task, begun, written)
         take_statistics_alone(task, is_frozen=False)
         restore_own_foreign_keys(task, begun.parts)
+    source_after = written.source_end.marker
     return TableLoad(
         label=task.table.label,
         load_id=task.load_id,

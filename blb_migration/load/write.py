@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
+from blb_migration.feed.source_end import SourceEnd
 from blb_migration.feed.source_feed import SourceFeed, stream_feeds
 from blb_migration.feed.source_rows import SourceRows
 from blb_migration.load.task import LoadTask
@@ -13,15 +14,14 @@ from blb_migration.postgres.copy import BinaryCopyWriter, EncodedRows
 from blb_migration.postgres.ledger.chunks import LoadedChunk
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.traits import read_table_traits
-from blb_migration.sqlserver.identities import IdentityReading
 
 
 @dataclass(frozen=True)
 class WrittenTable:
-    """All rows of a table together, and what the source says of its identity."""
+    """All rows of a table together, and what the source said after the last of them."""
 
     rows: LoadedChunk
-    identity: IdentityReading | None
+    source_end: SourceEnd
 
 
 def write_table(task: LoadTask) -> WrittenTable:
@@ -34,7 +34,7 @@ def write_table(task: LoadTask) -> WrittenTable:
     with closing(stream_feeds(task.migration.source, [feed])) as feeds:
         for _, rows in feeds:
             written = write_chunk(task, task.connection, feed, rows, freeze=not traits.is_partitioned)
-    return WrittenTable(written, feed.identity)
+    return WrittenTable(written, feed.source_end)
 
 
 def write_chunk(

@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 
 from blb_migration.compare.verdict import read_verdict
-from blb_migration.errors import TargetNotOurs
+from blb_migration.errors import SourceError, TargetNotOurs
+from blb_migration.feed import source_end
 from blb_migration.migration import Replacing
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
+from blb_migration.source_marker import NOT_JUDGED
 from blb_migration_tests.chain import Chain
 from blb_migration_tests.sqlserver.only_reads import find_writes
 
@@ -53,6 +55,31 @@ def test_loading_a_small_table_costs_the_source_five_statements(
             erp_chain.load(migration, label)
     # The marker before and after, the table's size, its rows, its identity.
     assert count_round_trips(emulator, before) <= 5 * len(others)
+
+
+def test_loading_a_table_logs_in_once_and_its_last_statement_is_the_marker(
+    erp_chain: Chain, emulator: SqlServerEmulator
+) -> None:
+    migration = erp_chain.migration()
+    before = len(emulator.statements)
+    erp_chain.load(migration, "vendors")
+    statements = emulator.statements[before:]
+    assert len({statement.session_id for statement in statements}) == 1
+    assert "CHANGE_TRACKING_CURRENT_VERSION" in statements[-1].text
+
+
+def test_a_source_that_is_gone_after_the_last_row_leaves_the_rows(
+    erp_chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_no_marker(*_: object) -> None:
+        raise SourceError("the source", found="it is gone")
+
+    monkeypatch.setattr(source_end, "read_marker", read_no_marker)
+    loaded = erp_chain.load(erp_chain.migration(), "vendors")
+    assert loaded.rows_written == erp_chain.execute("SELECT count(*) FROM vendors")[0][0] > 0
+    assert loaded.source_movement == NOT_JUDGED
+    [(source_after,)] = erp_chain.execute("SELECT source_after FROM blb_migration.table_loads")
+    assert source_after is None
 
 
 def count_round_trips(emulator: SqlServerEmulator, before: int) -> int:
