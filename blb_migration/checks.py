@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 CHECKS: Mapping[str, str] = {
     "row_count": "The exact number of rows of the table, counted on both sides.",
@@ -32,6 +32,26 @@ class Comparison:
     match: bool
     difference: str | None = None
     is_key_total: bool = False
+
+
+def describe_comparison(comparison: Comparison) -> dict[str, object]:
+    """Describe it as the ledger keeps it: without what goes without saying of one that matches."""
+    described: dict[str, object] = {"name": comparison.name, "source_value": comparison.source_value}
+    if comparison.target_value != comparison.source_value:
+        described["target_value"] = comparison.target_value
+    if not comparison.match:
+        described["match"] = False
+    if comparison.difference is not None and (comparison.is_key_total or not comparison.match):
+        described["difference"] = comparison.difference
+    if comparison.is_key_total:
+        described["is_key_total"] = True
+    return described
+
+
+def complete_comparison(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a comparison from the ledger every key; older versions have written them all."""
+    without_saying = {"match": True, "difference": None, "is_key_total": False}
+    return {"target_value": described["source_value"], **without_saying, **described}
 
 
 HIDDEN = "(hidden)"

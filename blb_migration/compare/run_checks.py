@@ -10,7 +10,13 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import asdict, replace
 
-from blb_migration.checks import CHECK_NAMES, CheckResult, Comparison, DifferencesKept
+from blb_migration.checks import (
+    CHECK_NAMES,
+    CheckResult,
+    Comparison,
+    DifferencesKept,
+    describe_comparison,
+)
 from blb_migration.compare.content import compare_content, trusts_load
 from blb_migration.compare.counts_and_totals import compare_metrics
 from blb_migration.compare.integrity import compare_integrity
@@ -152,7 +158,7 @@ def _record(  # noqa: PLR0917
 
 
 def _describe(result: CheckResult) -> dict[str, object]:
-    details: dict[str, object] = {"comparisons": [asdict(comparison) for comparison in result.comparisons]}
+    details: dict[str, object] = {"comparisons": [describe_comparison(each) for each in result.comparisons]}
     if result.left_out:
         details["left_out"] = list(result.left_out)
     if result.differences is not None:

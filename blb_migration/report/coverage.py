@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from blb_migration.checks import CHECKS
+from blb_migration.checks import CHECKS, complete_comparison
 from blb_migration.postgres.ledger.records import CheckResult
 from blb_migration.report.facts import TableFacts
 
@@ -63,7 +63,7 @@ def iterate_comparisons(table: TableFacts) -> Iterator[Comparison]:
     for check in table.checks:
         if _is_current(table, check):
             comparisons = check.details.get("comparisons")
-            yield from comparisons if isinstance(comparisons, list) else ()
+            yield from map(complete_comparison, comparisons if isinstance(comparisons, list) else ())
 
 
 def find_differences(table: TableFacts) -> dict[str, Any] | None:

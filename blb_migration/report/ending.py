@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from blb_migration.compare.source_reads import judge_movement
 from blb_migration.compare.verdict import read_verdict
+from blb_migration.errors import TargetError
 from blb_migration.findings import Finding
 from blb_migration.migration import Migration
+from blb_migration.postgres.ledger.packing import pack_old_runs
 from blb_migration.postgres.ledger.records import KINDS_OFF_RECORD, Run
 from blb_migration.postgres.ledger.runs import add_run_errors, finish_run, read_run, record_findings
 from blb_migration.postgres.ledger.versions import has_ledger
@@ -28,6 +30,8 @@ def record_ending(migration: Migration, errors: Sequence[str] = (), *, if_open: 
             judge_movement(migration, connection)
             outcome = _name_outcome(connection, migration, Ending.COMPLETED)
             finish_run(connection, run.start.run_id, outcome, errors)
+            with suppress(TargetError):  # the next run does it then
+                pack_old_runs(connection)
 
 
 def record_failures(

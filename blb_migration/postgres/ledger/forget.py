@@ -1,4 +1,4 @@
-"""Taking back what a dry run wrote into the ledger. Nothing else may ever remove a line of it."""
+"""Taking back what a dry run wrote into the ledger. Nothing else may ever remove what a line of it says."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from blb_migration.postgres.names import TargetConnection
 # Children before parents; a dry run never cuts over, so that table is not here.
 _TABLES_BY_LOAD = ("identity_evidence", "digest_buckets", "left_rows", "table_chunks", "chunked_loads")
 _TABLES_BY_RUN = (
-    "check_results", "table_loads", "planned_tables", "table_definitions", "dropped_keys", "findings",
-    "decisions", "not_migrated", "runs",
+    "packed_runs", "check_results", "table_loads", "planned_tables", "table_definitions", "dropped_keys",
+    "findings", "decisions", "not_migrated", "runs",
 )  # fmt: skip
 
 _ON_SCRATCH = """

@@ -89,14 +89,16 @@ def finish_load(
 ) -> None:
     """Record a load as finished, on the connection and in the transaction that wrote its rows.
 
-    ``load_xid`` is ``ownership.read_load_xid`` of that transaction.
+    ``load_xid`` is ``ownership.read_load_xid`` of that transaction. Of ``source_after`` is kept what differs
+    from the marker before.
     """
     finished = write(
         connection,
         "UPDATE blb_migration.table_loads SET status = 'finished', finished_at = clock_timestamp(),"
         " rows_read = %s, rows_written = %s, bytes_written = %s, elapsed_seconds = %s,"
         " sequence_column = %s, next_sequence_value = %s, digest = %s, load_xid = %s,"
-        " source_after = %s"
+        " source_after = (SELECT jsonb_object_agg(key, value) FROM jsonb_each(%s)"
+        " WHERE value IS DISTINCT FROM source_before -> key)"
         " WHERE load_id = %s AND status = 'running'",
         loaded.rows_read,
         loaded.rows_written,

@@ -295,6 +295,18 @@ CREATE TABLE blb_migration.watch_rows (
 );
 COMMENT ON TABLE blb_migration.watch_rows IS 'What was seen each minute after the target went live';
 
+CREATE TABLE blb_migration.packed_runs (
+    run_id text PRIMARY KEY REFERENCES blb_migration.runs,
+    tables_planned bigint NOT NULL,
+    mismatches bigint NOT NULL,
+    checks_done bigint NOT NULL,
+    last_check_at timestamptz,
+    particulars json NOT NULL,
+    packed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE blb_migration.packed_runs IS
+    'Each old run, packed: in particulars all its rows of other tables, by their names, and its loads'' markers';
+
 CREATE TABLE blb_migration.reasons (
     code text PRIMARY KEY,
     sentence text NOT NULL
@@ -307,6 +319,8 @@ COMMENT ON COLUMN blb_migration.runs.source_before IS
 COMMENT ON COLUMN blb_migration.runs.source_movement IS
     'What the markers say at the end of the run of the time since each table was read';
 COMMENT ON COLUMN blb_migration.table_loads.source_before IS 'The source marker before the rows were read';
+COMMENT ON COLUMN blb_migration.table_loads.source_after IS
+    'What the source marker said otherwise after the rows were read; older versions have kept all of it';
 COMMENT ON COLUMN blb_migration.check_results.read_from IS
     'Since when the check itself has read the source; NULL where it trusts what the load has read';
 

@@ -241,12 +241,16 @@ LEFT JOIN (
 -- Each run with what it did, in numbers; what never came to its end is followed to the last thing known of it.
 CREATE VIEW blb_migration.run_history AS
 SELECT run.run_id, run.kind, run.environment, run.project, run.source_identity, run.plan_hash, run.started_at,
-       coalesce(run.finished_at, greatest(loads.last_at, checks.last_at)) AS ended_at,
+       coalesce(run.finished_at, greatest(loads.last_at, checks.last_at, packed.last_check_at)) AS ended_at,
        run.outcome, run.errors,
-       (SELECT count(*) FROM blb_migration.planned_tables AS planned WHERE planned.run_id = run.run_id)
+       coalesce(packed.tables_planned,
+                (SELECT count(*) FROM blb_migration.planned_tables AS planned WHERE planned.run_id = run.run_id))
            AS tables_planned,
-       loads.tables_loaded, loads.loads_failed, loads.rows_loaded, checks.mismatches, checks.checks_done
+       loads.tables_loaded, loads.loads_failed, loads.rows_loaded,
+       coalesce(packed.mismatches, checks.mismatches) AS mismatches,
+       coalesce(packed.checks_done, checks.checks_done) AS checks_done
 FROM blb_migration.runs AS run
+LEFT JOIN blb_migration.packed_runs AS packed USING (run_id)
 CROSS JOIN LATERAL (
     SELECT count(DISTINCT (table_schema, table_name)) FILTER (WHERE status = 'finished') AS tables_loaded,
            count(*) FILTER (WHERE status = 'failed') AS loads_failed,
