@@ -49,14 +49,15 @@ class ColumnChange:
 class NightChanges:
     """Everything that differs between two nights; ``before`` None: there is none to compare with.
 
-    ``contents`` are tables of as many rows as before, but other contents. ``columns`` None: the columns of
-    one of the nights are not on record. ``is_plan_other``: what is loaded where, or how it is compared.
+    ``contents`` are tables of as many rows as before, but other contents; None: the digests are of two
+    functions. ``columns`` None: the columns of one of the nights are not on record. ``is_plan_other``: what
+    is loaded where, or how it is compared.
     """
 
     before: PastNight | None
     after: PastNight
     rows: tuple[RowChange, ...] = ()
-    contents: tuple[str, ...] = ()
+    contents: tuple[str, ...] | None = ()
     metrics: tuple[MetricChange, ...] = ()
     new_findings: tuple[NightFinding, ...] = ()
     gone_findings: tuple[NightFinding, ...] = ()
@@ -106,9 +107,7 @@ def compare_nights(before: NightDetails | None, after: NightDetails) -> NightCha
             for label, old, new in loaded
             if old.rows != new.rows
         ),
-        contents=tuple(
-            label for label, old, new in loaded if old.rows == new.rows and new.is_known_to_differ(old)
-        ),
+        contents=_compare_contents(loaded),
         metrics=tuple(change for label, old, new in loaded for change in _compare_metrics(label, old, new)),
         new_findings=_in_order(found_now - found_then),
         gone_findings=_in_order(found_then - found_now),
@@ -145,6 +144,17 @@ def _compare_metrics(label: str, old: NightTable, new: NightTable) -> Iterator[M
         then, now = old.metrics.get(name), new.metrics.get(name)
         if then != now:
             yield MetricChange(label, name, then, now)
+
+
+def _compare_contents(tables: Iterable[tuple[str, NightTable, NightTable]]) -> tuple[str, ...] | None:
+    digested = [
+        (label, old, new)
+        for label, old, new in tables
+        if old.rows == new.rows and None not in (old.digest, new.digest)
+    ]
+    if any(old.hash_function != new.hash_function for _, old, new in digested):
+        return None
+    return tuple(label for label, old, new in digested if old.digest != new.digest)
 
 
 def _compare_columns(

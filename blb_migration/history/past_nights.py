@@ -81,11 +81,6 @@ class NightTable:
     column_types: Mapping[str, str] | None = None
     hash_function: str | None = None
 
-    def is_known_to_differ(self, other: NightTable) -> bool:
-        """Whether the digests tell that contents were not the same; those of two functions tell nothing."""
-        is_told = None not in (self.digest, other.digest) and self.hash_function == other.hash_function
-        return is_told and self.digest != other.digest
-
 
 @dataclass(frozen=True)
 class NightFinding:

@@ -21,7 +21,13 @@ def describe_changes(changes: NightChanges) -> list[str]:
         ]
     since = f"Since the night of {changes.before.started_at:%Y-%m-%d %H:%M} UTC"
     found = list(_list_changes(changes))
-    lines = [f"{since}: {'; '.join(found) if found else 'nothing has changed'}."]
+    is_all_known = changes.contents is not None and changes.columns is not None
+    nothing = "nothing has changed" if is_all_known else "nothing is known to have changed"
+    lines = [f"{since}: {'; '.join(found) or nothing}."]
+    if changes.contents is None:
+        lines.append(
+            "Whether contents changed is not known: the earlier night's rows were hashed by another function."
+        )
     if changes.columns is None:
         lines.append("Whether columns changed is not known: the earlier night is from an older version.")
     if changes.is_plan_other:

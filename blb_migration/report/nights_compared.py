@@ -80,7 +80,7 @@ def list_details(nights: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
                 for each in changes["rows"]
             ],
         ),
-        ("Other contents, as many rows", list(changes["contents"])),
+        ("Other contents, as many rows", list(changes["contents"] or ())),
         (
             "Key totals of the source",
             [
@@ -102,7 +102,7 @@ def _describe_changes(changes: NightChanges) -> Document:
         "sentences": describe_changes(changes),
         "rows_added": changes.rows_added,
         "rows": [{"table": each.label, "before": each.before, "after": each.after} for each in changes.rows],
-        "contents": list(changes.contents),
+        "contents": None if changes.contents is None else list(changes.contents),
         "key_totals": [
             {"table": each.label, "name": each.name, "before": each.before, "after": each.after}
             for each in changes.metrics
