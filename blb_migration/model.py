@@ -161,11 +161,15 @@ class Index:
 
 @dataclass(frozen=True)
 class CheckConstraint:
-    """A CHECK constraint; ``expression`` is the engine's own SQL text."""
+    """A CHECK constraint; ``expression`` is the engine's own SQL text.
+
+    ``enabled`` is False where no row is held to it: PostgreSQL's NOT ENFORCED.
+    """
 
     name: str
     expression: str
     trusted: bool = True
+    enabled: bool = True
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from blb_migration.value_decisions import ValueDecision
 
 _FLOAT_DIGITS = 15  # DBL_DIG: so many decimal digits always survive in a double
 _MOST_DIGITS = 38
+_GUID_LENGTH = 36
 
 
 def iterate_pair_risks(  # noqa: PLR0912  # one case after the other
@@ -45,6 +46,8 @@ def iterate_pair_risks(  # noqa: PLR0912  # one case after the other
             scale = UNBOUNDED_FLOAT_DIGITS if target.type.precision is None else target.type.scale or 0
             yield Question(name, "float_finer_than", (scale,))
             yield Question(name, "float_outside", (precision - scale,))
+        case Conversion.UUID_TO_TEXT if target.type.length is not None and target.type.length < _GUID_LENGTH:
+            yield Question(name, "text_longer_than", (target.type.length,))
         case Conversion.INTEGER_TO_TEXT if target.type.length is not None:
             low, high = look_up_source(source.type).range or (0, 0)
             least, greatest = -(10 ** (target.type.length - 1)) + 1, 10**target.type.length - 1

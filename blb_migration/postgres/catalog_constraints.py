@@ -115,7 +115,7 @@ def read_constraints(connection: TargetConnection, oids: Sequence[int]) -> dict[
                 UniqueKey(name, tuple(columns), nulls_distinct=not nulls_not_distinct)
             )
         elif kind == "c":
-            checks[table_oid].append(CheckConstraint(name, expression, trusted=is_validated))
+            checks[table_oid].append(CheckConstraint(name, expression, is_validated, is_enforced))
         else:
             foreign_keys[table_oid].append(
                 ForeignKey(

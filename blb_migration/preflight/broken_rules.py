@@ -79,6 +79,8 @@ def _sort_rules(table: TablePlan, rules: Sequence[TargetRule]) -> _Rules:
     by_target = {column.target.name: column for column in table.columns}
     names = {column.name.lower() for column in table.target.columns}
     for check in table.target.checks:
+        if not check.enabled:
+            continue
         condition = translate_rule(check.expression, by_target)
         if condition is not None:
             found.questions.append(RuleQuestion(check.name, condition))

@@ -166,8 +166,9 @@ def _build_text_condition(column: Column, question: Question) -> str:
     units = f"{text_expression(column)} COLLATE {CODE_UNIT_COLLATION}"
     match question.kind, question.arguments:
         case "text_longer_than", (int(characters),):
-            # Bytes are quick to count and never fewer than characters; but those of xml are of another form.
-            value = text_expression(column) if column.type.name == "xml" else read_expression(column)
+            # Bytes are quick to count and never fewer than characters; but these two have another form's.
+            is_other = column.type.name in ("xml", "uniqueidentifier")
+            value = text_expression(column) if is_other else read_expression(column)
             count = code_point_count(column, question.after)
             return f"(DATALENGTH({value}) > {characters} AND {count} > {characters})"
         case "ends_in_space", ():

@@ -71,6 +71,13 @@ def test_s10_numbers_become_texts_and_what_is_longer_is_found(new_chain: NewChai
     assert short.is_refused("integer_outside", 2, "3", "4")
 
 
+def test_s10_a_guid_that_a_text_is_too_short_for_is_found(new_chain: NewChain) -> None:
+    things = table("things", *columns("id int not null", "mark uniqueidentifier"))
+    rows: list[Row] = [{"id": 1, "mark": str(uuid.uuid4())}, {"id": 2, "mark": None}]
+    ddl = "CREATE TABLE things (id int PRIMARY KEY, mark varchar(35))"
+    assert plant(new_chain(), ddl, (things, rows)).is_refused("text_longer_than", 1, "1")
+
+
 def test_s10_floats_become_the_decimals_that_give_them_back(new_chain: NewChain) -> None:
     planted = plant_one(new_chain, "float", "numeric(18,4)", 0.1, -7082761.69, 1e12, None)
     assert loaded(planted) == [Decimal("0.1"), Decimal("-7082761.69"), Decimal(10**12), None]

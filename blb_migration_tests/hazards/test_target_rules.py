@@ -110,6 +110,13 @@ def test_t1_a_dry_run_asks_the_rules_of_the_tables_that_it_copies(new_chain: New
     assert planted.is_refused(CODE, 1, "2")
 
 
+def test_t1_a_rule_that_nothing_is_held_to_is_not_asked(new_chain: NewChain) -> None:
+    planted = plant_people(new_chain, alter("ADD CONSTRAINT rule CHECK (age > 99) NOT ENFORCED"))
+    assert planted.findings(CODE) == []
+    planted.migrate()
+    assert planted.rows("SELECT conenforced FROM pg_constraint WHERE conname = 'rule'") == [(False,)]
+
+
 def test_t1_values_that_are_one_in_lower_case_are_found(new_chain: NewChain) -> None:
     planted = plant_people(new_chain, "CREATE UNIQUE INDEX rule ON people (lower(email))")
     assert planted.is_refused("not_unique_at_target", 2, "1", "2")
