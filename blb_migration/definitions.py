@@ -8,6 +8,7 @@ from blb_migration.collector import resting_collector
 
 with resting_collector():
     from blb_migration.defs.assemble import build_defs, build_repository
+    from blb_migration.defs.run_processes import prepare_runs
     from blb_migration.plan.project import DEFAULT_PROJECT, load_project
     from blb_migration.settings import read_project_folder
     from blb_migration.settings.environments import PRODUCTION, REHEARSAL, is_configured
@@ -19,3 +20,5 @@ with resting_collector():
         rehearsal = build_repository(project, REHEARSAL)
     else:
         defs = build_defs(project)
+
+    prepare_runs(project.folder)

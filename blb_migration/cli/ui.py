@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, NoReturn
 from blb_migration.cli import ui_servers
 from blb_migration.cli.options import Debug, Port, ProjectFolder, SourceConn, TargetConn
 from blb_migration.defs.event_batches import BATCHES
+from blb_migration.defs.run_processes import WARM_RUNS_VARIABLE
 from blb_migration.documents import INSTANCE_FILE, WORKSPACE_FILE, list_documents, read_document
 from blb_migration.errors import ConfigurationError
 from blb_migration.private_files import make_private_folder
@@ -48,7 +49,7 @@ _NO_LOCKS = (
     "without."
 )
 _RUN_SCRIPT = (
-    "import sys; from importlib.metadata import entry_points\n"
+    f"import os, sys; os.environ['{WARM_RUNS_VARIABLE}'] = '1'; from importlib.metadata import entry_points\n"
     "from blb_migration.collector import resting_collector\n"
     "[script] = entry_points(group='console_scripts', name=sys.argv.pop(1))\n"
     "with resting_collector(): run = script.load()\n"

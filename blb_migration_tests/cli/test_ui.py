@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from blb_migration.cli import ui_servers
-from blb_migration_tests.cli.served_ui import serving_ui
+from blb_migration_tests.cli.served_ui import STATUS, Ui, serving_ui
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="sends the signals of a terminal and of kill -9")
 
@@ -115,6 +115,37 @@ def test_the_ui_opens_on_the_graph_answers_its_own_pages_alone_and_ends_with_ctr
         assert ui.open_socket(f"http://{ui.own}") == 101
         assert find_processes(tmp_path) != []
     assert ui.process.returncode == 130
+    assert find_processes(tmp_path) == []
+
+
+TERMINATE = "mutation ($id: String!) { terminateRun(runId: $id) { __typename } }"
+FORK_SERVER = "multiprocessing.forkserver"
+
+
+def find_forked_runs(home: Path) -> list[psutil.Process]:
+    """Find the processes that a fork server has forked: their command is its own."""
+    found = []
+    for process in find_processes(home):
+        with contextlib.suppress(psutil.Error):
+            parent = process.parent()
+            commands = [each.cmdline() for each in (process, parent) if each is not None]
+            if len(commands) == 2 and all(FORK_SERVER in " ".join(command) for command in commands):
+                found.append(process)
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="runs are forked on Linux alone")
+def test_a_run_is_forked_from_a_process_that_is_warm_and_can_be_terminated(tmp_path: Path) -> None:
+    with open_demo(tmp_path) as ui:
+        server = Ui(ui.port)
+        server.await_jobs()
+        run_id = server.launch("migration")
+        wait_until(lambda: server.ask(STATUS, id=run_id)["runOrError"]["status"] == "STARTED")
+        assert len(find_forked_runs(tmp_path)) == 1
+        assert server.ask(TERMINATE, id=run_id)["terminateRun"]["__typename"] == "TerminateRunSuccess"
+        assert server.await_end(run_id) == "CANCELED"
+        wait_until(lambda: find_forked_runs(tmp_path) == [])
+        assert server.await_end(server.launch("migration", assets=["preflight"])) == "SUCCESS"
     assert find_processes(tmp_path) == []
 
 

@@ -14,6 +14,8 @@ USED = [
     ("run_states", "end_run"),
     ("run_states", "tag_run"),
     ("threads_executor", "threads_executor"),
+    ("memory_events", "keeping_connection"),
+    ("warm_runs", "fork_runs"),
 ]
 
 

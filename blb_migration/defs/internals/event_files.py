@@ -39,6 +39,7 @@ require(SqliteEventLogStorage._connect, 2)
 require(SqliteEventLogStorage.path_for_shard, 2)
 require(SqliteEventLogStorage.conn_string_for_shard, 2)
 require(SqliteEventLogStorage.has_table, 2)
+require(SqliteEventLogStorage.has_asset_key_col, 2)
 require(SqliteEventLogStorage.store_event, 2)
 require(SqliteEventLogStorage.store_event_batch, 2)
 _ = DagsterInstance.event_log_storage
@@ -52,7 +53,9 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
         self._keepers = 0
         self._engines: dict[str, Engine] = {}
         self._batch: _Batch | None = None
-        self._tables: set[str] = set()  # that are there, as no release of Dagster's takes one away
+        # Of the index: what is there stays, since no release of Dagster's takes any away.
+        self._tables: set[str] = set()
+        self._asset_columns: set[str] = set()
         super().__init__(base_dir, inst_data)
 
     @contextmanager
@@ -92,6 +95,12 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
         if table_name not in self._tables and super().has_table(table_name):
             self._tables.add(table_name)
         return table_name in self._tables
+
+    def has_asset_key_col(self, column_name: str) -> bool:
+        """Whether its table of assets has this column; asked three times for every step."""
+        if column_name not in self._asset_columns and super().has_asset_key_col(column_name):
+            self._asset_columns.add(column_name)
+        return column_name in self._asset_columns
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store ``events`` in one transaction of each file; where one of them fails, none is stored."""

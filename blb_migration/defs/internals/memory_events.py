@@ -23,6 +23,7 @@ from blb_migration.defs.internals.requirements import require
 
 require(InMemoryEventLogStorage._connect, 1)
 require(InMemoryEventLogStorage.has_table, 2)
+require(InMemoryEventLogStorage.has_asset_key_col, 2)
 
 
 @contextmanager
@@ -44,7 +45,12 @@ def keeping_connection(instance: DagsterInstance) -> Iterator[None]:
         with lock, engine.connect() as connection, connection.begin():
             yield connection
 
-    kept = {"_connect": connect_in_turn, "has_table": cache(storage.has_table)}  # no table comes later
+    kept = {
+        "_connect": connect_in_turn,
+        # No table and no column comes later, and they are asked for with every result of a check and step.
+        "has_table": cache(storage.has_table),
+        "has_asset_key_col": cache(storage.has_asset_key_col),
+    }
     vars(storage).update(kept)
     try:
         yield
