@@ -7,10 +7,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from dagster import DagsterInstance, JobDefinition, execute_job, instance_for_test, reconstructable
+from dagster._core.execution.plan.active import ActiveExecution
 
+from blb_migration.cancellation import POLL_SECONDS
 from blb_migration.defs import step_failures
 from blb_migration.defs.assemble import build_defs
 from blb_migration.defs.executor import THREADS, ExecutorChoice
@@ -83,6 +86,28 @@ def test_independent_tables_run_side_by_side_but_not_more_than_allowed(
     assert max(counts) == AT_ONCE
     assert sorted(stages.loads) == [f"table_{number}" for number in range(7)]
     assert sorted(steps, key=str) == sorted(build_wide_job().graph.node_names())
+
+
+def test_steps_that_wait_are_not_gone_through_while_others_only_run(
+    stages: Stages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    look, load = ActiveExecution.get_steps_to_execute, stages.load_table
+
+    def count(active: ActiveExecution, *arguments: Any) -> Any:
+        looks.append(0)
+        return look(active, *arguments)
+
+    def load_slowly(migration: Migration, planned: TablePlan, on_progress: object = None) -> TableLoad:
+        time.sleep(20 * POLL_SECONDS)
+        return load(migration, planned)
+
+    monkeypatch.setattr(ActiveExecution, "get_steps_to_execute", count)
+    monkeypatch.setattr("blb_migration.load.table.load_table", load_slowly)
+    with instance_for_test() as instance:
+        is_success, steps = execute(build_wide_job, instance)
+    assert is_success
+    assert len(looks) < 2 * len(steps)
 
 
 def test_a_table_that_fails_stops_its_descendants_alone(stages: Stages) -> None:

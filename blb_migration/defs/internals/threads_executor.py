@@ -121,9 +121,11 @@ class ThreadsExecutor(Executor):
                         find_cancellation(job_context.run_id).ask()
                         active.mark_interrupted()
                         raise DagsterExecutionInterruptedError
-                    yield from running.start_ready_ones()
+                    if running.may_start_more():
+                        yield from running.start_ready_ones()
                     yield from running.take_events()
-                    yield from active.plan_events_iterator(job_context)
+                    if running.may_start_more():
+                        yield from active.plan_events_iterator(job_context)
             finally:
                 running.stop()
 
@@ -135,14 +137,20 @@ class _RunningSteps:
         self._job_context = job_context
         self._active = active
         self._threads: dict[str, threading.Thread] = {}
+        self._has_ended = True  # some step, since it was last looked which are ready
         # A step's events, then None; or the error that Dagster was asked to raise instead of recording it.
         self._said: queue.SimpleQueue[tuple[str, DagsterEvent | BaseException | None]] = queue.SimpleQueue()
 
     def __bool__(self) -> bool:
         return bool(self._threads)
 
+    def may_start_more(self) -> bool:
+        """Whether to look which steps are ready, for which all that wait are gone through."""
+        return self._has_ended or not self._threads or self._is_retry_due_later()
+
     def start_ready_ones(self) -> Iterator[DagsterEvent]:
         """Start what is ready in threads; what must run alone anyway is carried out at once."""
+        self._has_ended = False
         steps = self._active.get_steps_to_execute()
         contexts = {
             step.key: self._job_context.for_step(step, self._active.get_known_state()) for step in steps
@@ -153,6 +161,7 @@ class _RunningSteps:
                 self._active.handle_event(event)
                 yield event
             self._active.verify_complete(self._job_context, key)
+            self._has_ended = True
             return
         for key, context in contexts.items():
             self._threads[key] = threading.Thread(
@@ -205,6 +214,7 @@ class _RunningSteps:
         if said is None:
             self._threads.pop(key).join()
             self._active.verify_complete(self._job_context, key)
+            self._has_ended = True
         elif isinstance(said, BaseException):
             raise said
         else:
