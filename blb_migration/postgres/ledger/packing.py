@@ -7,10 +7,10 @@ keeps compressed. A run whose load or check still counts for a table stays as it
 from __future__ import annotations
 
 from blb_migration.postgres.ledger.ledger_sql import read, write
-from blb_migration.postgres.ledger.nights import NIGHTS_READ
 from blb_migration.postgres.ledger.records import KINDS_THAT_LOAD
 from blb_migration.postgres.names import TargetConnection
 
+_KEPT_OF_A_SORT = 14
 _MOST_AT_ONCE = 20  # where an older version has left many: the next run goes on with them
 _PACKED_BY_RUN = {
     "planned_tables": "position",
@@ -20,12 +20,15 @@ _PACKED_BY_RUN = {
     "not_migrated": "kind, subject",
     "dropped_keys": "dropped_key_id",
 }
-# History and report read as many runs of either sort, whole; so do these.
+# A night is compared with the one before of its own series that came to its end with all tables. So runs are
+# of one sort that neither these tell apart; of each sort the last ones are kept.
 _OLD = """
 SELECT run_id FROM (
     SELECT run_id, started_at, outcome,
-           row_number() OVER (PARTITION BY kind = ANY (%s) ORDER BY started_at DESC, run_id DESC) AS place
-    FROM blb_migration.runs
+           row_number() OVER (PARTITION BY kind = ANY (%s), project, source_identity, environment,
+                                           outcome IN ('equal', 'not equal'), tables_loaded = tables_planned
+                              ORDER BY started_at DESC, run_id DESC) AS place
+    FROM blb_migration.run_history
 ) AS run
 WHERE place > %s
   AND outcome IS NOT NULL
@@ -63,8 +66,8 @@ _IDENTITIES = """'identity_evidence', (SELECT json_agg(packed ORDER BY packed.lo
     JOIN blb_migration.table_loads AS load USING (load_id) WHERE load.run_id = run.run_id)"""
 
 
-def pack_old_runs(connection: TargetConnection, kept: int = NIGHTS_READ) -> int:
-    """Pack all but the last ``kept`` runs that load and as many that do not; returns how many now were.
+def pack_old_runs(connection: TargetConnection, kept: int = _KEPT_OF_A_SORT) -> int:
+    """Pack all but the last ``kept`` runs of each sort; returns how many now were.
 
     Each in a transaction of its own. Raises TargetError.
     """

@@ -84,6 +84,18 @@ def test_a_run_that_still_counts_for_a_table_is_not_packed(ledger: TargetConnect
     assert judged.by_label == {"users": (), "orders": ()} and judged.of_the_whole == ()
 
 
+def test_the_night_before_stays_however_many_runs_of_other_sorts_come_after_it(
+    ledger: TargetConnection,
+) -> None:
+    carry_out(ledger, "night", USERS, ORDERS)
+    for number in range(4):
+        carry_out(ledger, f"some-{number}", USERS, ORDERS)
+        execute(ledger, f"DELETE FROM blb_migration.planned_tables WHERE run_id = 'some-{number}'")
+    assert pack_old_runs(ledger, kept=1) == 3
+    packed = ledger.execute(b"SELECT run_id FROM blb_migration.packed_runs ORDER BY 1").fetchall()
+    assert packed == [("some-0",), ("some-1",), ("some-2",)]
+
+
 def test_a_run_without_an_end_or_with_a_dropped_key_is_not_packed(ledger: TargetConnection) -> None:
     carry_out(ledger, "with-a-key", USERS)
     execute(
