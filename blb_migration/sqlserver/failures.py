@@ -48,6 +48,15 @@ _ABOUT_A_VALUE = re.compile(
 _QUOTED = re.compile(r"(['\"]).*\1", re.DOTALL)
 _NUMBER_SHOWN = re.compile(r"(\bvalue\s*=\s*)\S+", re.IGNORECASE)
 
+# What passes by itself, in Azure's words, for which the driver has no SQLSTATE: 40501, 40613, 40197, 10928,
+# 10929, 49918 to 49920 ("Troubleshoot transient connection errors in SQL Database").
+_BUSY = re.compile(
+    r"service is currently busy|is not currently available\. +Please retry"
+    r"|has encountered an error processing your request|Resource ID *: *\d+\. The .* (?:limit|guarantee)"
+    r"|Cannot process (?:create or update )?request\.",
+    re.IGNORECASE,
+)
+
 # Winsock's and SNI's numbers, as Microsoft's driver prints them ("TCP Provider: Error code 0x2749").
 _NETWORK_CODES = {
     "0x2749": "nothing listens there (connection refused)",
@@ -97,7 +106,7 @@ def withhold_values(error: Exception) -> None:
 def build_statement_failure(error: Exception, subject: str, what: str) -> SourceError:
     """Return what a failed statement means. ``what`` says what did not succeed: "counting its rows
     failed"."""
-    state, cause = read_state(error), describe(error)
+    state, cause, is_busy = read_state(error), describe(error), False
     withhold_values(error)  # it becomes the cause of what is built here
     next_act = "Correct the cause named by SQL Server, then run again"
     if "permission" in cause.lower():
@@ -106,6 +115,11 @@ def build_statement_failure(error: Exception, subject: str, what: str) -> Source
         next_act = "The connection was lost: see that SQL Server still runs, then run again"
     elif state in ("HYT00", "HYT01"):
         next_act = "The statement timed out: see what blocks it on SQL Server, then run again"
+    elif state == "40001":
+        next_act = "SQL Server let another session go first (a deadlock): run again"
+    elif _BUSY.search(cause):
+        is_busy = True
+        next_act = "Run again in a minute: the server has no room for the statement just now"
     failure = SourceError(subject, found=f"{what}: {cause}", next_act=next_act)
-    failure.is_transient = state in ("08S01", "08001", "HYT00", "HYT01", "40001")
+    failure.is_transient = is_busy or state in ("08S01", "08001", "HYT00", "HYT01", "40001")
     return failure
