@@ -111,6 +111,7 @@ def pytest_report_header() -> str:
 @pytest.fixture(scope="session")
 def embedded_postgres() -> Iterator[EmbeddedPostgres]:
     with EmbeddedPostgres() as server:
+        processor_seconds.count_server(server.port)
         yield server
 
 

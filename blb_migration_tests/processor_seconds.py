@@ -1,7 +1,7 @@
 """Which files of tests cost how many processor seconds, told at the end of a run of more than a few.
 
-The processes that tests start are counted once they have ended; the embedded PostgreSQL, which outlives the
-tests that use it, is not.
+The processes that tests start are counted once they have ended. The embedded PostgreSQL outlives the tests
+that use it: what its sessions have used is counted when they end.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any
 
+import psutil
 import pytest
 
 _TOLD_FROM_TESTS = 100
@@ -18,9 +20,26 @@ _TOLD_FILES = 25
 _PROPERTY = "processor_seconds"
 
 
+_servers: list[psutil.Process] = []
+
+
+def count_server(port: int) -> None:
+    """Count from here on what the server of this process that listens on ``port`` uses."""
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if any(each.laddr.port == port for each in child.net_connections() if each.status == "LISTEN"):
+                _servers.append(child)
+
+
 def read_seconds() -> float:
-    """Return what this process and its ended children have used."""
-    return sum(os.times()[:4])
+    """Return what this process, its ended children and the counted servers have used."""
+    return sum(os.times()[:4]) + sum(map(_read_server, _servers))
+
+
+def _read_server(server: psutil.Process) -> float:
+    with suppress(psutil.Error):
+        return float(sum(server.cpu_times()[:4]))
+    return 0.0  # it has ended, and is among this process's children
 
 
 _seen = [0.0]
