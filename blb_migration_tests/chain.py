@@ -7,6 +7,8 @@ the product runs them. Nothing here knows Dagster or the command line.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,37 +49,44 @@ class Chain:
 
     def project(self, decisions: str | None = None) -> Project:
         """Both catalogs as they are now, under ``decisions`` (None: the ERP's own)."""
-        with self.source.connect() as session:
-            source = source_catalog.read_catalog(session)
-        with self.target.connect() as connection:
-            target = target_catalog.read_catalog(connection)
-        if decisions is None:
-            file = read_decisions(DEFAULT_PROJECT / DECISIONS_FILE)
-        else:
-            file = parse_decisions(decisions, DECISIONS_FILE)
-        return Project(Path("test"), file, source, target)
+        return self.migration(decisions).project
 
     def migration(self, decisions: str | None = None) -> Migration:
         """Return a new run of the project."""
-        return Migration(
-            self.project(decisions), self.source, self.target, RunInfo(str(uuid.uuid4()), "migration")
-        )
+        with self.beginning(decisions) as migration:
+            return migration
+
+    @contextmanager
+    def beginning(self, decisions: str | None) -> Iterator[Migration]:
+        """Yield a new run that keeps its sessions within the block, from the catalogs on, as a run does."""
+        source, target = self.source, self.target
+        with source.keeping_sessions(), target.keeping_sessions():
+            with source.connect() as session:
+                source_tables = source_catalog.read_catalog(session)
+            with target.connect() as connection:
+                target_tables = target_catalog.read_catalog(connection)
+            if decisions is None:
+                file = read_decisions(DEFAULT_PROJECT / DECISIONS_FILE)
+            else:
+                file = parse_decisions(decisions, DECISIONS_FILE)
+            project = Project(Path("test"), file, source_tables, target_tables)
+            yield Migration(project, source, target, RunInfo(str(uuid.uuid4()), "migration"))
 
     def preflight(self, decisions: str | None = None) -> PreflightResult:
         """Return what preflight finds now."""
-        return run_preflight(self.migration(decisions))
+        with self.beginning(decisions) as migration:
+            return run_preflight(migration)
 
     def migrate(self, decisions: str | None = None) -> Migration:
         """Everything but the checks; raises what the stages raise."""
-        migration = self.migration(decisions)
-        with migration.source.keeping_sessions(), migration.target.keeping_sessions():
+        with self.beginning(decisions) as migration:
             result = run_preflight(migration)
             refuse_if_errors(result)
             prepare_target(migration, result.findings, result.facts)
             for table in migration.project.plan.tables:
                 load_table(migration, table)
             restore_constraints(migration)
-        return migration
+            return migration
 
     def load(self, migration: Migration, label: str) -> TableLoad:
         """One table again."""

@@ -13,7 +13,7 @@ from blb_migration.findings import Finding, Severity
 from blb_migration.migration import Migration
 from blb_migration.model import Column, ForeignKey, Table, TableName
 from blb_migration.postgres.scratch_copies import SCRATCH_PREFIX
-from blb_migration.preflight.stage import run_preflight
+from blb_migration.preflight.stage import PreflightResult, refuse_if_errors, run_preflight
 from blb_migration.sandbox.zoo.declare import column, primary_key
 from blb_migration.sandbox.zoo.zoo_rows import build_arrow
 from blb_migration_tests.chain import Chain
@@ -58,10 +58,7 @@ class Planted:
 
     def finding(self, code: str) -> Finding:
         """Return the only finding under this code."""
-        found = self.chain.preflight(self.text).findings
-        matching = [finding for finding in found if finding.code == code]
-        assert len(matching) == 1, [str(finding) for finding in found]
-        return matching[0]
+        return find_only(code, self.chain.preflight(self.text))
 
     def errors(self) -> list[str]:
         """Return the codes of what refuses the migration."""
@@ -73,12 +70,13 @@ class Planted:
 
         A dry run must be refused for the same.
         """
-        found = self.finding(code)
-        migration = self.chain.migration(self.text)
-        rehearsed = replace(migration, project=replace(migration.project, scratch_prefix=SCRATCH_PREFIX))
-        assert found in run_preflight(rehearsed).findings, "a dry run does not find it"
+        with self.chain.beginning(self.text) as migration:
+            result = run_preflight(migration)
+            found = find_only(code, result)
+            rehearsed = replace(migration, project=replace(migration.project, scratch_prefix=SCRATCH_PREFIX))
+            assert found in run_preflight(rehearsed).findings, "a dry run does not find it"
         with pytest.raises(PreflightRefused):
-            self.chain.migrate(self.text)
+            refuse_if_errors(result)
         ledger = self.chain.execute("SELECT to_regclass('blb_migration.runs') IS NOT NULL")
         assert ledger == [(False,)], "something was written"
         return (found.severity, found.row_count, found.first_keys) == (Severity.ERROR, rows, keys)
@@ -110,6 +108,13 @@ class Planted:
                 "SELECT subject, row_count FROM blb_migration.decisions WHERE decision NOT IN ('skip')"
             )
         )
+
+
+def find_only(code: str, result: PreflightResult) -> Finding:
+    """Return the only finding under this code."""
+    matching = [finding for finding in result.findings if finding.code == code]
+    assert len(matching) == 1, [str(finding) for finding in result.findings]
+    return matching[0]
 
 
 def plant(chain: Chain, target: str, *tables: tuple[Table, Sequence[Row]], decisions: str = "") -> Planted:
