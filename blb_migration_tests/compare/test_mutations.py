@@ -117,22 +117,29 @@ def loaded(
 
 def test_every_mutation_is_found_and_every_cell_is_named(loaded: tuple[str, Migration]) -> None:
     name, migration = loaded
-    for table in migration.project.plan.tables:
-        for check in CHECK_NAMES:
-            assert run_check(migration, table, check).passed, (table.label, check)
+    with migration.source.keeping_sessions(), migration.target.keeping_sessions():  # as a run does
+        for table in migration.project.plan.tables:
+            for check in CHECK_NAMES:
+                assert run_check(migration, table, check).passed, (table.label, check)
+        found = mutate_often(migration, MUTATIONS[name])
+    print_table(name, found)
+    overlooked = [item.mutation for item in found if item.mutation.check not in item.finders]
+    assert overlooked == []
+    assert [item.mutation for item in found if not item.is_named] == []
+
+
+def mutate_often(migration: Migration, count: int) -> list[Found]:
+    """Make each kind of mutation in turn until there are ``count``."""
     draw = random.Random(20)
     with migration.target.connect() as connection:
         kinds = list(Mutator(connection, (), draw).kinds)
     found: list[Found] = []
     impossible: set[str] = set()
-    while len(found) < MUTATIONS[name]:
+    while len(found) < count:
         for kind in kinds:
             outcome = mutate_and_check(migration, kind, draw) if kind not in impossible else None
             if outcome is None:
                 impossible.add(kind)
-            elif len(found) < MUTATIONS[name]:
+            elif len(found) < count:
                 found.append(outcome)
-    print_table(name, found)
-    overlooked = [item.mutation for item in found if item.mutation.check not in item.finders]
-    assert overlooked == []
-    assert [item.mutation for item in found if not item.is_named] == []
+    return found

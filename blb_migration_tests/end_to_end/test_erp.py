@@ -2,37 +2,66 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pytest
 
+from blb_migration.compare.run_checks import CheckResult
 from blb_migration.compare.verdict import read_verdict
 from blb_migration.errors import SourceError, TargetNotOurs
 from blb_migration.feed import source_end
-from blb_migration.migration import Replacing
+from blb_migration.migration import Migration, Replacing
+from blb_migration.postgres.ledger.judgement import Judgement
+from blb_migration.sandbox.embedded_postgres import EmbeddedPostgres
 from blb_migration.sandbox.emulator.server import SqlServerEmulator
+from blb_migration.sandbox.emulator.tsql import TsqlEngine
+from blb_migration.sandbox.erp import create_target
 from blb_migration.source_marker import NOT_JUDGED
 from blb_migration_tests.chain import Chain
+from blb_migration_tests.conftest import making_chains
 from blb_migration_tests.sqlserver.only_reads import find_writes
 
 
-def test_the_erp_moves_and_is_verified_equal(erp_chain: Chain) -> None:
-    migration = erp_chain.migrate()
-    results = erp_chain.check(migration)
-    assert len({label for label, _ in results}) == 42
-    assert [key for key, result in results.items() if not result.passed] == []
-    with erp_chain.target.connect() as connection:
-        verdict = read_verdict(connection, migration.project.plan)
-    assert verdict.is_equal
-    assert len(erp_chain.execute("SELECT 1 FROM pg_constraint WHERE contype = 'f' AND convalidated")) >= 74
+@dataclass(frozen=True)
+class Moved:
+    """The ERP after one migration and all checks, which the tests of this file look at; each that changes
+    rows has a table of its own."""
+
+    chain: Chain
+    migration: Migration
+    results: Mapping[tuple[str, str], CheckResult]
+    verdict: Judgement
+    source_statements: Sequence[str]
 
 
-def test_nothing_but_reads_reaches_the_source(erp_chain: Chain, emulator: SqlServerEmulator) -> None:
-    before = len(emulator.statements)
-    erp_chain.check(erp_chain.migrate())
-    statements = [statement.text for statement in emulator.statements[before:]]
-    assert len(statements) > 42
-    assert find_writes(statements) == []
+@pytest.fixture(scope="module")
+def moved(
+    engine: TsqlEngine, emulator: SqlServerEmulator, embedded_postgres: EmbeddedPostgres, erp_source: str
+) -> Iterator[Moved]:
+    with making_chains(engine, emulator, embedded_postgres) as make:
+        chain = make(erp_source)
+        create_target(chain.target_url)
+        before = len(emulator.statements)
+        migration = chain.migrate()
+        results = chain.check(migration)
+        statements = [statement.text for statement in emulator.statements[before:]]
+        with chain.target.connect() as connection:
+            verdict = read_verdict(connection, migration.project.plan)
+        yield Moved(chain, migration, results, verdict, statements)
+
+
+def test_the_erp_moves_and_is_verified_equal(moved: Moved) -> None:
+    assert len({label for label, _ in moved.results}) == 42
+    assert [key for key, result in moved.results.items() if not result.passed] == []
+    assert moved.verdict.is_equal
+    validated = moved.chain.execute("SELECT 1 FROM pg_constraint WHERE contype = 'f' AND convalidated")
+    assert len(validated) >= 74
+
+
+def test_nothing_but_reads_reaches_the_source(moved: Moved) -> None:
+    assert len(moved.source_statements) > 42
+    assert find_writes(moved.source_statements) == []
 
 
 def test_preflight_asks_the_source_two_statements_per_table_and_the_rest_of_all_at_once(
@@ -86,35 +115,35 @@ def count_round_trips(emulator: SqlServerEmulator, before: int) -> int:
     return sum(statement.kind != "prepare" for statement in emulator.statements[before:])
 
 
-def test_one_changed_cell_turns_its_tables_check_red(erp_chain: Chain) -> None:
-    migration = erp_chain.migrate()
-    erp_chain.execute(
+def test_one_changed_cell_turns_its_tables_check_red(moved: Moved) -> None:
+    chain, migration = moved.chain, moved.migration
+    chain.execute(
         "UPDATE inventory SET on_hand_quantity = on_hand_quantity + 0.01"
         " WHERE id = (SELECT min(id) FROM inventory)"
     )
-    results = erp_chain.check(migration)
+    results = chain.check(migration)
     differing_checks = [key for key, result in results.items() if not result.passed]
     assert differing_checks == [("inventory", "key_totals"), ("inventory", "content")]
     differing = [c for c in results["inventory", "key_totals"].comparisons if not c.match]
     assert "sum(on_hand_quantity)" in {comparison.name for comparison in differing}
     assert {c.difference for c in differing if c.name == "sum(on_hand_quantity)"} == {"0.0100"}
-    with erp_chain.target.connect() as connection:
+    with chain.target.connect() as connection:
         verdict = read_verdict(connection, migration.project.plan)
     assert [label for label, reasons in verdict.by_label.items() if reasons] == ["inventory"]
 
 
-def test_a_table_alone_can_be_loaded_again_with_its_keys_in_place(erp_chain: Chain) -> None:
-    migration = erp_chain.migrate()
-    keys = erp_chain.execute("SELECT conname FROM pg_constraint WHERE contype = 'f' ORDER BY 1")
-    erp_chain.execute("UPDATE users SET email = 'changed' WHERE id = (SELECT min(id) FROM users)")
+def test_a_table_alone_can_be_loaded_again_with_its_keys_in_place(moved: Moved) -> None:
+    chain, migration = moved.chain, moved.migration
+    keys = chain.execute("SELECT conname FROM pg_constraint WHERE contype = 'f' ORDER BY 1")
+    chain.execute("UPDATE users SET email = 'changed' WHERE id = (SELECT min(id) FROM users)")
     with pytest.raises(
         TargetNotOurs, match="1 of the 60 rows that its last load left are changed or missing"
     ):
-        erp_chain.load(migration, "users")
+        chain.load(migration, "users")
     replacing = Replacing(frozenset({"users"}), "It was a test")
-    erp_chain.load(replace(migration, replacing=replacing), "users")
-    assert erp_chain.execute("SELECT count(*) FROM users WHERE email = 'changed'") == [(0,)]
-    assert erp_chain.execute(
+    chain.load(replace(migration, replacing=replacing), "users")
+    assert chain.execute("SELECT count(*) FROM users WHERE email = 'changed'") == [(0,)]
+    assert chain.execute(
         "SELECT subject, decision, reason, row_count FROM blb_migration.decisions WHERE subject = 'users'"
     ) == [
         (
@@ -125,12 +154,12 @@ def test_a_table_alone_can_be_loaded_again_with_its_keys_in_place(erp_chain: Cha
             1,
         )
     ]
-    assert erp_chain.execute("SELECT conname FROM pg_constraint WHERE contype = 'f' ORDER BY 1") == keys
+    assert chain.execute("SELECT conname FROM pg_constraint WHERE contype = 'f' ORDER BY 1") == keys
 
 
-def test_the_next_insert_gets_a_number_beyond_the_sources(erp_chain: Chain) -> None:
-    migration = erp_chain.migrate()
-    with erp_chain.source.connect() as session:
+def test_the_next_insert_gets_a_number_beyond_the_sources(moved: Moved) -> None:
+    chain, migration = moved.chain, moved.migration
+    with chain.source.connect() as session:
         rows = session.read_rows("SELECT CAST(IDENT_CURRENT('dbo.users') AS bigint)", action="test")
-    assert erp_chain.execute("SELECT nextval('users_id_seq')") == [(int(rows[0][0]) + 1,)]
+    assert chain.execute("SELECT nextval('users_id_seq')") == [(int(rows[0][0]) + 1,)]
     assert migration.project.plan.tables_by_label["users"].source.columns[0].identity is not None

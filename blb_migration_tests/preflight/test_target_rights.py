@@ -49,9 +49,12 @@ def role(embedded_postgres: EmbeddedPostgres) -> Iterator[str]:
     with psycopg.connect(embedded_postgres.url(), autocommit=True) as connection:
         connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'secret'".encode())
         yield name
-        for (database,) in connection.execute(
-            "SELECT datname FROM pg_database WHERE datallowconn"
-        ).fetchall():
+        touched = connection.execute(
+            "SELECT DISTINCT datname FROM pg_shdepend JOIN pg_database AS d ON d.oid IN (dbid, objid)"
+            " WHERE refobjid = %s::regrole",
+            [name],
+        )
+        for (database,) in touched.fetchall():
             with psycopg.connect(embedded_postgres.url(database), autocommit=True) as each:
                 each.execute(f"DROP OWNED BY {name} CASCADE".encode())
         connection.execute(f"DROP ROLE {name}".encode())
