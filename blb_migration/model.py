@@ -194,13 +194,17 @@ class Table:
 
 @dataclass(frozen=True)
 class Catalog:
-    """All user tables of one database, sorted by schema and name."""
+    """All user tables of one database, sorted by schema and name.
+
+    ``other_relations`` are what has a table's place without being one: a name with what is there, as "view".
+    """
 
     engine: EngineName
     database: str
     server_version: str
     collation: str | None = None
     tables: tuple[Table, ...] = ()
+    other_relations: tuple[tuple[TableName, str], ...] = ()
 
     @cached_property
     def tables_by_name(self) -> dict[TableName, Table]:

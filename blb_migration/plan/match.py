@@ -131,7 +131,8 @@ def match_tables(source: Catalog, target: Catalog, decisions: Decisions) -> Matc
             candidates = folded.get(_fold(cut), [])
         if len(candidates) != 1:
             elsewhere = [other.name for other in target if _fold(other.name)[1] == _fold(wanted)[1]]
-            findings.append(_describe_missing(table, label, wanted, candidates, elsewhere))
+            others = [other for other in target.other_relations if _fold(other[0]) == _fold(wanted)]
+            findings.append(_describe_missing(table, label, wanted, candidates, elsewhere, others))
             continue
         match = candidates[0]
         if match.name in taken:
@@ -173,10 +174,20 @@ def describe_estimate(table: Table) -> str:
     return "" if table.row_estimate is None else f" (rows by its statistics: {table.row_estimate:,})"
 
 
-def _describe_missing(
-    table: Table, label: str, wanted: TableName, candidates: list[Table], elsewhere: list[TableName]
+def _describe_missing(  # noqa: PLR0917  # what is known of one table
+    table: Table,
+    label: str,
+    wanted: TableName,
+    candidates: list[Table],
+    elsewhere: list[TableName],
+    others: list[tuple[TableName, str]],
 ) -> Finding:
-    if candidates:
+    create = "create it at the target"
+    if others and not candidates:
+        name, kind = others[0]
+        message = f"{name} at the target is a {kind}, and rows are loaded into tables only"
+        create = f"put a table in the place of the {kind}"
+    elif candidates:
         names = ", ".join(str(candidate.name) for candidate in candidates)
         message = f"several target tables differ from {wanted} only by letter case: {names}"
     else:
@@ -188,5 +199,5 @@ def _describe_missing(
         Severity.ERROR,
         label,
         message + describe_estimate(table),
-        f"create it at the target, or decide: {write_decision(label, {'skip': WHY})}, or 'to: other'",
+        f"{create}, or decide: {write_decision(label, {'skip': WHY})}, or 'to: other'",
     )

@@ -37,6 +37,22 @@ WHERE t.relkind IN ('r', 'p') AND NOT t.relispartition AND t.relpersistence <> '
                     AND d.deptype = 'e')
 """
 
+# What is no table to load into, and lets nobody create one of its name. A column has sequences of its own.
+_OTHER_RELATIONS = """
+SELECT n.nspname, t.relname,
+       CASE WHEN t.relispartition THEN 'partition of another table'
+            ELSE CASE t.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
+                                WHEN 'f' THEN 'foreign table' WHEN 'S' THEN 'sequence' END END
+FROM pg_catalog.pg_class t
+JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+WHERE (t.relkind IN ('v', 'm', 'f', 'S') OR t.relispartition AND t.relkind IN ('r', 'p'))
+  AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.nspname <> ALL (%(own_schemas)s)
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = t.oid
+                    AND (d.deptype = 'e' OR t.relkind = 'S' AND d.deptype IN ('a', 'i')))
+ORDER BY n.nspname, t.relname
+"""
+
 # The collation's column depends on its provider and the server's version; to_jsonb meets them all.
 _DATABASE = """
 SELECT d.datname, current_setting('server_version'),
@@ -73,6 +89,7 @@ def read_catalog(connection: TargetConnection) -> Catalog:
         constraints = read_constraints(connection, oids)
         indexes = read_indexes(connection, oids)
         dropped = read_dropped_keys_if_allowed(connection)
+        others = connection.execute(_OTHER_RELATIONS, {"own_schemas": [*OWN_SCHEMAS]}).fetchall()
         row = connection.execute(_DATABASE).fetchone()
     database, server_version, collation = row or ("", "", None)
     tables = []
@@ -91,7 +108,8 @@ def read_catalog(connection: TargetConnection) -> Catalog:
                 comment=header.comment,
             )
         )
-    return Catalog("postgres", database, server_version, collation, tuple(tables))
+    other_relations = tuple((TableName(schema, name), kind) for schema, name, kind in others)
+    return Catalog("postgres", database, server_version, collation, tuple(tables), other_relations)
 
 
 def _with_dropped(

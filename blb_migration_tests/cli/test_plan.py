@@ -83,3 +83,25 @@ def test_the_type_rules_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "datetimeoffset" in out
     assert "timestamp with time zone" in out
+
+
+@pytest.mark.parametrize(
+    ("kind", "statement"),
+    [
+        ("view", "CREATE VIEW lines AS SELECT 1 AS id"),
+        ("materialized view", "CREATE MATERIALIZED VIEW lines AS SELECT 1 AS id"),
+        ("sequence", "CREATE SEQUENCE lines"),
+        (
+            "partition of another table",
+            "CREATE TABLE parts (id integer) PARTITION BY LIST (id);"
+            "CREATE TABLE lines PARTITION OF parts FOR VALUES IN (1)",
+        ),
+    ],
+)
+def test_what_has_a_table_s_place_without_being_one_is_named(shop: Shop, kind: str, statement: str) -> None:
+    shop.target(f"DROP TABLE lines; {statement}")
+    answer = shop.run("plan", "--check")
+    assert answer.code == 3
+    said = " ".join(answer.out.split())
+    assert f"public.lines at the target is a {kind}, and rows are loaded into tables only" in said
+    assert "there is no table public.lines" not in said
