@@ -66,7 +66,6 @@ pytest's own options: .venv/bin/pytest --help
 # Not traced for coverage: they run the sandbox, or the whole product once more for what only a whole run, a
 # server or a browser shows. Tracing costs 40 % more of them; the floor of coverage is of all other tests.
 UNTRACED = (
-    "cli/test_demo.py",
     "cli/test_demo_night.py",
     "cli/test_live_target_in_the_ui.py",
     "cli/test_one_source.py",
@@ -77,7 +76,6 @@ UNTRACED = (
     "compare/test_mutations.py",
     "cutover/test_whole_night.py",
     "defs/test_alert_sensor.py",
-    "defs/test_cutover_jobs.py",
     "defs/test_dead_runs.py",
     "defs/test_dev_servers.py",
     "defs/test_live_target.py",
@@ -86,7 +84,6 @@ UNTRACED = (
     "defs/test_without_internals.py",
     "end_to_end",
     "faults",
-    "hazards",
     "sandbox",
     "schema/test_erp_from_nothing.py",
     "zoo",
