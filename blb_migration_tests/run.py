@@ -31,14 +31,14 @@ CACHES = {
 TASKS = """usage: python3 -m blb_migration_tests [[--coverage] PYTEST_ARGUMENTS]
 
 The first run fills .venv from requirements.lock. Without arguments: formatter, linter, imports, type checker,
-all tests and what of the product they run. With arguments, pytest alone runs, with these.
+all tests and what of the product the traced ones run. With arguments, pytest alone runs, with these.
 
   everything that must hold
       python3 -m blb_migration_tests
   one room; tests by name, until the first that fails
       python3 -m blb_migration_tests blb_migration_tests/plan -q
       python3 -m blb_migration_tests -k resumes -x
-  what of the product a room's tests run; all tests together fail under the floor in pyproject.toml
+  what of the product a room's tests run; the whole suite fails under the floor in pyproject.toml
       python3 -m blb_migration_tests --coverage blb_migration_tests/plan
   against a real SQL Server (docs/testing.md)
       BLB_TEST_SOURCE_CONN=URL python3 -m blb_migration_tests blb_migration_tests/sqlserver
