@@ -17,7 +17,7 @@ from blb_migration.plan.columns import ColumnPlan
 from blb_migration.plan.table_plans import TablePlan
 from blb_migration.plan.type_pairs import find_rule
 from blb_migration.postgres.binary.blocks import RowBlock
-from blb_migration.postgres.binary.digest import ContentKey, Digester, TableDigest
+from blb_migration.postgres.binary.digest import ContentKey, TableDigest, digest_blocks
 from blb_migration.postgres.binary.hash_functions import CURRENT_HASH, HashFunction
 from blb_migration.postgres.binary.rows import RowEncoder
 from blb_migration.postgres.names import TargetConnection
@@ -62,7 +62,4 @@ class ComparedTable:
 
     def add_up(self, blocks: Iterable[RowBlock], function: HashFunction = CURRENT_HASH) -> TableDigest:
         """Digest all rows of one side."""
-        digester = Digester(self.key, function)
-        for block in blocks:
-            digester.add(block)
-        return digester.finish()
+        return digest_blocks(blocks, self.key, function)

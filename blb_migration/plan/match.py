@@ -183,13 +183,13 @@ def _describe_missing(  # noqa: PLR0917  # what is known of one table
     others: list[tuple[TableName, str]],
 ) -> Finding:
     create = "create it at the target"
-    if others and not candidates:
+    if candidates:
+        names = ", ".join(str(candidate.name) for candidate in candidates)
+        message = f"several target tables differ from {wanted} only by letter case: {names}"
+    elif others:
         name, kind = others[0]
         message = f"{name} at the target is a {kind}, and rows are loaded into tables only"
         create = f"put a table in the place of the {kind}"
-    elif candidates:
-        names = ", ".join(str(candidate.name) for candidate in candidates)
-        message = f"several target tables differ from {wanted} only by letter case: {names}"
     else:
         message = f"there is no table {wanted} at the target"
         if elsewhere:

@@ -21,8 +21,11 @@ from blb_migration.postgres.ledger.dropped_keys import read_dropped_keys_if_allo
 from blb_migration.postgres.ledger.versions import OWN_SCHEMAS
 from blb_migration.postgres.names import TargetConnection, qualified_definitions
 
+_IN_USERS_SCHEMAS = """n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  AND n.nspname <> ALL (%(own_schemas)s)"""
+
 # reltuples is -1 for "never analysed" since PostgreSQL 14; before, 0 with no pages meant that.
-_TABLES = """
+_TABLES = f"""
 SELECT t.oid::bigint, n.nspname, t.relname,
        CASE WHEN t.reltuples < 0 OR (t.reltuples = 0 AND t.relpages = 0
                                      AND current_setting('server_version_num')::int < 140000)
@@ -31,22 +34,24 @@ SELECT t.oid::bigint, n.nspname, t.relname,
 FROM pg_catalog.pg_class t
 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
 WHERE t.relkind IN ('r', 'p') AND NOT t.relispartition AND t.relpersistence <> 't'
-  AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.nspname <> ALL (%(own_schemas)s)
+  AND {_IN_USERS_SCHEMAS}
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = t.oid
                     AND d.deptype = 'e')
 """
 
 # What is no table to load into, and lets nobody create one of its name. A column has sequences of its own.
-_OTHER_RELATIONS = """
+_OTHER_RELATIONS = f"""
 SELECT n.nspname, t.relname,
        CASE WHEN t.relispartition THEN 'partition of another table'
-            ELSE CASE t.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
-                                WHEN 'f' THEN 'foreign table' WHEN 'S' THEN 'sequence' END END
+            WHEN t.relkind = 'v' THEN 'view'
+            WHEN t.relkind = 'm' THEN 'materialized view'
+            WHEN t.relkind = 'f' THEN 'foreign table'
+            WHEN t.relkind = 'S' THEN 'sequence' END
 FROM pg_catalog.pg_class t
 JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
 WHERE (t.relkind IN ('v', 'm', 'f', 'S') OR t.relispartition AND t.relkind IN ('r', 'p'))
-  AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.nspname <> ALL (%(own_schemas)s)
+  AND {_IN_USERS_SCHEMAS}
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = t.oid
                     AND (d.deptype = 'e' OR t.relkind = 'S' AND d.deptype IN ('a', 'i')))

@@ -16,7 +16,7 @@ from psycopg import sql
 from blb_migration.errors import TargetError
 from blb_migration.model import Column, ColumnType, Table
 from blb_migration.postgres.binary.blocks import RowBlock, split_fields
-from blb_migration.postgres.binary.digest import ContentKey, Digester, TableDigest, find_buckets
+from blb_migration.postgres.binary.digest import ContentKey, TableDigest, digest_blocks, find_buckets
 from blb_migration.postgres.binary.field_texts import FieldTexts
 from blb_migration.postgres.binary.hash_functions import CURRENT_HASH, HashFunction
 from blb_migration.postgres.content_form import ContentForm, find_stored, spell_type
@@ -63,7 +63,7 @@ def digest_others(
     texts = [Column(column.name, _TEXT, nullable=True) for column in columns]
     key = ContentKey(tuple(range(len(form.key_columns))))
     blocks = read_row_blocks(connection, table.name, texts, casts=casts)
-    return _add_up(blocks, key, function).hexdigest()
+    return digest_blocks(blocks, key, function).hexdigest()
 
 
 def find_content_change(
@@ -119,7 +119,7 @@ def _digest_as_left(
         if beyond:
             names = " and ".join(beyond)
             return ContentChange(f"it holds values that {names} could not hold when it was loaded")
-        return _add_up(_read_blocks(connection, table, form, casts), form.key, function)
+        return digest_blocks(_read_blocks(connection, table, form, casts), form.key, function)
     except ValueError:  # not in the order of the key, which is therefore none any more
         return ContentChange("a key is there twice")
     except TargetError as error:
@@ -135,13 +135,6 @@ def _read_blocks(
     names = {column.name for column in form.columns}
     own_casts = {name: types for name, types in casts.items() if name in names}
     return read_row_blocks(connection, table.name, form.columns, order, own_casts)
-
-
-def _add_up(blocks: Iterator[RowBlock], key: ContentKey, function: HashFunction) -> TableDigest:
-    digester = Digester(key, function)
-    for block in blocks:
-        digester.add(block)
-    return digester.finish()
 
 
 def _find_values_beyond(

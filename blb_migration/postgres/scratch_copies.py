@@ -21,6 +21,7 @@ from blb_migration.postgres.names import (
     quote_identifier,
     server_text,
 )
+from blb_migration.postgres.schemas import drop_schema_if_there
 from blb_migration.types import TARGET_TYPES, Family, name_target_types
 
 SCRATCH_PREFIX = "blb_dry_run_"
@@ -60,16 +61,13 @@ def create_scratch_tables(connection: TargetConnection, copies: Sequence[tuple[T
 def drop_scratch_schemas(connection: TargetConnection, schemas: Sequence[str]) -> None:
     """Drop those scratch schemas that exist, and all in them; refuses any that does not bear the prefix.
 
-    Nothing is sent for the others: the target's event triggers may refuse any DDL.
+    Raises TargetError.
     """
     for schema in schemas:
         if not schema.startswith(SCRATCH_PREFIX):
             raise ValueError(f"{schema} is not a scratch schema")
         with target_errors(f"schema {schema}"):
-            if connection.execute(
-                "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", (schema,)
-            ).rowcount:
-                connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(quote_identifier(schema)))
+            drop_schema_if_there(connection, schema)
 
 
 def _create_like(connection: TargetConnection, original: TableName, copy: TableName) -> None:

@@ -10,7 +10,7 @@ follows from its key: both versions of a changed row are in the same one. See do
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -179,6 +179,16 @@ class Digester:
             bucket = np.array([self._open.number % BUCKET_COUNT])
             self._digest.add(hashes, bucket, np.array([self._open.row_count]))
             self._open = None
+
+
+def digest_blocks(
+    blocks: Iterable[RowBlock], key: ContentKey, function: HashFunction = CURRENT_HASH
+) -> TableDigest:
+    """Digest all rows of one side. Raises ValueError for rows that are not in the order of an ordered key."""
+    digester = Digester(key, function)
+    for block in blocks:
+        digester.add(block)
+    return digester.finish()
 
 
 def find_buckets(block: RowBlock, hashes: npt.NDArray[np.uint64], key: ContentKey) -> Buckets:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from blb_migration.postgres.ledger.ledger_sql import read, write
+from blb_migration.postgres.failures import target_errors
+from blb_migration.postgres.ledger.ledger_sql import LEDGER, read, write
 from blb_migration.postgres.names import TargetConnection
+from blb_migration.postgres.schemas import drop_schema_if_there
 
 # Children before parents; a dry run never cuts over, so that table is not here.
 _TABLES_BY_LOAD = ("identity_evidence", "digest_buckets", "left_rows", "table_chunks", "chunked_loads")
@@ -45,5 +47,5 @@ def forget_run(connection: TargetConnection, run_id: str) -> None:
 
 def drop_ledger(connection: TargetConnection) -> None:
     """Drop the whole ledger: for a target that had none before a dry run. Raises TargetError."""
-    if read(connection, "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'blb_migration'"):
-        write(connection, "DROP SCHEMA blb_migration CASCADE")
+    with target_errors(LEDGER):
+        drop_schema_if_there(connection, "blb_migration")
