@@ -108,9 +108,10 @@ class PreflightRefused(MigrationError):
 
 
 class SourceError(MigrationError):
-    """SQL Server answered with an error."""
+    """SQL Server answered with an error. ``is_unknown_name``: it has no such view, table or column."""
 
     exit_code = ExitCode.SOURCE_FAILED
+    is_unknown_name: bool = False
 
 
 class SourceUnreachable(SourceError):

@@ -63,7 +63,10 @@ def _find_masked(session: SourceSession, tables: Sequence[TablePlan]) -> Iterato
 
 def _find_filtered(session: SourceSession, tables: Sequence[TablePlan]) -> Iterator[Finding]:
     policies = read_row_filters(session)
-    is_sure = bool(policies) or sees_security_policies(session)
+    if policies is None:
+        return
+    is_sure = sees_security_policies(session)  # one that is seen does not say that all are
+    unknown: list[str] = []
     for table in tables:
         policy = policies.get(table.source.name)
         if policy is None and is_sure:
@@ -91,7 +94,9 @@ def _find_filtered(session: SourceSession, tables: Sequence[TablePlan]) -> Itera
                 f"{policy} WITH (STATE = OFF) at the source for the time of the migration",
                 row_count=None if counts.stored is None else max(0, counts.stored - counts.counted),
             )
-        elif counts.stored is not None and not counts.are_all_seen:
+        elif counts.stored is None:
+            unknown.append(table.label)
+        elif not counts.are_all_seen:
             yield Finding(
                 Code.ROWS_ARE_FILTERED,
                 Severity.ERROR,
@@ -102,3 +107,12 @@ def _find_filtered(session: SourceSession, tables: Sequence[TablePlan]) -> Itera
                 "then; where there is no policy, DBCC UPDATEUSAGE corrects the stored number",
                 row_count=counts.stored - counts.counted,
             )
+    if unknown:
+        yield Finding(
+            Code.ROWS_ARE_FILTERED,
+            Severity.WARNING,
+            "source",
+            "whether a security policy hides rows from the log-in is not known: it lacks the right to see "
+            f"policies, and the server does not tell how many rows are stored: {name_some(unknown)}",
+            "GRANT VIEW DEFINITION to the log-in's user in the source database",
+        )

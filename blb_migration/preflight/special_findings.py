@@ -22,12 +22,15 @@ _REFUSED = {
         None,
     ),
     Special.GRAPH: (
-        "a column of a graph table, made by the source: only it knows how to read it",
-        "carry what it says in columns of your own",
+        "an internal column of a graph table, which SQL Server lets nobody select; $node_id, $edge_id, "
+        "$from_id and $to_id say the same and are carried",
+        None,
     ),
 }
 _CARRIED = {
     Special.FILESTREAM: "FILESTREAM columns are carried as their bytes, into the table itself",
+    Special.GRAPH_KEY: "$node_id, $edge_id, $from_id and $to_id of graph tables are carried as the JSON "
+    "texts that SQL Server shows; nothing writes them here",
     Special.PERIOD: "columns of a system-versioned period are carried as timestamps; nothing writes them "
     "here, and the history is the table that the source keeps it in",
     Special.EXTERNAL: "external tables stand in another database: a copy of their rows is carried",
@@ -47,6 +50,10 @@ def find_special(session: SourceSession, tables: Sequence[TablePlan]) -> Iterato
         if special.column is not None and special.column not in loaded:
             continue
         subject = table.label if special.column is None else f"{table.label}.{special.column}"
+        if special.kind is Special.MEMORY_OPTIMIZED:
+            if session.isolation == "snapshot":
+                yield _refuse_snapshot(table)
+            continue
         if special.kind in _CARRIED:
             carried[special.kind].append(subject)
             continue
@@ -64,3 +71,15 @@ def find_special(session: SourceSession, tables: Sequence[TablePlan]) -> Iterato
         yield Finding(
             Code.COLUMN_IS_SPECIAL, Severity.NOTE, "source", f"{_CARRIED[kind]}: {name_some(subjects)}"
         )
+
+
+def _refuse_snapshot(table: TablePlan) -> Finding:
+    return Finding(
+        Code.SNAPSHOT_NOT_ALLOWED,
+        Severity.ERROR,
+        table.label,
+        "BLB_SOURCE_ISOLATION asks for snapshot, in which SQL Server lets no session read a memory-optimized "
+        "table (its error 41332)",
+        "unset BLB_SOURCE_ISOLATION, and freeze the source or name a READ_ONLY copy of it",
+        row_count=table.source.row_estimate,
+    )

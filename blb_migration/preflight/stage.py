@@ -190,5 +190,5 @@ def _say_who_holds_target(connection: TargetConnection) -> None:
 
 def _as_not_migrated(module: SourceModule) -> NotMigratedRecord:
     name = f"{module.schema}.{module.name}"
-    reason = f"A {module.kind} holds no rows; the new application brings its own, or somebody rewrites it."
-    return NotMigratedRecord(module.kind, f"{name} on {module.parent}" if module.parent else name, reason)
+    subject = f"{name} on {module.parent}" if module.parent else name
+    return NotMigratedRecord(module.kind, subject, module.reason, module.row_count)

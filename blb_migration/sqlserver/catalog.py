@@ -8,6 +8,7 @@ SourceError.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -39,6 +40,12 @@ Named = TypeVar("Named", UniqueKey, ForeignKey, Index, CheckConstraint)
 _ACTIONS: tuple[ReferentialAction, ...] = ("NO ACTION", "CASCADE", "SET NULL", "SET DEFAULT")
 _ROWSTORE_INDEXES = (1, 2, 7)
 _UNLIMITED = -1
+# sys.sql_modules has a bound default as it was made.
+_BOUND_DEFAULT = re.compile(
+    r"^(?:\s|--[^\n]*\n|/\*.*?\*/)*CREATE\s+DEFAULT\s+(?:(?:\[(?:[^\]]|\]\])*\]|\"[^\"]*\"|[^\s.\[\"]+)\s*\.?\s*){1,2}"
+    r"AS\s",
+    re.IGNORECASE | re.DOTALL,
+)
 _TICK_DIGITS = 7  # a time's, at most
 BABELFISH = "(Babelfish)"  # in the server version: its tables can also be PostgreSQL's, on another port
 _TOOLS_TABLE = "microsoft_database_tools_support"
@@ -154,6 +161,7 @@ def _read_columns(
         [(row[0], row[1], row[15], names[row[0]]) for row in rows_of_columns],
         session,
     )
+    bound = _read_bound_defaults(session, rows_of_columns)
     hidden_defaults = 0
     columns: dict[int, tuple[Column, ...]] = {}
     for object_id, rows in _group(rows_of_columns).items():
@@ -161,6 +169,7 @@ def _read_columns(
         for row in sorted(rows, key=lambda row: int(row[1])):
             column_id, name = row[1:3]
             nullable, collation, default_id, default, is_computed, expression, persisted = row[8:15]
+            default = bound.get(default_id) if default is None else default
             hidden_defaults += bool(default_id) and default is None
             table_columns.append(
                 Column(
@@ -180,6 +189,18 @@ def _read_columns(
             f"{hidden_defaults} defaults are hidden from this log-in; grant it VIEW DEFINITION to see them"
         )
     return columns
+
+
+def _read_bound_defaults(session: SourceSession, rows_of_columns: Sequence[Row]) -> dict[int, str]:
+    """Read the expressions of defaults that are no constraints, by object_id, where there may be any."""
+    if not any(row[10] and row[11] is None for row in rows_of_columns):
+        return {}
+    rows = _read_if_possible(session, catalog_rows.BOUND_DEFAULTS, "bound defaults")
+    return {
+        object_id: _BOUND_DEFAULT.sub("", definition).strip().rstrip(";")
+        for object_id, definition in rows
+        if definition is not None
+    }
 
 
 def _build_told_type(table: TableName, row: Row) -> ColumnType:

@@ -44,6 +44,14 @@ LEFT JOIN sys.computed_columns AS k ON k.object_id = c.object_id AND k.column_id
 WHERE o.is_ms_shipped = 0
 """
 
+# object_id, text: defaults that are bound to columns (sp_bindefault) and no constraints of theirs
+BOUND_DEFAULTS = """
+SELECT o.object_id, m.definition
+FROM sys.objects AS o
+JOIN sys.sql_modules AS m ON m.object_id = o.object_id
+WHERE o.type = 'D' AND o.parent_object_id = 0
+"""
+
 # object_id, column_id, seed, increment, last value (NULL: never used)
 IDENTITIES = """
 SELECT i.object_id, i.column_id,
@@ -126,7 +134,8 @@ WHERE o.is_ms_shipped = 0
 # 1, 0, or NULL where the server does not know
 DATABASE_RIGHT = "SELECT HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'SELECT')"
 
-# schema, name, type, parent table, definition (NULL: encrypted, CLR, or no VIEW DEFINITION right)
+# schema, name, type, parent table, definition (NULL: encrypted, CLR, or no VIEW DEFINITION right). A rule (R)
+# and a default (D) that is no constraint are of sp_bindrule and sp_bindefault.
 MODULES = """
 SELECT CAST(s.name AS nvarchar(128)), CAST(o.name AS nvarchar(128)), o.type, CAST(p.name AS nvarchar(128)),
        m.definition
@@ -135,21 +144,16 @@ JOIN sys.schemas AS s ON s.schema_id = o.schema_id
 LEFT JOIN sys.objects AS p ON p.object_id = o.parent_object_id
 LEFT JOIN sys.sql_modules AS m ON m.object_id = o.object_id
 WHERE o.is_ms_shipped = 0
-  AND o.type IN ('V', 'P', 'PC', 'X', 'FN', 'IF', 'TF', 'FS', 'FT', 'AF', 'TR', 'TA', 'SO')
+  AND (o.type IN ('V', 'P', 'PC', 'X', 'RF', 'FN', 'IF', 'TF', 'FS', 'FT', 'AF', 'TR', 'TA', 'R', 'EC', 'SQ')
+       OR o.type = 'D' AND o.parent_object_id = 0)
 """
 
-# schema, name, 2 for a system-versioned table, its history's schema and name, memory-optimized, has a
-# full-text index. The columns came with SQL Server 2016; older servers answer with an error.
-TABLE_FEATURES = """
-SELECT CAST(s.name AS nvarchar(128)), CAST(o.name AS nvarchar(128)), o.temporal_type,
-       CAST(hs.name AS nvarchar(128)), CAST(h.name AS nvarchar(128)), o.is_memory_optimized,
-       CASE WHEN f.object_id IS NULL THEN 0 ELSE 1 END
-FROM sys.tables AS o
-JOIN sys.schemas AS s ON s.schema_id = o.schema_id
-LEFT JOIN sys.tables AS h ON h.object_id = o.history_table_id
-LEFT JOIN sys.schemas AS hs ON hs.schema_id = h.schema_id
-LEFT JOIN sys.fulltext_indexes AS f ON f.object_id = o.object_id
-WHERE o.is_ms_shipped = 0
+# schema, name, what it has come to, its step
+SEQUENCES = """
+SELECT CAST(s.name AS nvarchar(128)), CAST(q.name AS nvarchar(128)),
+       CAST(q.current_value AS decimal(38, 0)), CAST(q.increment AS decimal(38, 0))
+FROM sys.sequences AS q
+JOIN sys.schemas AS s ON s.schema_id = q.schema_id
 """
 
 # schema, name, what it stands for
@@ -157,4 +161,42 @@ SYNONYMS = """
 SELECT CAST(s.name AS nvarchar(128)), CAST(y.name AS nvarchar(128)), y.base_object_name
 FROM sys.synonyms AS y
 JOIN sys.schemas AS s ON s.schema_id = y.schema_id
+"""
+
+# schema, name, its history's schema and name. SQL Server 2016 and later.
+TEMPORAL_TABLES = """
+SELECT CAST(s.name AS nvarchar(128)), CAST(o.name AS nvarchar(128)),
+       CAST(hs.name AS nvarchar(128)), CAST(h.name AS nvarchar(128))
+FROM sys.tables AS o
+JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+LEFT JOIN sys.tables AS h ON h.object_id = o.history_table_id
+LEFT JOIN sys.schemas AS hs ON hs.schema_id = h.schema_id
+WHERE o.is_ms_shipped = 0 AND o.temporal_type = 2
+"""
+
+# schema, name. SQL Server 2014 and later.
+MEMORY_OPTIMIZED_TABLES = """
+SELECT CAST(s.name AS nvarchar(128)), CAST(o.name AS nvarchar(128))
+FROM sys.tables AS o
+JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+WHERE o.is_ms_shipped = 0 AND o.is_memory_optimized = 1
+"""
+
+# schema, name
+FULL_TEXT_INDEXES = """
+SELECT CAST(s.name AS nvarchar(128)), CAST(o.name AS nvarchar(128))
+FROM sys.fulltext_indexes AS f
+JOIN sys.tables AS o ON o.object_id = f.object_id
+JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+WHERE o.is_ms_shipped = 0
+"""
+
+# schema, name, rows. Change data capture and replication make such tables, sp_MS_marksystemobject marks any.
+SYSTEM_TABLES = """
+SELECT CAST(s.name AS nvarchar(128)), CAST(o.name AS nvarchar(128)),
+       (SELECT CAST(SUM(p.rows) AS bigint) FROM sys.partitions AS p
+        WHERE p.object_id = o.object_id AND p.index_id IN (0, 1))
+FROM sys.tables AS o
+JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+WHERE o.is_ms_shipped = 1
 """

@@ -121,5 +121,6 @@ def build_statement_failure(error: Exception, subject: str, what: str) -> Source
         is_busy = True
         next_act = "Run again in a minute: the server has no room for the statement just now"
     failure = SourceError(subject, found=f"{what}: {cause}", next_act=next_act)
+    failure.is_unknown_name = state in ("42S02", "42S22")
     failure.is_transient = is_busy or state in ("08S01", "08001", "HYT00", "HYT01", "40001")
     return failure

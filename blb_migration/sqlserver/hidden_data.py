@@ -18,7 +18,8 @@ from blb_migration.sqlserver.table_metrics import count_rows
 
 # schema, table, column, the mask
 _MASKED = """
-SELECT s.name, o.name, c.name, c.masking_function
+SELECT CAST(s.name AS nvarchar(128)), CAST(o.name AS nvarchar(128)), CAST(c.name AS nvarchar(128)),
+       c.masking_function
 FROM sys.masked_columns AS c
 JOIN sys.tables AS o ON o.object_id = c.object_id
 JOIN sys.schemas AS s ON s.schema_id = o.schema_id
@@ -26,7 +27,7 @@ WHERE c.is_masked = 1
 """
 # schema, table, policy; a policy is an object of its own schema, and block predicates hide nothing
 _FILTERED = """
-SELECT s.name, o.name, p.name
+SELECT CAST(s.name AS nvarchar(128)), CAST(o.name AS nvarchar(128)), CAST(p.name AS nvarchar(128))
 FROM sys.security_predicates AS f
 JOIN sys.security_policies AS p ON p.object_id = f.object_id
 JOIN sys.tables AS o ON o.object_id = f.target_object_id
@@ -40,7 +41,6 @@ JOIN sys.tables AS o ON o.object_id = p.object_id
 JOIN sys.schemas AS s ON s.schema_id = o.schema_id
 WHERE p.index_id IN (0, 1) AND s.name = ? AND o.name = ?
 """
-_MISSING_VIEW = ("invalid object name", "invalid column name")
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class RowCounts:
 
 
 def read_masked_columns(session: SourceSession) -> tuple[MaskedColumn, ...]:
-    """Read the masked columns, and whether this log-in sees through each. Raises SourceUnreachable."""
+    """Read the masked columns, and whether this log-in sees through each. Raises a transient SourceError."""
     rows = _read_view(session, _MASKED, "masked columns")
     if not rows:
         return ()
@@ -83,12 +83,13 @@ def read_masked_columns(session: SourceSession) -> tuple[MaskedColumn, ...]:
     )
 
 
-def read_row_filters(session: SourceSession) -> dict[TableName, str]:
-    """Read which tables an enabled security policy filters, by its name. Raises SourceUnreachable."""
-    return {
-        TableName(schema, table): policy
-        for schema, table, policy in _read_view(session, _FILTERED, "security policies")
-    }
+def read_row_filters(session: SourceSession) -> dict[TableName, str] | None:
+    """Read which tables an enabled security policy filters, by its name; None of a server that has none.
+
+    Raises a transient SourceError.
+    """
+    rows = _read_view(session, _FILTERED, "security policies")
+    return None if rows is None else {TableName(schema, table): policy for schema, table, policy in rows}
 
 
 def sees_security_policies(session: SourceSession) -> bool:
@@ -110,20 +111,20 @@ def count_rows_seen(session: SourceSession, table: TableName) -> RowCounts:
 
 
 def _read_stored(session: SourceSession, table: TableName) -> int | None:
-    rows = session.read_rows(
-        _STORED, (table.schema, table.name), action="asking how many rows are stored", subject=str(table)
-    )
+    rows = session.read_if_told(_STORED, (table.schema, table.name), what="how many rows are stored")
     return int(rows[0][0]) if rows and rows[0][0] is not None else None
 
 
-def _read_view(session: SourceSession, statement: str, what: str) -> list[tuple[Any, ...]]:
+def _read_view(session: SourceSession, statement: str, what: str) -> list[tuple[Any, ...]] | None:
+    """Return the rows; None of a server that has no such view."""
     try:
         return session.read_rows(statement, action=f"reading the catalog ({what})")
-    except SourceUnreachable:
-        raise
     except SourceError as error:
-        if not any(sign in error.found.lower() for sign in _MISSING_VIEW):  # a server that has none
-            session.notes.append(f"the source does not tell its {what} ({error.found})")
+        if error.is_transient:
+            raise
+        if error.is_unknown_name:
+            return None
+        session.notes.append(f"the source does not tell its {what} ({error.found})")
         return []
 
 

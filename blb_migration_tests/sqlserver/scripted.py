@@ -22,7 +22,8 @@ from blb_migration.sandbox.emulator.results import (
     SqlServerError,
 )
 
-INT, BIT, NAME = ColumnType("int"), ColumnType("bit"), ColumnType("nvarchar", length=128)
+INT, BIT, BIGINT = ColumnType("int"), ColumnType("bit"), ColumnType("bigint")
+NAME = ColumnType("nvarchar", length=128)
 USER, PASSWORD, DATABASE = "sa", "Zq9;Hidden}pa ss", "erp"
 
 

@@ -23,7 +23,7 @@ from blb_migration.sqlserver.other_objects import SourceModule, read_not_migrate
 from blb_migration.sqlserver.table_metrics import count_rows
 from blb_migration_tests.catalogs import COLLATION
 from blb_migration_tests.sqlserver.conftest import CLERK
-from blb_migration_tests.sqlserver.scripted import BIT, INT, NAME, PASSWORD, Script
+from blb_migration_tests.sqlserver.scripted import BIGINT, BIT, INT, NAME, PASSWORD, Script
 from blb_migration_tests.sqlserver.workshop import MATERIALS, TABLES
 
 
@@ -134,6 +134,42 @@ def test_a_log_in_that_cannot_see_everything_is_known(
     assert may_read_everything(session) is expected
 
 
+@pytest.mark.parametrize(
+    ("made", "expression"),
+    [
+        ("CREATE DEFAULT dbo.zero AS 0", "0"),
+        ("create default [dbo].[no ]] name] as  N'none';", "N'none'"),
+        ("-- a note\nCREATE  DEFAULT zero\n AS getdate()\n", "getdate()"),
+    ],
+)
+def test_a_default_that_is_bound_is_a_default(
+    session: SourceSession, script: Script, made: str, expression: str
+) -> None:
+    describe_table(script, default_object_id=77, bound=made)
+    assert read_catalog(session).tables[0].columns[0].default == expression
+    assert session.notes == []
+
+
+def test_a_default_that_nobody_shows_is_said_to_be_hidden(session: SourceSession, script: Script) -> None:
+    describe_table(script, default_object_id=77, bound=None)
+    assert read_catalog(session).tables[0].columns[0].default is None
+    assert "1 defaults are hidden" in session.notes[0]
+
+
+def describe_table(script: Script, *, default_object_id: int, bound: str | None) -> None:
+    """Let the server have the one table dbo.t with one column."""
+    script.answer("ProductVersion", [NAME] * 5, [("erp", "16.0", "Developer", None, COLLATION)])
+    script.answer("FROM sys.tables", [INT, NAME, NAME], [(1, "dbo", "t")])
+    types = [INT, INT, *[NAME] * 3, *[INT] * 3, BIT, NAME, INT, NAME, BIT, NAME, BIT, BIT]
+    row = (1, 1, "n", "int", "int", 4, 10, 0, True, None, default_object_id, None, False, None, None, False)
+    script.answer(r"FROM sys\.columns", types, [row])
+    script.answer("sys.sql_modules", [INT, NAME], [(default_object_id, bound)])
+    for view, width in (("identity_columns", 5), ("indexes", 9), ("index_columns", 7), ("foreign_keys", 8),
+                        ("foreign_key_columns", 4), ("check_constraints", 5), ("extended_properties", 4),
+                        ("partitions", 2)):  # fmt: skip
+        script.answer(rf"FROM sys\.{view}", [NAME] * width, [])
+
+
 class TestNotMigrated:
     def test_all_kinds_are_named(self, session: SourceSession, script: Script) -> None:
         script.answer(
@@ -142,18 +178,35 @@ class TestNotMigrated:
             [
                 ("dbo", "trg", "TR", "users", None),
                 ("dbo", "active_users", "V ", None, "CREATE VIEW …"),
-                ("dbo", "numbers", "SO", None, None),
+                ("dbo", "total", "AF", None, None),
+                ("dbo", "positive", "R ", None, "CREATE RULE …"),
             ],
         )
+        script.answer("sys.sequences", [NAME, NAME, BIGINT, BIGINT], [("dbo", "numbers", 4711, 10)])
         script.answer("sys.synonyms", [NAME, NAME, NAME], [("dbo", "parts", "[other].[dbo].[parts]")])
-        script.answer(
-            "temporal_type",
-            [NAME, NAME, INT, NAME, NAME, BIT, INT],
-            [("dbo", "prices", 2, "dbo", "old_prices", False, 0), ("dbo", "plain", 0, None, None, False, 0)],
-        )
-        assert read_not_migrated(session) == (
-            SourceModule("sequence", "dbo", "numbers"),
+        script.answer("temporal_type", [NAME, NAME, NAME, NAME], [("dbo", "prices", "dbo", "old_prices")])
+        script.answer("is_memory_optimized", [NAME, NAME], [("dbo", "hot")])
+        script.answer("sys.fulltext_indexes", [NAME, NAME], [("dbo", "notes")])
+        script.answer("is_ms_shipped = 1", [NAME, NAME, BIGINT], [("cdc", "dbo_users_CT", 5)])
+        found = read_not_migrated(session)
+        assert session.notes == []
+        assert [(each.kind, each.name, each.row_count) for each in found] == [
+            ("full-text index", "notes", None),
+            ("function", "total", None),
+            ("memory-optimized table", "hot", None),
+            ("rule", "positive", None),
+            ("sequence", "numbers", None),
+            ("synonym", "parts", None),
+            ("system table", "dbo_users_CT", 5),
+            ("temporal table", "prices", None),
+            ("trigger", "trg", None),
+            ("view", "active_users", None),
+        ]
+        assert found[4:6] == (
+            SourceModule("sequence", "dbo", "numbers", definition="-- it has come to 4711, in steps of 10"),
             SourceModule("synonym", "dbo", "parts", definition="[other].[dbo].[parts]"),
+        )
+        assert found[7:] == (
             SourceModule(
                 "temporal table",
                 "dbo",
@@ -166,7 +219,27 @@ class TestNotMigrated:
 
     def test_a_server_that_lists_none_is_noted(self, session: SourceSession, script: Script) -> None:
         assert read_not_migrated(session) == ()
-        assert len(session.notes) == 3
+        assert [note.split(" (")[0] for note in session.notes] == [
+            "views, procedures and triggers are not listed",
+            "sequences are not listed",
+            "synonyms are not listed",
+            "full-text indexes are not listed",
+            "system tables are not listed",
+        ]
+
+    def test_only_what_holds_no_rows_is_said_to_hold_none(self) -> None:
+        kinds = (
+            "view",
+            "temporal table",
+            "memory-optimized table",
+            "full-text index",
+            "queue",
+            "system table",
+        )
+        said = {kind: "holds no rows" in SourceModule(kind, "dbo", "x").reason for kind in kinds}
+        assert [kind for kind, holds_none in said.items() if holds_none] == ["view"]
+        numbers = SourceModule("sequence", "dbo", "n", definition="-- it has come to 4711, in steps of 10")
+        assert "come to 4711" in numbers.reason
 
     def test_a_database_with_tables_only(self, workshop: SourceSession) -> None:
         assert read_not_migrated(workshop) == ()

@@ -149,7 +149,7 @@ def object_rows(database: Database, everything: Sequence[Database]) -> Iterator[
 def _tables(database: Database, everything: Sequence[Database]) -> Iterator[Row]:
     for stored in sorted_tables(database):
         head = object_row(stored.table.name.name, stored.object_id, stored.schema_id, 0, "U ", "USER_TABLE")
-        yield (
+        row = (
             *head,
             0,
             None,
@@ -165,7 +165,11 @@ def _tables(database: Database, everything: Sequence[Database]) -> Iterator[Row]
             None,
             False,
             False,
+            0,
         )
+        name = stored.table.name
+        flags = database.table_flags.get((name.schema.lower(), name.name.lower()), {})
+        yield tuple(flags.get(each, value) for each, value in zip(_TABLE_NAMES, row, strict=True))
 
 
 def column_head(stored: StoredTable, position: int, column: Column) -> tuple[object, ...]:
@@ -232,7 +236,11 @@ def _columns(database: Database, everything: Sequence[Database]) -> Iterator[Row
             yield tuple(flags.get(name, value) for name, value in zip(_COLUMN_NAMES, row, strict=True))
 
 
-_COLUMN_NAMES = tuple(each.split(" ", 1)[0] for each in COLUMN_COLUMNS.split(", "))
+def _names(columns: str) -> tuple[str, ...]:
+    return tuple(each.split(" ", 1)[0] for each in columns.split(", "))
+
+
+_COLUMN_NAMES = _names(COLUMN_COLUMNS)
 
 
 def _with_collation(database: Database, row: tuple[object, ...], column: Column) -> tuple[object, ...]:
@@ -336,8 +344,9 @@ _OBJECT_TABLE = (
     "tinyint?, "
     "is_tracked_by_cdc bit?, temporal_type tinyint?, temporal_type_desc nvarchar(60)?, history_table_id "
     "int?, "
-    "is_external bit, is_node bit"
+    "is_external bit, is_node bit, ledger_type tinyint?"
 )
+_TABLE_NAMES = _names(_OBJECT_TABLE)
 
 VIEWS: dict[str, CatalogView] = {
     "databases": CatalogView(

@@ -89,6 +89,8 @@ class Database:
         self.is_read_only = False
         # What is special about columns, by schema, table and column in lower case: {"is_column_set": True}.
         self.column_flags: dict[tuple[str, str, str], dict[str, object]] = {}
+        # The same of tables, by schema and table: {"is_memory_optimized": True}.
+        self.table_flags: dict[tuple[str, str], dict[str, object]] = {}
         # Masked columns with their masks, by schema, table and column in lower case; and the tables that
         # a security policy filters, with its name. Neither changes what is read: tests plant that.
         self.masks: dict[tuple[str, str, str], str] = {}

@@ -12,10 +12,11 @@ from blb_migration.sandbox.emulator.tsql.typed import Typed
 
 @dataclass(frozen=True)
 class NamedValue:
-    """A column as others may name it; an empty name means none."""
+    """A column as others may name it; an empty name means none. ``is_internal``: nobody may select it."""
 
     name: str
     value: Typed
+    is_internal: bool = False
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,12 @@ class Source:
     qualifiers: frozenset[str] = frozenset()
 
     def find(self, name: str) -> list[Typed]:
-        """Columns of that name, any case."""
-        return [column.value for column in self.columns if column.name.lower() == name.lower()]
+        """Columns of that name, any case; raises error 13908."""
+        found = [column for column in self.columns if column.name.lower() == name.lower()]
+        for column in found:
+            if column.is_internal:
+                raise SqlServerError(13908, f"Cannot access internal graph column '{column.name}'.")
+        return [column.value for column in found]
 
     def answers_to(self, qualifier: str) -> bool:
         """Whether ``qualifier.column`` may mean a column of this source."""
@@ -73,4 +78,4 @@ class Scope:
                 "the query.",
                 severity=15,
             )
-        return [column for source in sources for column in source.columns]
+        return [column for source in sources for column in source.columns if not column.is_internal]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from blb_migration.model import Column
+from blb_migration.sandbox.emulator.results import SqlServerError
 from blb_migration.sandbox.emulator.tsql.context import OpenedTable, StatementContext
 from blb_migration.sandbox.emulator.tsql.conversions import convert
 from blb_migration.sandbox.emulator.tsql.databases import Database, StoredTable
@@ -12,10 +13,21 @@ from blb_migration.sandbox.emulator.tsql.server_errors import invalid_column
 from blb_migration.sandbox.emulator.tsql.standalone import compile_standalone
 from blb_migration.sandbox.emulator.tsql.typed import Typed, quote_name
 
+_INTERNAL_GRAPH_TYPES = (1, 3, 4, 6, 7)
+_NOT_IN_SNAPSHOT = (
+    "Memory optimized tables and natively compiled modules cannot be accessed or created when the session "
+    "TRANSACTION ISOLATION LEVEL is set to SNAPSHOT."
+)
+
 
 def open_stored_table(database: Database, stored: StoredTable, context: StatementContext) -> OpenedTable:
-    """Read stored columns, and compute those that are not persisted."""
+    """Read stored columns, and compute those that are not persisted. Raises error 41332."""
     table = stored.table
+    schema, name = table.name.schema.lower(), table.name.name.lower()
+    if database.table_flags.get((schema, name), {}).get("is_memory_optimized"):
+        context.is_volatile = True  # it may be read in one session and not in another
+        if context.facts.isolation_level == "SNAPSHOT":
+            raise SqlServerError(41332, _NOT_IN_SNAPSHOT)
     values = {each.name: _column_value(database, stored, each) for each in stored.stored_columns}
     sql = stored.physical_name
     if len(values) < len(table.columns):
@@ -26,8 +38,15 @@ def open_stored_table(database: Database, stored: StoredTable, context: Statemen
             for each in table.columns
         ]
         sql = f"(SELECT {', '.join(shown)} FROM {stored.physical_name})"
-    columns = tuple(NamedValue(each.name, _column_value(database, stored, each)) for each in table.columns)
-    schema, name = table.name.schema.lower(), table.name.name.lower()
+    columns = tuple(
+        NamedValue(
+            each.name,
+            _column_value(database, stored, each),
+            is_internal=database.column_flags.get((schema, name, each.name.lower()), {}).get("graph_type")
+            in _INTERNAL_GRAPH_TYPES,
+        )
+        for each in table.columns
+    )
     qualifiers = frozenset({f"{schema}.{name}", f"{database.name.lower()}.{schema}.{name}"})
     return OpenedTable(sql, columns, qualifiers)
 
