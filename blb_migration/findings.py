@@ -126,6 +126,10 @@ class Code(StrEnum):
     FLOAT_FINER_THAN = "float_finer_than", Concern.VALUES
     FLOAT_OUTSIDE = "float_outside", Concern.VALUES
     INEXACT_AS_FLOAT = "inexact_as_float", Concern.VALUES
+    REAL_OUTSIDE = "real_outside", Concern.VALUES
+    NOT_THE_NUMBER = "not_the_number", Concern.VALUES
+    NOT_THE_DATE = "not_the_date", Concern.VALUES
+    INSTANT_SHOWN_TWICE = "instant_shown_twice", Concern.VALUES
     VARIANT_BASE_TYPES = "variant_base_types", Concern.VALUES
     TARGET_RULE_BROKEN = "target_rule_broken", Concern.VALUES
     TARGET_RULES_NOT_ASKED = "target_rules_not_asked", Concern.VALUES

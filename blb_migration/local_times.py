@@ -72,11 +72,28 @@ def find_affected(zone_name: str, *, skipped: bool) -> tuple[tuple[dt.datetime, 
     return tuple(change.affected for change in find_changes(zone_name) if change.is_skip == skipped)
 
 
+def find_instants_shown_twice(zone_name: str) -> tuple[tuple[dt.datetime, dt.datetime], ...]:
+    """Return the spans of instants (UTC) whose local times were shown twice: before and after each change."""
+    changes = (change for change in find_changes(zone_name) if not change.is_skip)
+    return tuple((c.at - (c.before - c.after), c.at + (c.before - c.after)) for c in changes)
+
+
+def to_local_times(instants: Microseconds, zone_name: str) -> Microseconds:
+    """Return instants (microseconds since 1970) as local times."""
+    changes = find_changes(zone_name)
+    moments = np.array([_count(change.at - _EPOCH) for change in changes], np.int64)
+    return instants + _list_offsets(changes, zone_name)[np.searchsorted(moments, instants, side="right")]
+
+
+def _list_offsets(changes: tuple[Change, ...], zone_name: str) -> Microseconds:
+    """Return the offsets before the first change and after each."""
+    first = changes[0].before if changes else _offset(zoneinfo.ZoneInfo(zone_name), _FIRST)
+    return np.array([_count(first), *(_count(change.after) for change in changes)], np.int64)
+
+
 def to_instants(local: Microseconds, zone_name: str) -> Microseconds:
     """Return local times (microseconds since 1970) as instants; raises ValueError for one that never was."""
     changes = find_changes(zone_name)
-    first = changes[0].before if changes else _offset(zoneinfo.ZoneInfo(zone_name), _FIRST)
-    offsets = np.array([_count(first), *(_count(change.after) for change in changes)], np.int64)
     spans = [(_count(low - _EPOCH), _count(high - _EPOCH)) for low, high in (c.affected for c in changes)]
     starts = np.array([low for low, _ in spans], np.int64)
     ends = np.array([high for _, high in spans], np.int64)
@@ -88,7 +105,7 @@ def to_instants(local: Microseconds, zone_name: str) -> Microseconds:
         if never.any():
             wrong = _EPOCH + int(local[never][0]) * _MICROSECOND
             raise ValueError(f"{wrong.isoformat(' ')} never was a local time of {zone_name}")
-    return local - offsets[number]
+    return local - _list_offsets(changes, zone_name)[number]
 
 
 def _count(span: dt.timedelta) -> int:

@@ -38,7 +38,11 @@ QuestionKind = Literal[
     "repeated_local_time",  # (zone,): a time that they showed twice
     "float_finer_than",  # (digits,): no decimal of so many digits after the point gives the float back
     "float_outside",  # (digits,): more digits before the point
-    "inexact_as_float",  # no arguments: a number that a float does not give back
+    "inexact_as_float",  # (real or double precision,): a number that this type does not give back
+    "real_outside",  # no arguments: a number that is larger than any real
+    "not_the_number",  # (integer type,): a text that is not the digits of one of its numbers
+    "not_the_date",  # no arguments: a text that is not a date in ISO form
+    "instant_shown_twice",  # (zone,): an instant whose local time the zone's clocks showed twice
     "variant_of_type",  # (base type,): a sql_variant that holds a value of this type
 ]
 
@@ -91,6 +95,10 @@ _WORDS: dict[QuestionKind, str] = {
     "float_finer_than": "which floats are finer than the target keeps",
     "float_outside": "which floats are too large for the target",
     "inexact_as_float": "which numbers a float cannot give back",
+    "real_outside": "which numbers are larger than any real",
+    "not_the_number": "which texts are not a whole number's own digits",
+    "not_the_date": "which texts are not dates in ISO form",
+    "instant_shown_twice": "which instants' local times the clocks of the zone showed twice",
     "variant_of_type": "which types the values of a sql_variant have",
 }
 
@@ -104,7 +112,7 @@ class Answer:
     first_keys: tuple[str, ...] = ()
 
 
-Becoming = Literal["itself", "guid", "float", "text"]
+Becoming = Literal["itself", "guid", "float", "real", "text"]
 
 
 Letters = Literal["exact", "lower case", "any case", "any case or accent", "unknown"]

@@ -84,7 +84,7 @@ _GUID_CHARACTERS = 36
 SOURCE_TYPES: Mapping[str, SourceType] = {
     each.name: each
     for each in (
-        SourceType("bit", Family.BOOLEAN, "bool", "boolean", 1, 1),
+        SourceType("bit", Family.BOOLEAN, "bool", "boolean", 1, 1, digits=(1, 0)),
         SourceType("tinyint", Family.INTEGER, "uint8", "smallint", 1, 1, (0, 255), (3, 0)),
         SourceType("smallint", Family.INTEGER, "int16", "smallint", 2, 2, _signed(16), (5, 0)),
         SourceType("int", Family.INTEGER, "int32", "integer", 4, 4, _signed(32), (10, 0)),
@@ -144,6 +144,8 @@ TARGET_TYPES: Mapping[str, TargetType] = {
         TargetType("uuid", Family.UUID, 16),
         TargetType("date", Family.DATE, 4),
         TargetType("time without time zone", Family.TIME, 8),
+        # Not a moment: printed as the server's IntervalStyle has it.
+        TargetType("interval", Family.OTHER, 16),
         TargetType(_LOCAL, Family.TIMESTAMP, 8),
         TargetType("timestamp with time zone", Family.INSTANT, 8),
     )

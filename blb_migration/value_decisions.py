@@ -18,7 +18,7 @@ json_nul            strip, replace      each escaped U+0000 of a JSON text goes,
 json_lone_surrogate replace             each escape of half a surrogate pair becomes U+FFFD
 has_time_of_day     truncate            the date stays
 float_finer_than    round               ``limit`` digits after the point; halves away from zero
-inexact_as_float    round               the nearest float
+inexact_as_float    round               the nearest float; ``value`` is its type
 meaning             (the key)           what the pair of types means: ``value`` is its parameter
 ==================  ==================  ==========================================================
 """
@@ -65,7 +65,7 @@ class ValueDecision:
             case "fill":
                 return f"NULL filled with {self.value!r}"
             case "round" if self.covers == "inexact_as_float":
-                return "the nearest float"
+                return f"the nearest {self.value}"
             case "round":
                 return f"rounded to {self.limit} digits after the point"
             case "strip":

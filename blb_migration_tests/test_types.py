@@ -58,9 +58,9 @@ def test_the_questions_of_a_pair(source: str, target: str, questions: list[str])
 @pytest.mark.parametrize(
     ("source", "target"),
     [
-        ("c float", "c real"),
-        ("c datetimeoffset(7)", "c timestamp without time zone"),
-        ("c varchar(20)", "c integer"),
+        ("c money", "c money"),
+        ("c varchar(20)", "c numeric"),
+        ("c varbinary(20)", "c text"),
         ("c rowversion", "c bigint"),
     ],
 )

@@ -83,6 +83,7 @@ def _iterate_column_metrics(
 _SPELLED_DIFFERENTLY = (
     Conversion.DATE_TO_TIMESTAMP,
     Conversion.LOCAL_TO_INSTANT,
+    Conversion.INSTANT_TO_LOCAL,
     Conversion.TIMESTAMP_TO_DATE,
 )
 

@@ -46,8 +46,11 @@ _FIXED_TYPES = {
     Conversion.TEXT_TO_ENUM: pa.large_string(),
     Conversion.INTEGER_TO_TEXT: pa.large_string(),
     Conversion.TEXT_TO_JSON_STRING: pa.large_string(),
-    Conversion.NUMBER_TO_FLOAT: pa.float64(),
+    Conversion.BOOLEAN_TO_TEXT: pa.large_string(),
+    Conversion.TEXT_TO_DATE: pa.date32(),
+    Conversion.TIME_TO_INTERVAL: pa.duration("us"),
     Conversion.LOCAL_TO_INSTANT: pa.timestamp("us", tz="UTC"),
+    Conversion.INSTANT_TO_LOCAL: pa.timestamp("us"),
     Conversion.TIMESTAMP_TO_DATE: pa.date32(),
 }
 
@@ -138,6 +141,8 @@ def _may_be_cut(sent: pa.DataType, arrow_type: pa.DataType) -> bool:
 
 
 def _integer_to_numeric(array: pa.Array, arrow_type: pa.Decimal128Type) -> pa.Array:
+    if pa.types.is_boolean(array.type):
+        array = array.cast(pa.int8())
     # Arrow casts an integer only to a decimal that has room for every value of the integer's type.
     return array.cast(pa.decimal128(38, arrow_type.scale), safe=True).cast(arrow_type, safe=True)
 

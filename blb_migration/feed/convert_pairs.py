@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from blb_migration.feed.uuid_texts import uuid_text_to_bytes
-from blb_migration.local_times import to_instants
+from blb_migration.local_times import to_instants, to_local_times
 from blb_migration.plan.columns import ColumnPlan
+from blb_migration.plan.pair_risks import FLOAT_DIGITS
 from blb_migration.plan.type_pairs import Conversion
 from blb_migration.types import look_up_source
 
@@ -25,7 +26,6 @@ PairConverter = Callable[[ColumnPlan, pa.Array, pa.DataType], pa.Array]
 _UUID_BYTES = 16
 # uniqueidentifier keeps its first three groups with the least byte first.
 _SQL_SERVER_ORDER = [3, 2, 1, 0, 5, 4, 7, 6, *range(8, 16)]
-_FLOAT_DIGITS = 15  # DBL_DIG: so many decimal digits always survive in a double
 
 
 def cast_uncut(array: pa.Array, arrow_type: pa.DataType, problem: str) -> pa.Array:
@@ -67,17 +67,27 @@ def _to_text(column: ColumnPlan, array: pa.Array, arrow_type: pa.DataType) -> pa
 
 
 def _number_to_float(column: ColumnPlan, array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
-    # By way of text, which is read to the nearest double; the cast from decimal is not.
-    floats = array.cast(pa.string()).cast(pa.float64())
+    # By way of text, which is read to the nearest float; the cast from decimal is not.
+    floats = array.cast(pa.string()).cast(arrow_type)
     if any(decision.covers == "inexact_as_float" for decision in column.decisions):
         return floats
     scale = getattr(array.type, "scale", 0)
+    digits = FLOAT_DIGITS[column.target.type.name]
     for value, found in zip(array.to_pylist(), floats.to_pylist(), strict=True):
-        if value is None or abs(value) < 10 ** (_FLOAT_DIGITS - scale):
+        if value is None or abs(value) < 10 ** (digits - scale):
             continue
         if round(Decimal(repr(found)), scale) != value:
-            raise pa.ArrowInvalid(f"{value} is not what a double precision gives back")
+            raise pa.ArrowInvalid(f"{value} is not what a {column.target.type} gives back")
     return floats
+
+
+def _float_to_real(column: ColumnPlan, array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
+    if not any(decision.covers == "inexact_as_float" for decision in column.decisions):
+        return cast_uncut(array, arrow_type, "a float that a real does not give back")
+    reals = array.cast(arrow_type)
+    if pc.any(pc.is_inf(reals)).as_py():
+        raise pa.ArrowInvalid("a float that is near to no real")
+    return reals
 
 
 def _float_to_numeric(column: ColumnPlan, array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
@@ -109,6 +119,38 @@ def _local_to_instant(column: ColumnPlan, array: pa.Array, arrow_type: pa.DataTy
     return pa.array(instants, pa.int64(), mask=np.asarray(array.is_null())).cast(arrow_type)
 
 
+def _instant_to_local(column: ColumnPlan, array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
+    (zone,) = _meaning(column, "zone")
+    instants = np.asarray(pc.fill_null(array.cast(pa.timestamp("us", "UTC")).cast(pa.int64()), 0))
+    local = pa.array(to_local_times(instants, zone), pa.int64(), mask=np.asarray(array.is_null()))
+    return local.cast(arrow_type)
+
+
+def _time_to_interval(column: ColumnPlan, array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
+    return array.cast(pa.time64("us"), safe=False).cast(pa.int64()).cast(arrow_type)
+
+
+def _boolean_to_text(column: ColumnPlan, array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
+    (true,), (false,) = _meaning(column, "true"), _meaning(column, "false")
+    return pc.if_else(array, pa.scalar(true, arrow_type), pa.scalar(false, arrow_type))
+
+
+def _text_to_integer(column: ColumnPlan, array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
+    texts = _without_padding(column, array)
+    integers = texts.cast(arrow_type)
+    if not integers.cast(texts.type).equals(texts):
+        raise pa.ArrowInvalid("a text that is not a number's own digits")
+    return integers
+
+
+def _text_to_date(column: ColumnPlan, array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
+    texts = _without_padding(column, array)
+    dates = texts.cast(arrow_type)
+    if not dates.cast(texts.type).equals(texts):
+        raise pa.ArrowInvalid("a text that is not a date in ISO form")
+    return dates
+
+
 def _timestamp_to_date(column: ColumnPlan, array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
     return cast_uncut(array, arrow_type, "a timestamp has a time of day")
 
@@ -123,10 +165,16 @@ PAIR_CONVERTERS: dict[Conversion, PairConverter] = {
     Conversion.TEXT_TO_BOOLEAN: _text_to_boolean,
     Conversion.TEXT_TO_ENUM: _text_to_enum,
     Conversion.INTEGER_TO_TEXT: _to_text,
+    Conversion.BOOLEAN_TO_TEXT: _boolean_to_text,
+    Conversion.TEXT_TO_INTEGER: _text_to_integer,
+    Conversion.TEXT_TO_DATE: _text_to_date,
     Conversion.NUMBER_TO_FLOAT: _number_to_float,
+    Conversion.FLOAT_TO_REAL: _float_to_real,
     Conversion.FLOAT_TO_NUMERIC: _float_to_numeric,
     Conversion.BINARY_TO_UUID: _binary_to_uuid,
     Conversion.LOCAL_TO_INSTANT: _local_to_instant,
+    Conversion.INSTANT_TO_LOCAL: _instant_to_local,
+    Conversion.TIME_TO_INTERVAL: _time_to_interval,
     Conversion.TIMESTAMP_TO_DATE: _timestamp_to_date,
     Conversion.TEXT_TO_JSON_STRING: _text_to_json_string,
 }

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from blb_migration.feed.json_escapes import replace_escaped_halves, replace_escaped_nul
 from blb_migration.plan.columns import ColumnPlan
+from blb_migration.plan.type_pairs import Conversion
 from blb_migration.value_decisions import ValueDecision
 
 ArrayConverter = Callable[[pa.Array, pa.DataType], pa.Array]
@@ -25,6 +26,14 @@ Changes = Counter[tuple[ColumnPlan, ValueDecision]]
 # SQL Server's ROUND rounds halves away from zero.
 _ROUNDING = {"round": "half_towards_infinity", "truncate": "towards_zero"}
 _MICROSECOND_DIGITS = 6
+_FLOATS = {"real": pa.float32(), "double precision": pa.float64()}
+# Whose values become others on the way: what fills a NULL goes that way, too, as the source would send it.
+_FILLED_FROM = {
+    Conversion.BOOLEAN_TO_TEXT: pa.bool_(),
+    Conversion.TIME_TO_INTERVAL: pa.time64("us"),
+    Conversion.LOCAL_TO_INSTANT: pa.timestamp("us"),
+    Conversion.INSTANT_TO_LOCAL: pa.timestamp("us", tz="UTC"),
+}
 
 
 def decide_before(column: ColumnPlan, array: pa.Array, changes: Changes) -> pa.Array:
@@ -44,8 +53,17 @@ def decide_after(column: ColumnPlan, array: pa.Array, changes: Changes, convert:
         if decision.covers == "is_null":
             changes[column, decision] += array.null_count
             if array.null_count:
-                array = pc.fill_null(array, _build_scalar(decision.value or "", array.type, convert))
+                array = pc.fill_null(array, _build_filling(column, decision.value or "", array.type, convert))
     return array
+
+
+def _build_filling(
+    column: ColumnPlan, value: str, arrow_type: pa.DataType, convert: ArrayConverter
+) -> pa.Scalar:
+    sent_type = _FILLED_FROM.get(column.conversion)
+    if sent_type is None:
+        return _build_scalar(value, arrow_type, convert)
+    return convert(pa.array([_build_scalar(value, sent_type, convert)]), arrow_type)[0]
 
 
 def _build_scalar(value: str, arrow_type: pa.DataType, convert: ArrayConverter) -> pa.Scalar:
@@ -107,9 +125,12 @@ def _round_float(array: pa.Array, decision: ValueDecision) -> tuple[pa.Array, pa
 
 def _take_nearest_float(array: pa.Array, decision: ValueDecision) -> tuple[pa.Array, pa.Array]:
     """Count what a float does not give back; the conversion takes the nearest one."""
+    arrow_type = _FLOATS[decision.value or ""]
+    if pa.types.is_floating(array.type):
+        return pc.not_equal(array.cast(arrow_type).cast(array.type), array), array
     scale = getattr(array.type, "scale", 0)
     values = array.to_pylist()
-    floats = array.cast(pa.string()).cast(pa.float64()).to_pylist()
+    floats = array.cast(pa.string()).cast(arrow_type).to_pylist()
     with localcontext(prec=60):
         changed = [
             value is not None and round(Decimal(repr(found)), scale) != value

@@ -17,7 +17,13 @@ from blb_migration.plan.match import TableMatch, describe_estimate, find_column_
 from blb_migration.plan.reserved_names import SYSTEM_COLUMNS, describe_reserved_name
 from blb_migration.plan.risks import build_questions
 from blb_migration.plan.target_names import build_cut_name, build_target_name
-from blb_migration.plan.type_pairs import Conversion, choose_conversion, find_rule
+from blb_migration.plan.type_pairs import (
+    Conversion,
+    choose_conversion,
+    explain_missing_rule,
+    find_rule,
+    list_targets,
+)
 from blb_migration.questions import Question
 from blb_migration.value_decisions import DecidedColumn, ValueDecision
 
@@ -150,8 +156,8 @@ def _plan_column(
             Severity.ERROR,
             subject,
             f"column {column.name} is {column.type}, the target {target.name} is {target.type}: "
-            "no rule says what that would mean ('blb-migrate types' lists the rules)",
-            "change the target's type, or skip the column in decisions.yaml",
+            + explain_missing_rule(column.type, target.type),
+            _suggest_type(column),
         )
         return
     undecided = [key for key in rule.needs if key not in decision.meanings]
@@ -164,6 +170,16 @@ def _plan_column(
     yield from findings
 
 
+def _suggest_type(column: Column) -> str:
+    targets = ", ".join(list_targets(column.type))
+    change = (
+        f"change the target's type to one that {column.type.name} goes into ({targets}), or "
+        if targets
+        else ""
+    )
+    return f"{change}skip the column in decisions.yaml"
+
+
 _EXAMPLES = {
     "zone": "Europe/Berlin",
     "true": ["Y"],
@@ -174,12 +190,14 @@ _EXAMPLES = {
 
 
 def _describe_undecided(label: str, column: Column, target: Column, missing: list[str]) -> Finding:
+    # An instant's offset is lost, so that one zone must do for all rows: UTC is never ambiguous.
+    examples = _EXAMPLES | ({"zone": "UTC"} if column.type.name == "datetimeoffset" else {})
     return Finding(
         Code.MEANING_NOT_DECIDED,
         Severity.ERROR,
         f"{label}.{column.name}",
         f"{column.type} into {target.type}: only a person knows what its values mean there",
-        write_decision(label, {key: _EXAMPLES[key] for key in missing} | {"reason": WHY}, column.name),
+        write_decision(label, {key: examples[key] for key in missing} | {"reason": WHY}, column.name),
     )
 
 

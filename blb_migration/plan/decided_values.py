@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import math
 import uuid
+from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 
 from blb_migration.findings import Code, Finding, Severity
@@ -18,7 +19,15 @@ from blb_migration.plan.decisions import ColumnDecision, Replacement
 from blb_migration.plan.risks import build_questions, target_fraction_digits
 from blb_migration.plan.type_pairs import Conversion, find_rule
 from blb_migration.questions import Question
-from blb_migration.types import EXACT_NUMBERS, Family, decimal_shape, look_up_source, name_source_types
+from blb_migration.types import (
+    EXACT_NUMBERS,
+    TARGET_TYPES,
+    Family,
+    decimal_shape,
+    look_up_source,
+    name_source_types,
+    name_target_types,
+)
 from blb_migration.value_decisions import (
     REPLACEMENT_CHARACTER,
     DecidedHazard,
@@ -48,6 +57,7 @@ _MEANINGS: dict[str, DecisionAction] = {
     "as": "as",
 }
 _NUMBERS = name_source_types(*EXACT_NUMBERS)
+_INTEGERS = name_target_types(Family.INTEGER)
 _MOMENTS = name_source_types(Family.TIMESTAMP, Family.INSTANT)
 _TEXTS = (*name_source_types(Family.TEXT, Family.DOCUMENT), "sql_variant")
 
@@ -83,6 +93,9 @@ def decide_values(
     meanings = decide_meanings(decision, source.type, target.type)
     decided += meanings
     used.update(meaning.action for meaning in meanings)
+    findings += [
+        _refuse(subject, key, why) for key, why in _iterate_unfit_words(meanings, source.type, target.type)
+    ]
     for question in build_questions(source, target, meanings):
         key = _KEYS.get(question.kind)
         if key is None or key not in wanted or (key in used and not question.kind.startswith("json_")):
@@ -91,15 +104,7 @@ def decide_values(
         try:
             decided.append(_decide(question, wanted[key], decision.reason or "", source, target))
         except _Unfit as reason:
-            findings.append(
-                Finding(
-                    Code.DECISION_DOES_NOT_FIT,
-                    Severity.ERROR,
-                    subject,
-                    f"'{key}' cannot be carried out: {reason}",
-                    "correct it in decisions.yaml",
-                )
-            )
+            findings.append(_refuse(subject, key, str(reason)))
     for key in (*wanted, *decision.meanings):
         if key not in used:
             findings.append(
@@ -113,6 +118,32 @@ def decide_values(
                 )
             )
     return tuple(sorted(decided, key=lambda item: _ORDER[item.covers])), findings
+
+
+def _refuse(subject: str, key: str, reason: str) -> Finding:
+    return Finding(
+        Code.DECISION_DOES_NOT_FIT,
+        Severity.ERROR,
+        subject,
+        f"'{key}' cannot be carried out: {reason}",
+        "correct it in decisions.yaml",
+    )
+
+
+def _iterate_unfit_words(
+    meanings: list[ValueDecision], source: ColumnType, target: ColumnType
+) -> Iterator[tuple[str, str]]:
+    """Yield the keys whose words a bit cannot become, with the reason; a text may have many words."""
+    if source.name != "bit":
+        return
+    for key in ("true", "false"):
+        words = [meaning.value or "" for meaning in meanings if meaning.action == key]
+        if len(words) > 1:
+            yield key, f"a bit becomes one word, not one of {', '.join(map(repr, words))}"
+        elif words and target.length is not None and len(words[0]) > target.length:
+            yield key, f"{words[0]!r} has {len(words[0])} characters, {target} holds {target.length}"
+        elif words and "\0" in words[0]:
+            yield key, "its word holds U+0000"
 
 
 # Cleaning comes before cutting, filling last: a filled value is never changed again.
@@ -135,7 +166,8 @@ _ORDER: dict[DecidedHazard, int] = {
 def _decide(  # noqa: PLR0911  # one case after the other
     question: Question, wanted: str | Replacement, reason: str, source: Column, target: Column
 ) -> ValueDecision:
-    limit = int(question.arguments[0]) if question.arguments else None
+    first = question.arguments[0] if question.arguments else None
+    limit = first if isinstance(first, int) else None
     match question.kind, wanted:
         case "is_null", Replacement(text):
             return ValueDecision("is_null", "fill", reason, _fit_value(text, source.type, target.type))
@@ -148,7 +180,7 @@ def _decide(  # noqa: PLR0911  # one case after the other
         case "float_finer_than", "round":
             return ValueDecision("float_finer_than", "round", reason, limit=limit)
         case "inexact_as_float", "round":
-            return ValueDecision("inexact_as_float", "round", reason)
+            return ValueDecision("inexact_as_float", "round", reason, target.type.name)
         case "has_time_of_day", "truncate":
             return ValueDecision("has_time_of_day", "truncate", reason)
         case "decimal_finer_than", "round":
@@ -181,9 +213,7 @@ def _canonical(text: str, source: ColumnType, target: ColumnType) -> str:
     elif source.name in ("float", "real"):
         canonical = repr(float(text)) if math.isfinite(float(text)) else None
     elif source.name in _TEXTS:
-        if target.length is not None and len(text) > target.length:
-            raise _Unfit(f"{text!r} has {len(text)} characters, {target} holds {target.length}")
-        canonical = _fit_characters(text)
+        canonical = _fit_text(text, target)
     elif source.name == "uniqueidentifier":
         canonical = str(uuid.UUID(text))
     elif source.name == "date":
@@ -197,6 +227,17 @@ def _canonical(text: str, source: ColumnType, target: ColumnType) -> str:
     if canonical is None:
         raise ValueError(text)
     return canonical
+
+
+def _fit_text(text: str, target: ColumnType) -> str | None:
+    if target.name in _INTEGERS:
+        low, high = TARGET_TYPES[target.name].range or (0, 0)
+        return text if text == str(int(text)) and low <= int(text) <= high else None
+    if target.name == "date":
+        return text if text == datetime.date.fromisoformat(text).isoformat() else None
+    if target.length is not None and len(text) > target.length:
+        raise _Unfit(f"{text!r} has {len(text)} characters, {target} holds {target.length}")
+    return _fit_characters(text)
 
 
 def _read_moment(text: str, source: ColumnType) -> datetime.datetime:

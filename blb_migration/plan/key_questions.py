@@ -18,12 +18,20 @@ from blb_migration.plan.rule_translation import translate_rule
 from blb_migration.plan.table_plans import TablePlan
 from blb_migration.plan.text_equality import find_equality, find_reference_equality
 from blb_migration.plan.type_pairs import Conversion
-from blb_migration.questions import Becoming, KeyColumn, KeyQuestion, ReferenceQuestion, UniquenessQuestion
+from blb_migration.questions import (
+    Becoming,
+    KeyColumn,
+    KeyQuestion,
+    ReferenceQuestion,
+    TextEquality,
+    UniquenessQuestion,
+)
 from blb_migration.types import SIZED_TEXTS
 from blb_migration.value_decisions import ValueDecision
 
 _DRY_RUN = "blb-migrate --dry-run tries it on copies of the tables"
 _TO_TEXT = (Conversion.INTEGER_TO_TEXT, Conversion.UUID_TO_TEXT)
+_FROM_TEXT = (Conversion.TEXT_TO_INTEGER, Conversion.TEXT_TO_DATE)
 
 
 def find_key_questions(
@@ -123,7 +131,7 @@ def _as_key_column(column: ColumnPlan) -> KeyColumn:
     if column.conversion is Conversion.TEXT_TO_UUID:
         becomes = "guid"
     elif any(decision.covers == "inexact_as_float" for decision in column.decisions):
-        becomes = "float"
+        becomes = "real" if column.target.type.name == "real" else "float"
     return KeyColumn(column.source.name, _changing_decisions(column), becomes, find_equality(column.target))
 
 
@@ -214,6 +222,10 @@ def _as_referring(column: ColumnPlan, parent: ColumnPlan) -> tuple[KeyColumn, Ke
     if (column.conversion in _TO_TEXT) != (parent.conversion in _TO_TEXT):
         own = replace(own, becomes="text") if column.conversion in _TO_TEXT else own
         referred = replace(referred, becomes="text") if parent.conversion in _TO_TEXT else referred
+    if (column.conversion in _FROM_TEXT) != (parent.conversion in _FROM_TEXT):
+        # Such texts are spelled as the source spells the other end's values, padding aside.
+        spelled = TextEquality(pads=True)
+        own, referred = (replace(end, becomes="text", equality=spelled) for end in (own, referred))
     return own, referred
 
 

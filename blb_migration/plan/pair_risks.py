@@ -10,7 +10,8 @@ from blb_migration.questions import Question
 from blb_migration.types import decimal_shape, look_up_source
 from blb_migration.value_decisions import ValueDecision
 
-_FLOAT_DIGITS = 15  # DBL_DIG: so many decimal digits always survive in a double
+# DBL_DIG and FLT_DIG: so many decimal digits always survive.
+FLOAT_DIGITS = {"double precision": 15, "real": 6}
 _MOST_DIGITS = 38
 _GUID_LENGTH = 36
 
@@ -33,14 +34,25 @@ def iterate_pair_risks(  # noqa: PLR0912  # one case after the other
             yield Question(name, "not_sixteen_bytes")
         case Conversion.TIMESTAMP_TO_DATE:
             yield Question(name, "has_time_of_day")
+        case Conversion.TEXT_TO_INTEGER:
+            yield Question(name, "not_the_number", (target.type.name,))
+        case Conversion.TEXT_TO_DATE:
+            yield Question(name, "not_the_date")
+        case Conversion.FLOAT_TO_REAL:
+            yield Question(name, "inexact_as_float", (target.type.name,))
+            yield Question(name, "real_outside")
+        case Conversion.INSTANT_TO_LOCAL:
+            for decision in decisions:
+                if decision.action == "zone":
+                    yield Question(name, "instant_shown_twice", (decision.value or "",))
         case Conversion.LOCAL_TO_INSTANT:
             for decision in decisions:
                 if decision.action == "zone":
                     yield Question(name, "skipped_local_time", (decision.value or "",))
                     yield Question(name, "repeated_local_time", (decision.value or "",))
         case Conversion.NUMBER_TO_FLOAT:
-            if decimal_shape(source.type)[0] > _FLOAT_DIGITS:
-                yield Question(name, "inexact_as_float")
+            if decimal_shape(source.type)[0] > FLOAT_DIGITS[target.type.name]:
+                yield Question(name, "inexact_as_float", (target.type.name,))
         case Conversion.FLOAT_TO_NUMERIC:
             precision = min(target.type.precision or _MOST_DIGITS, _MOST_DIGITS)
             scale = UNBOUNDED_FLOAT_DIGITS if target.type.precision is None else target.type.scale or 0

@@ -8,12 +8,18 @@ could hold less than the source does is in ``risks.py``. What each type is, is i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from blb_migration.model import ColumnType
-from blb_migration.types import SOURCE_TYPES, Family, name_source_types, name_target_types
+from blb_migration.types import (
+    SOURCE_TYPES,
+    Family,
+    look_up_source,
+    name_source_types,
+    name_target_types,
+)
 from blb_migration.value_decisions import ValueDecision
 
 
@@ -42,10 +48,16 @@ class Conversion(StrEnum):
     TEXT_TO_BOOLEAN = "text to boolean"
     TEXT_TO_ENUM = "text to enum"
     INTEGER_TO_TEXT = "integer to text"
+    BOOLEAN_TO_TEXT = "boolean to text"
+    TEXT_TO_INTEGER = "text to integer"
+    TEXT_TO_DATE = "text to date"
     NUMBER_TO_FLOAT = "number to float"
+    FLOAT_TO_REAL = "float to real"
     FLOAT_TO_NUMERIC = "float to numeric"
     BINARY_TO_UUID = "binary to uuid"
     LOCAL_TO_INSTANT = "local time to instant"
+    INSTANT_TO_LOCAL = "instant to local time"
+    TIME_TO_INTERVAL = "time to interval"
     TIMESTAMP_TO_DATE = "timestamp to date"
     TEXT_TO_JSON_STRING = "text to a JSON string"
 
@@ -83,6 +95,14 @@ _SEVENTH_DIGIT = "digits past the sixth are cut off, counted; fewer where the ta
 RULES: tuple[TypeRule, ...] = (
     TypeRule(("bit",), ("boolean",), Conversion.BOOLEAN),
     TypeRule(("bit",), _INTEGERS, Conversion.BOOLEAN_TO_INTEGER),
+    TypeRule(("bit",), ("numeric",), Conversion.INTEGER_TO_NUMERIC, "found if it does not fit"),
+    TypeRule(
+        ("bit",),
+        _TEXTS,
+        Conversion.BOOLEAN_TO_TEXT,
+        "by decision: `true: [Y]` and `false: [N]`, one word each",
+        needs=("true", "false"),
+    ),
     TypeRule(_WHOLE_NUMBERS, _INTEGERS, Conversion.INTEGER, "found if out of range"),
     TypeRule(_WHOLE_NUMBERS, ("boolean",), Conversion.INTEGER_TO_BOOLEAN, "found if other than 0 and 1"),
     TypeRule(_WHOLE_NUMBERS, ("numeric",), Conversion.INTEGER_TO_NUMERIC, "found if it does not fit"),
@@ -90,6 +110,7 @@ RULES: tuple[TypeRule, ...] = (
     TypeRule(_DECIMALS, _INTEGERS, Conversion.NUMERIC_TO_INTEGER, "found if it does not fit"),
     TypeRule(("real",), ("real", "double precision"), Conversion.FLOAT),
     TypeRule(("float",), ("double precision",), Conversion.FLOAT),
+    TypeRule(("float",), ("real",), Conversion.FLOAT_TO_REAL, "found if a real cannot give it back"),
     TypeRule(_CHARACTERS, _TEXTS, Conversion.TEXT, "found if longer, with U+0000 or half a surrogate pair"),
     TypeRule(
         _CHARACTERS,
@@ -107,6 +128,7 @@ RULES: tuple[TypeRule, ...] = (
     TypeRule(("date",), ("date",), Conversion.DATE),
     TypeRule(("date",), ("timestamp without time zone",), Conversion.DATE_TO_TIMESTAMP),
     TypeRule(("time",), ("time without time zone",), Conversion.TIME, _SEVENTH_DIGIT),
+    TypeRule(("time",), ("interval",), Conversion.TIME_TO_INTERVAL, f"since midnight; {_SEVENTH_DIGIT}"),
     TypeRule(
         ("datetime", "smalldatetime", "datetime2"),
         ("timestamp without time zone",),
@@ -119,6 +141,15 @@ RULES: tuple[TypeRule, ...] = (
         Conversion.INSTANT,
         f"the instant is kept, an offset other than +00:00 is not, counted; {_SEVENTH_DIGIT}",
     ),
+    TypeRule(
+        ("datetimeoffset",),
+        ("timestamp without time zone",),
+        Conversion.INSTANT_TO_LOCAL,
+        "by decision: `zone: UTC`, or whose local time it is to be; an offset other than +00:00 is not kept, "
+        "nor which of two instants it was that the clocks showed as one time, both counted; "
+        f"{_SEVENTH_DIGIT}",
+        needs=("zone",),
+    ),
     TypeRule(("uniqueidentifier",), ("uuid",), Conversion.UUID),
     TypeRule(_CHARACTERS, ("uuid",), Conversion.TEXT_TO_UUID, "letter case; found if not 8-4-4-4-12 digits"),
     TypeRule(
@@ -129,10 +160,17 @@ RULES: tuple[TypeRule, ...] = (
         needs=("true", "false"),
     ),
     TypeRule(_CHARACTERS, ("enum",), Conversion.TEXT_TO_ENUM, "found if no label of it; padding"),
+    TypeRule(
+        _CHARACTERS,
+        _INTEGERS,
+        Conversion.TEXT_TO_INTEGER,
+        "padding; found if not the number's own digits (007, +7, '' are not) or out of range",
+    ),
+    TypeRule(_CHARACTERS, ("date",), Conversion.TEXT_TO_DATE, "padding; found if not YYYY-MM-DD"),
     TypeRule(_WHOLE_NUMBERS, _TEXTS, Conversion.INTEGER_TO_TEXT, "found if longer"),
     TypeRule(
-        (*_DECIMALS, "int", "bigint"),
-        ("double precision",),
+        (*_DECIMALS, *_WHOLE_NUMBERS),
+        ("double precision", "real"),
         Conversion.NUMBER_TO_FLOAT,
         "found if a float cannot give it back",
     ),
@@ -150,10 +188,11 @@ RULES: tuple[TypeRule, ...] = (
         needs=("byte_order",),
     ),
     TypeRule(
-        ("datetime", "smalldatetime", "datetime2"),
+        ("datetime", "smalldatetime", "datetime2", "date"),
         ("timestamp with time zone",),
         Conversion.LOCAL_TO_INSTANT,
-        "by decision: `zone: Europe/Berlin`; found if its clocks showed the time twice or never",
+        "by decision: `zone: Europe/Berlin`; a date is its midnight; found if its clocks showed the time "
+        "twice or never",
         needs=("zone",),
     ),
     TypeRule(
@@ -191,6 +230,27 @@ _RULES_BY_PAIR = {
 
 # Of a float in a numeric without a shape: so many of its 38 digits stand after the point.
 UNBOUNDED_FLOAT_DIGITS = 20
+
+
+_REFUSED_TARGETS: Mapping[str, str] = {
+    "money": "how many digits that keeps depends on the server's lc_monetary",
+    "time with time zone": "a time of SQL Server has no offset",
+}
+
+
+def explain_missing_rule(source: ColumnType, target: ColumnType) -> str:
+    """Say why a pair has no rule."""
+    if target.name in _REFUSED_TARGETS:
+        return _REFUSED_TARGETS[target.name]
+    if look_up_source(source).family is Family.BINARY and target.name in _TEXTS:
+        return "nothing says in which encoding the bytes would be a text"
+    return "no rule says what that would mean ('blb-migrate types' lists the rules)"
+
+
+def list_targets(source: ColumnType) -> tuple[str, ...]:
+    """List the types that a type of SQL Server goes into, the one that it is created as first."""
+    targets = dict.fromkeys(name for rule in RULES if source.name in rule.sources for name in rule.targets)
+    return tuple(sorted(targets, key=lambda name: name != look_up_source(source).created_as))
 
 
 def find_rule(source: ColumnType, target: ColumnType) -> TypeRule | None:

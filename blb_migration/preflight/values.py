@@ -40,6 +40,20 @@ _MESSAGES: dict[QuestionKind, tuple[str, str]] = {
     "float_finer_than": ("{source} with more digits after the point than {target_type} keeps", _WIDEN),
     "float_outside": ("{source} holds numbers too large for {target_type}", _WIDEN),
     "inexact_as_float": ("numbers with more digits than {target_type} gives back", _WIDEN),
+    "real_outside": ("{source} holds numbers too large for {target_type}", _WIDEN),
+    "not_the_number": (
+        "texts that are not the digits of a number that {target_type} holds, as it would print them",
+        "correct these rows at the source, or keep the target's {target} a text",
+    ),
+    "not_the_date": (
+        "texts that are no dates written YYYY-MM-DD",
+        "correct these rows at the source, or keep the target's {target} a text",
+    ),
+    "instant_shown_twice": (
+        "instants whose local time the clocks of the decided zone showed twice; which of the two it was is "
+        "not kept",
+        "decide for zone: UTC, or see that it does not matter",
+    ),
     "ends_in_space": (
         "values of a key that end in spaces: equal to those without them at the source, different here",
         "see that no query of the application relies on it",
@@ -49,7 +63,7 @@ _MESSAGES: dict[QuestionKind, tuple[str, str]] = {
         "keep the offset in a column of its own if it matters",
     ),
 }
-_WARNINGS = ("ends_in_space", "offset_is_lost", "repeated_local_time")
+_WARNINGS = ("ends_in_space", "offset_is_lost", "repeated_local_time", "instant_shown_twice")
 
 # The decision that would cover a finding, as it stands in decisions.yaml.
 _DECISIONS: dict[QuestionKind, dict[str, object]] = {
@@ -92,9 +106,12 @@ def _describe_answer(table: TablePlan, column: ColumnPlan, answer: Answer) -> Fi
     kind = answer.question.kind
     severity = Severity.WARNING if kind in _WARNINGS else Severity.ERROR
     message, act = _MESSAGES[kind]
-    message = message.format(
-        source=column.source.type, target=column.target.name, target_type=column.target.type
-    )
+    names = {
+        "source": column.source.type,
+        "target": column.target.name,
+        "target_type": column.target.type,
+    }
+    message, act = message.format_map(names), act.format_map(names)
     decided = next((decision for decision in column.decisions if decision.covers == kind), None)
     next_act: str | None = act
     if decided is not None:

@@ -155,6 +155,8 @@ def _value(table: Table, column: KeyColumn, alias: str) -> str:
         return f"TRY_CAST({value} AS uniqueidentifier)"  # what is none is a finding of its own
     if column.becomes == "text":
         return f"CAST({value} AS nvarchar(40))"
+    if column.becomes == "real":
+        return f"TRY_CAST({value} AS real)"  # what is too large for one is a finding of its own
     return f"CAST({value} AS float)" if column.becomes == "float" else value
 
 

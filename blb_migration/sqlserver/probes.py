@@ -136,11 +136,14 @@ def build_condition(table: Table, question: Question) -> str:  # noqa: PLR0911  
             return f"DATEPART(tzoffset, {name}) <> 0"
         case "not_sixteen_bytes", ():
             return f"DATALENGTH({name}) <> 16"
-        case (("has_time_of_day" | "skipped_local_time" | "repeated_local_time"), _):
+        case (
+            ("has_time_of_day" | "skipped_local_time" | "repeated_local_time" | "instant_shown_twice"),
+            _,
+        ):
             return build_time_condition(column, question)
-        case (("float_finer_than" | "float_outside" | "inexact_as_float"), _):
+        case (("float_finer_than" | "float_outside" | "inexact_as_float" | "real_outside"), _):
             return build_float_condition(column, question)
-        case (("not_uuid" | "not_a_word"), _):
+        case (("not_uuid" | "not_a_word" | "not_the_number" | "not_the_date"), _):
             return build_word_condition(column, question)
         case "variant_of_type", (str(base_type),):
             return f"CAST(SQL_VARIANT_PROPERTY({name}, 'BaseType') AS nvarchar(128)) = N'{base_type}'"

@@ -5,46 +5,26 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from decimal import Decimal
-from itertools import zip_longest
-from typing import Any
 
 import pytest
 
 from blb_migration.findings import Severity
 from blb_migration.model import UniqueKey
 from blb_migration.sandbox.zoo.zoo_rows import Variant
-from blb_migration_tests.hazards.planting import NewChain, Planted, Row, columns, decide, plant, refers, table
+from blb_migration_tests.hazards.planting import (
+    NewChain,
+    Row,
+    assert_loaded,
+    columns,
+    decide,
+    loaded,
+    plant,
+    plant_one,
+    refers,
+    table,
+)
 
 GUID = "01234567-89AB-CDEF-0123-456789ABCDEF"
-
-
-def plant_one(new_chain: NewChain, source: str, target: str, *values: Any, before: str = "") -> Planted:
-    """One column ``v`` of each type, with these values at 1, 2, 3, …"""
-    things = table("things", *columns("id int not null", f"v {source}"))
-    rows = [{"id": number, "v": value} for number, value in enumerate(values, 1)]
-    return plant(new_chain(), f"{before}CREATE TABLE things (id int PRIMARY KEY, v {target})", (things, rows))
-
-
-def loaded(planted: Planted) -> list[Any]:
-    planted.migrate()
-    return [value for (value,) in planted.rows("SELECT v FROM things ORDER BY id")]
-
-
-def assert_loaded(new_chain: NewChain, *columns_loaded: tuple[str, str, list[Any], list[Any]]) -> None:
-    """Each column's source type, target type and values; what must arrive. All in one table."""
-    names = [f"v{number}" for number in range(len(columns_loaded))]
-    sources, targets, values, expected = zip(*columns_loaded, strict=True)
-    specs = [f"{name} {source}" for name, source in zip(names, sources, strict=True)]
-    things = table("things", *columns("id int not null", *specs))
-    rows = [
-        {"id": number, **dict(zip(names, row, strict=True))}
-        for number, row in enumerate(zip_longest(*values), 1)
-    ]
-    declared = ", ".join(f"{name} {target}" for name, target in zip(names, targets, strict=True))
-    planted = plant(new_chain(), f"CREATE TABLE things (id int PRIMARY KEY, {declared})", (things, rows))
-    planted.migrate()
-    arrived = planted.rows(f"SELECT {', '.join(names)} FROM things ORDER BY id")
-    assert arrived == list(zip_longest(*expected))
 
 
 def test_s10_a_guid_kept_as_text_becomes_a_uuid(new_chain: NewChain) -> None:

@@ -25,8 +25,6 @@ from blb_migration_tests.conftest import LOG_IN, PASSWORD
 from blb_migration_tests.types.every_type import PAIRS
 from blb_migration_tests.types.pairs import Pair
 
-DECISIONS = "project: types\n"
-
 
 @dataclass(frozen=True)
 class RoundTrips:
@@ -60,6 +58,17 @@ class RoundTrips:
         return [each for check in checks for each in check.comparisons if not each.match]
 
 
+def write_decisions() -> str:
+    """Return decisions.yaml with what each pair needs."""
+    lines = ["project: types", "tables:"]
+    for pair in PAIRS:
+        if pair.decision is not None:
+            decided = f"{{{pair.decision}, reason: a test}}"
+            name = build_table(pair).name.name
+            lines.append(f"  {name}: {{columns: {{filled: {decided}, maybe: {decided}}}}}")
+    return "\n".join(lines) + "\n"
+
+
 def build_table(pair: Pair) -> Table:
     name = f"pair {PAIRS.index(pair)}"
     return Table(
@@ -89,7 +98,7 @@ def round_trips(
                 f"(id integer PRIMARY KEY, filled {pair.target} NOT NULL, maybe {pair.target})".encode()
             )
         chain = Chain(emulator.url(name, LOG_IN, PASSWORD), target_url, database)
-        migration = chain.migration(DECISIONS)
+        migration = chain.migration(write_decisions())
         assert not [finding for finding in migration.project.plan.findings if finding.severity == "error"]
         with migration.source.keeping_sessions(), migration.target.keeping_sessions():  # as a run does
             prepare_target(migration, ())

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import struct
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from blb_migration_tests.types.pairs import (
@@ -14,6 +18,7 @@ from blb_migration_tests.types.pairs import (
     floats,
     instants,
     integers,
+    local_times,
     markup,
     moments,
     texts,
@@ -28,6 +33,15 @@ _WIDE = _PLAIN | {"🧵世界é": "🧵世界é", "\ufeff\uffff": "\ufeff\uffff"
 PAIRS: tuple[Pair, ...] = (
     Pair("bit", "boolean", st.booleans(), lambda v: str(v).lower(), {True: "true", False: "false"}),
     Pair("bit", "smallint", st.booleans(), lambda v: str(int(v)), {True: "1", False: "0"}),
+    Pair("bit", "numeric(1)", st.booleans(), lambda v: str(int(v)), {True: "1"}),
+    Pair(
+        "bit",
+        "character varying(3)",
+        st.booleans(),
+        lambda v: "yes" if v else "no",
+        {True: "yes", False: "no"},
+        decision="'true': ['yes'], 'false': ['no']",
+    ),
     integers("tinyint", "smallint", 0, 255, {0: "0", 255: "255"}),
     integers("tinyint", "integer", 0, 255, {255: "255"}),
     integers("smallint", "smallint", -(2**15), 2**15 - 1, {-32768: "-32768", 32767: "32767"}),
@@ -139,5 +153,33 @@ PAIRS: tuple[Pair, ...] = (
     ),
     Pair("uniqueidentifier", "uuid", st.uuids().map(str), str, {_GUID: _GUID}),
     Pair("uniqueidentifier", "character varying(36)", st.uuids().map(str), str.upper, {_GUID: _GUID.upper()}),
+    floats("float", "real", 32, {0.5: struct.pack(">f", 0.5).hex(), -0.0: "80000000"}),
+    Pair("int", "double precision", st.integers(-(2**31), 2**31 - 1), str, {-(2**31): "-2147483648"}),
+    replace(
+        decimals("decimal(6,2)", "real", 6, 2, {"-9999.99": "-9999.99"}), as_text="{}::numeric(6,2)::text"
+    ),
+    Pair("nvarchar(20)", "bigint", st.integers(-(2**63), 2**63 - 1).map(str), str, {"0": "0", "-1": "-1"}),
+    Pair("char(10)", "date", st.dates().map(str), str, {"0001-01-01": "0001-01-01"}),
+    clocks(7, "interval", {"23:59:59.9999999": "23:59:59.999999"}),
+    clocks(0, "interval(0)", {"00:00:00": "00:00:00.000000"}),
+    local_times("UTC", {"2024-10-27 02:30:00 +02:00": "2024-10-27 00:30:00.000000"}),
+    local_times(
+        "Europe/Berlin",
+        {
+            "2024-10-27 00:30:00 +00:00": "2024-10-27 02:30:00.000000",
+            "2024-10-27 01:30:00 +00:00": "2024-10-27 02:30:00.000000",
+            "2024-03-31 00:59:59.999999 +00:00": "2024-03-31 01:59:59.999999",
+            "2024-03-31 01:00:00 +00:00": "2024-03-31 03:00:00.000000",
+        },
+    ),
+    Pair(
+        "date",
+        "timestamptz",
+        st.dates(dt.date(1, 1, 2)).map(str),
+        lambda day: f"{dt.date.fromisoformat(day) - dt.timedelta(days=1)} 15:00:00",
+        {"2024-07-01": "2024-06-30 15:00:00"},
+        as_text="({} AT TIME ZONE 'UTC')::text",
+        decision="zone: Etc/GMT-9",
+    ),
     markup("text", {"<a>ö🧵</a>": "<a>ö🧵</a>"}),
 )

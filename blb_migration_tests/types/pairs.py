@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import struct
+import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
@@ -23,7 +24,8 @@ Rule = Callable[[Any], str]
 class Pair:
     """``golden`` maps boundary values to the text that the target gives; ``rule`` does so for any value.
 
-    ``as_text`` is the target's SQL for a value's text, with {} for the column.
+    ``as_text`` is the target's SQL for a value's text, with {} for the column; ``decision`` says what the
+    pair means, where a person must.
     """
 
     source: str
@@ -33,12 +35,13 @@ class Pair:
     golden: dict[Any, str]
     as_text: str = "{}::text"
     collation: str | None = None
+    decision: str | None = None
 
     @property
     def name(self) -> str:
         """For test ids."""
         collation = f" {self.collation.rsplit('_', 1)[1]}" if self.collation else ""
-        return f"{self.source}{collation} into {self.target}"
+        return f"{self.source}{collation} into {self.target}{f' by {self.decision}' if self.decision else ''}"
 
 
 def integers(source: str, target: str, low: int, high: int, golden: dict[Any, str]) -> Pair:
@@ -189,6 +192,23 @@ def instants(digits: int, target: str, golden: dict[Any, str]) -> Pair:
 
     as_text = _MOMENT.replace("{}", "{} AT TIME ZONE 'UTC'")
     return Pair(f"datetimeoffset({digits})", target, draw_instant(), spell, golden, as_text)
+
+
+def local_times(zone: str, golden: dict[Any, str]) -> Pair:
+    """Return instants as the local times of ``zone``, while its rules are the ones that zoneinfo knows."""
+
+    def spell(text: str) -> str:
+        whole, offset = text.rsplit(" ", 1)
+        return (
+            dt.datetime.fromisoformat(f"{whole}{offset}")
+            .astimezone(zoneinfo.ZoneInfo(zone))
+            .strftime("%Y-%m-%d %H:%M:%S.%f")
+        )
+
+    ahead = st.integers(-14 * 60, 14 * 60).map(lambda minutes: dt.timezone(dt.timedelta(minutes=minutes)))
+    moments = st.datetimes(dt.datetime(1901, 1, 1), dt.datetime(2399, 1, 1), timezones=ahead)
+    values = moments.map(lambda moment: f"{moment:%Y-%m-%d %H:%M:%S.%f} {moment.isoformat()[-6:]}")
+    return Pair("datetimeoffset(6)", "timestamp", values, spell, golden, _MOMENT, None, f"zone: {zone}")
 
 
 def clocks(digits: int, target: str, golden: dict[Any, str]) -> Pair:

@@ -94,6 +94,15 @@ _ENCODERS: dict[str, tuple[str, tuple[tuple[_Accepts, _Builds], ...]]] = {
             ),
         ),
     ),
+    "interval": (
+        "duration[us]",
+        (
+            (
+                lambda t: arrow_types.is_duration(t) and t.unit == "us",
+                encoders.DurationMicrosecondEncoderBuilder,
+            ),
+        ),
+    ),
     "timestamp without time zone": (
         "timestamp[us] without a time zone",
         ((lambda t: _is_microseconds(t, is_zoned=False), encoders.TimestampMicrosecondEncoderBuilder),),
@@ -107,7 +116,6 @@ _ENCODERS: dict[str, tuple[str, tuple[tuple[_Accepts, _Builds], ...]]] = {
 _REFUSALS = {
     "money": "its fractional digits depend on the server's lc_monetary",
     "time with time zone": "SQL Server has no value with a time and an offset but no date",
-    "interval": "SQL Server has no type like it",
 }
 
 
