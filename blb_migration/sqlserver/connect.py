@@ -60,6 +60,7 @@ SELECT d.name FROM sys.databases AS d
 WHERE d.name NOT IN (N'master', N'tempdb', N'model', N'msdb') AND HAS_DBACCESS(d.name) = 1
 """
 _ARE_YOU_THERE = "SELECT 1"
+_SET_LANGUAGE = "SET LANGUAGE us_english"
 _SET_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL SNAPSHOT"
 
 
@@ -201,6 +202,18 @@ class SourceSession:
         """Within the block, end the session once ``seconds`` have passed, where its socket is known."""
         return self.line.cutting_after(seconds) if self.line else nullcontext()
 
+    def use_english(self) -> None:
+        """Have the server's messages in English, whatever language the log-in has: ``failures`` reads them.
+
+        Where a server knows no languages they stay as they are.
+        """
+        try:
+            with self.open_cursor(_SET_LANGUAGE, action="choosing the language of messages"):
+                pass
+        except SourceError as error:
+            if error.is_transient:
+                raise
+
     def use_isolation(self, wanted: WantedIsolation) -> None:
         """Read from one moment if ``snapshot`` is wanted and the database allows it.
 
@@ -305,6 +318,7 @@ class SourceConnector(SessionConnector[SourceSession]):
         session = self._open_connection(driver)
         session.explain = self._explain_wait
         try:
+            session.use_english()
             session.use_isolation(self.isolation)
         except BaseException:
             session.close()

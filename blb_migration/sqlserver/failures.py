@@ -1,8 +1,10 @@
 """The driver's errors, turned into this project's: a clean cause, what to expect, what to do next.
 
 mssql-python hands over an English name of the SQLSTATE (``driver_error``) and the server's or the driver's
-text (``ddbc_error``), which may be in the server's language. So the SQLSTATE decides where it can, and texts
-only where they are the driver's own. Failed log-ins are in ``log_in_failures``. No connection is opened here.
+text (``ddbc_error``), but not the server's number, and one SQLSTATE stands for a missing right as well as
+for wrong syntax. So the SQLSTATE decides where it can, and else the text: the driver's own, or the server's,
+which is in English in every session (``connect``), whatever the log-in's language. Failed log-ins are in
+``log_in_failures``. No connection is opened here.
 
 No value of a row is in what leaves this module: "Conversion failed when converting the varchar value 'x'"
 loses its x, as logs, ledger and report are read by people who may not read the rows.
@@ -47,6 +49,9 @@ _ABOUT_A_VALUE = re.compile(
 )
 _QUOTED = re.compile(r"(['\"]).*\1", re.DOTALL)
 _NUMBER_SHOWN = re.compile(r"(\bvalue\s*=\s*)\S+", re.IGNORECASE)
+
+# 229, 230, 262, 297, 300, 371; 916, of a database that a view or a synonym leads to.
+_NO_RIGHT = re.compile(r"\bpermission\b|under the current security context", re.IGNORECASE)
 
 # What passes by itself, in Azure's words, for which the driver has no SQLSTATE: 40501, 40613, 40197, 10928,
 # 10929, 49918 to 49920 ("Troubleshoot transient connection errors in SQL Database").
@@ -109,7 +114,7 @@ def build_statement_failure(error: Exception, subject: str, what: str) -> Source
     state, cause, is_busy = read_state(error), describe(error), False
     withhold_values(error)  # it becomes the cause of what is built here
     next_act = "Correct the cause named by SQL Server, then run again"
-    if "permission" in cause.lower():
+    if _NO_RIGHT.search(cause):
         next_act = "Grant the log-in SELECT (and VIEW DEFINITION) on the source database, then run again"
     elif state in ("08S01", "08001"):
         next_act = "The connection was lost: see that SQL Server still runs, then run again"

@@ -26,6 +26,7 @@ from blb_migration_tests.sqlserver.workshop import (
 )
 
 CLERK = "clerk"  # may not read the materials
+GERMAN_CLERK = "verkauf"  # nor may this one, whose messages are in German
 ISOLATION_STATEMENT = "snapshot_isolation_state"
 
 SettingsMaker = Callable[..., SourceSettings]
@@ -92,7 +93,9 @@ def started_workshop() -> Iterator[Any]:
     engine: Any = real or TsqlEngine()
     engine.add_login(USER, PASSWORD)
     if real is None:
-        engine.add_login(CLERK, PASSWORD, denied_tables=[str(MATERIALS.name)])
+        denied = [str(MATERIALS.name)]
+        engine.add_login(CLERK, PASSWORD, denied_tables=denied)
+        engine.add_login(GERMAN_CLERK, PASSWORD, denied_tables=denied, language="Deutsch")
     database = engine.create_database("workshop", collation=COLLATION)
     for table in TABLES:
         database.create_table(table)

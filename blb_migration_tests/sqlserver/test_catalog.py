@@ -22,7 +22,7 @@ from blb_migration.sqlserver.connect import SourceConnector, SourceSession
 from blb_migration.sqlserver.other_objects import SourceModule, read_not_migrated
 from blb_migration.sqlserver.table_metrics import count_rows
 from blb_migration_tests.catalogs import COLLATION
-from blb_migration_tests.sqlserver.conftest import CLERK
+from blb_migration_tests.sqlserver.conftest import CLERK, GERMAN_CLERK
 from blb_migration_tests.sqlserver.scripted import BIGINT, BIT, INT, NAME, PASSWORD, Script
 from blb_migration_tests.sqlserver.workshop import MATERIALS, TABLES
 
@@ -120,6 +120,17 @@ def test_a_log_in_without_the_right_to_select_is_told_which_tables(
         assert read_unreadable_tables(session) == (MATERIALS.name,)
         with pytest.raises(SourceError, match=r"SELECT permission was denied.*Grant the log-in SELECT"):
             count_rows(session, MATERIALS.name)
+
+
+def test_a_right_that_lacks_is_told_whatever_language_the_log_in_has(
+    workshop_server: SqlServerEmulator,
+) -> None:
+    url = workshop_server.url("workshop", GERMAN_CLERK, PASSWORD)
+    with (
+        SourceConnector(parse_source_url(url)).connect() as session,
+        pytest.raises(SourceError, match="Grant the log-in SELECT"),
+    ):
+        count_rows(session, MATERIALS.name)
 
 
 def test_every_table_of_the_workshop_may_be_read(workshop: SourceSession) -> None:

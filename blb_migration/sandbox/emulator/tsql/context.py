@@ -36,6 +36,7 @@ class SessionFacts:
     lock_timeout: int
     text_size: int
     isolation_level: str
+    language: str = "us_english"
 
 
 class TableFinder(Protocol):

@@ -41,6 +41,14 @@ _FIRST_SPID = 51
 _SYSTEM_DATABASES = ("master", "tempdb", "model", "msdb")
 
 
+# sys.messages, 229: by whether the session's language is Deutsch, else English.
+_SELECT_DENIED = (
+    "The SELECT permission was denied on the object '{table}', database '{database}', schema '{schema}'.",
+    "Die SELECT-Berechtigung wurde für das '{table}'-Objekt, '{database}'-Datenbank, '{schema}'-Schema, "
+    "verweigert.",
+)
+
+
 class TsqlEngine:
     """One SQL Server. ``databases`` is keyed by lower-case name. Thread-safe; ``close`` it."""
 
@@ -102,8 +110,12 @@ class TsqlEngine:
         read_only: bool = False,
         sees_server_state: bool = True,
         default_database: str = "master",
+        language: str = "us_english",
     ) -> None:
-        """Add a log-in; ``denied_tables`` are ``schema.table`` or ``database.schema.table``."""
+        """Add a log-in; ``denied_tables`` are ``schema.table`` or ``database.schema.table``.
+
+        Of other languages than English only Deutsch is known, and of its texts that of error 229.
+        """
         self._logins[user.lower()] = Login(
             user,
             password,
@@ -112,6 +124,7 @@ class TsqlEngine:
             read_only,
             sees_server_state,
             default_database,
+            language,
         )
 
     def login(self, user: str, password: str, database: str | None) -> TsqlSession:
@@ -183,10 +196,10 @@ class TsqlEngine:
         table = stored.table.name
         dotted = f"{table.schema}.{table.name}".lower()
         if {dotted, f"{database.name.lower()}.{dotted}"} & context.denied_tables:
+            text = _SELECT_DENIED[context.facts.language == "deutsch"]
             raise SqlServerError(
                 229,
-                f"The SELECT permission was denied on the object '{table.name}', database '{database.name}', "
-                f"schema '{table.schema}'.",
+                text.format(table=table.name, database=database.name, schema=table.schema),
                 severity=14,
                 state=5,
             )

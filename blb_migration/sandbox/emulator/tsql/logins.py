@@ -17,3 +17,4 @@ class Login:
     is_read_only: bool = False
     sees_server_state: bool = True
     default_database: str = "master"
+    language: str = "us_english"

@@ -56,7 +56,7 @@ class TsqlSession:
         self.spid = spid
         self.login = login
         self.client = ClientFacts()
-        self.options = settings.SessionOptions()
+        self.options = settings.SessionOptions(language=login.language.lower())
         self.transaction_count = 0
         self.engine = engine
         self.cursor = cursor
@@ -114,6 +114,7 @@ class TsqlSession:
             self.spid, self.login.name, self.client.host, self.client.application, self.transaction_count,
             self.row_count,
             self.options.lock_timeout, self.options.text_size, self.options.isolation_level,
+            self.options.language,
         )  # fmt: skip
         database = self.engine.databases[self.database.lower()]
         return StatementContext(

@@ -68,6 +68,7 @@ class SessionOptions:
     text_size: int = -1
     isolation_level: str = "READ COMMITTED"
     identity_insert: str | None = None
+    language: str = "us_english"
 
 
 def set_option(statement: Statement, options: SessionOptions) -> None:
@@ -98,6 +99,8 @@ def set_option(statement: Statement, options: SessionOptions) -> None:
             if not number.lstrip("-").isdigit():
                 raise syntax_error(words[-1], statement.line)
             setattr(options, name.lower().replace("textsize", "text_size"), int(number))
+        if name == "LANGUAGE":
+            options.language = words[1].strip("'").lower()
         return
     if name in _FLAGS or name in _VALUES:
         raise syntax_error(words[-1], statement.line)
