@@ -1,8 +1,8 @@
 """Opening sessions with the target, and refusing targets that nothing should be loaded into.
 
 Knows the driver; what sessions are set to is in ``session_settings``, why no session came about in
-``connect_failures``, what may stand in between in ``pooling``. Does not parse URLs (``settings`` does) and
-reads no tables.
+``connect_failures``, what may stand in between in ``pooling``, limits that end them at once in
+``short_limits``. Does not parse URLs (``settings`` does) and reads no tables.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from blb_migration.postgres.failures import build_target_error, is_transient, ta
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.pooling import refuse_lent_sessions
 from blb_migration.postgres.session_settings import build_reset, pin_settings
+from blb_migration.postgres.short_limits import build_refusal, find_short_limit, lift_limits
 from blb_migration.retries import retry
 from blb_migration.settings import TargetSettings
 from blb_migration.settings.urls import name_place, normalise_host
@@ -58,6 +59,8 @@ class TargetConnector(SessionConnector[CancellableConnection]):
         self._is_expendable = is_expendable
         self._watcher = AnswerWatcher(self._open_plain)
         self._answered: str | None = None  # which of several hosts
+        self._conninfo = settings.conninfo
+        self._lifts_limits = False  # those of role and database were too short
         self._is_session_ours = False  # no pooler lends it to others; known after the first session
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -115,6 +118,25 @@ class TargetConnector(SessionConnector[CancellableConnection]):
 
     def _open_checked(self, lock_timeout_seconds: float | None) -> CancellableConnection:
         connection = self._open()
+        info = connection.info  # of one that is closed nothing can be read
+        version, names = info.server_version, (info.user, info.dbname)
+        try:
+            return self._check(connection, lock_timeout_seconds)
+        except TargetError as error:
+            limit = None if self._lifts_limits else find_short_limit(error.__cause__)
+            if limit is None:
+                raise
+        self._conninfo = lift_limits(self._conninfo, version)
+        self._lifts_limits = True
+        try:
+            return self._check(self._open(), lock_timeout_seconds)
+        except MigrationError as other:
+            self._conninfo, self._lifts_limits = self.settings.conninfo, False
+            raise build_refusal(limit, names, self.settings.masked_url, other) from None
+
+    def _check(
+        self, connection: CancellableConnection, lock_timeout_seconds: float | None
+    ) -> CancellableConnection:
         try:
             with target_errors(self.settings.masked_url):
                 self._prepare(connection, lock_timeout_seconds)
@@ -132,7 +154,7 @@ class TargetConnector(SessionConnector[CancellableConnection]):
     def _open_once(self) -> CancellableConnection:
         try:
             connection = CancellableConnection.connect(
-                self.settings.conninfo,
+                self._conninfo,
                 autocommit=True,
                 prepare_threshold=None,  # prepared statements do not survive a pooler
             )
@@ -153,7 +175,7 @@ class TargetConnector(SessionConnector[CancellableConnection]):
 
     def _open_plain(self) -> psycopg.Connection[Any]:
         """Open a session for the watcher, which asks what others wait for. Raises psycopg.Error."""
-        session = psycopg.connect(self.settings.conninfo, autocommit=True, prepare_threshold=None)
+        session = psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None)
         session.execute("SET search_path = pg_catalog")
         return session
 
