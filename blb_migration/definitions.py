@@ -4,8 +4,9 @@
 production are two repositories: docs/decisions/0018. All the wiring is in ``defs/``.
 """
 
-from blb_migration.collector import resting_collector
+from blb_migration.collector import rest_at_exit, resting_collector
 
+rest_at_exit()
 with resting_collector():
     from blb_migration.defs.assemble import build_defs, build_repository
     from blb_migration.defs.run_processes import prepare_runs

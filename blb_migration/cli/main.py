@@ -15,6 +15,7 @@ from blb_migration.cli.options import Debug, Output, ProjectFolder, SourceConn, 
 from blb_migration.cli.signals import find_exit_code, heeding_signals
 from blb_migration.cli.streams import lasting_streams
 from blb_migration.cli.subcommands import SUBCOMMANDS, GroupedHelp, LazyCommand, repeat_options
+from blb_migration.collector import rest_at_exit
 from blb_migration.errors import EXIT_CODE_MEANINGS, ExitCode, MigrationError
 from blb_migration.near_names import suggest
 
@@ -123,6 +124,7 @@ def root(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code (``errors.ExitCode``); never raises for a user's error."""
+    rest_at_exit()
     with lasting_streams(), heeding_signals():
         return _run_line(argv)
 
