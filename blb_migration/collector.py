@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import atexit
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_COMPLAINING = {"_duckdb"}  # of the emulator
 
 
 @contextmanager
@@ -28,7 +31,13 @@ def resting_collector() -> Iterator[None]:
 def rest_at_exit() -> None:
     """Have the collector skip, when the process exits, what is in memory then: the system frees it.
 
-    Files, sessions and threads are closed as before, by their owners and by ``atexit``.
+    Files, sessions and threads are closed as before, by their owners and by ``atexit``. Not where a library
+    is loaded that would call its objects leaked, on stderr: https://nanobind.readthedocs.io/en/latest/refleaks.html
     """
-    atexit.unregister(gc.freeze)
-    atexit.register(gc.freeze)
+    atexit.unregister(_rest)
+    atexit.register(_rest)
+
+
+def _rest() -> None:
+    if not _COMPLAINING & sys.modules.keys():
+        gc.freeze()

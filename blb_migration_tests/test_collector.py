@@ -31,3 +31,9 @@ def test_nor_does_a_process_of_dagster_that_has_loaded_the_graph() -> None:
     command = _TELL_AT_EXIT + "import blb_migration.definitions"
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
     assert "left alone: True" in done.stdout
+
+
+def test_the_emulators_process_says_nothing_of_leaks() -> None:
+    command = "import sys, duckdb; from blb_migration.cli.main import main; sys.exit(main(['--version']))"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
