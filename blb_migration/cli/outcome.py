@@ -22,6 +22,7 @@ from blb_migration.errors import (
     describe_causes,
 )
 from blb_migration.findings import Severity
+from blb_migration.first_few import name_some
 from blb_migration.masking import mask_secrets
 from blb_migration.progress.quantities import format_duration
 from blb_migration.report.document import assemble_report, build_report
@@ -39,6 +40,7 @@ Report = dict[str, Any]
 
 _REPORT_PAUSES_SECONDS = (3.0, 5.0)  # a server that has crashed is back by then
 _KEYS_SHOWN = 5  # the report names them all
+_TABLES_SHOWN = 10  # here too
 _RESTORED_BY = "'blb-migrate restore-keys' restores them, and so does the next run"
 
 
@@ -159,7 +161,8 @@ def report_failures(record: RunRecord, is_debug: bool) -> None:
             report_error(text)
     skipped = [status.label for status in record.tables.values() if status.state == "waiting"]
     if any(step in record.tables for step, _ in record.failures) and skipped:
-        report_error(f"{len(skipped)} tables were not loaded, since they need others: {', '.join(skipped)}.")
+        named = name_some(skipped, _TABLES_SHOWN)
+        report_error(f"{len(skipped)} tables were not loaded, since they need others: {named}.")
 
 
 def report_unheard_endings(report: Report) -> None:
@@ -226,9 +229,10 @@ def _describe_tables(report: Report, labels: Collection[str]) -> str:
     tables = _choose(report["reconciliation"]["tables"], labels)
     unequal = [label for label, table in tables.items() if not table["equal"]]
     whole = "What may be said of the whole target: 'blb-migrate report'."
+    named = name_some(unequal or list(tables), _TABLES_SHOWN)
     if unequal:
-        return f"Not proven equal, of {len(tables)} tables asked for: {', '.join(unequal)}. {whole}"
-    return f"Equal, of what was asked for: {', '.join(tables)}. {whole}"
+        return f"Not proven equal, of {len(tables)} tables asked for: {named}. {whole}"
+    return f"Equal, of what was asked for: {named}. {whole}"
 
 
 def _print_reasons(console: Console, report: Report, labels: Collection[str] | None) -> None:
@@ -237,7 +241,7 @@ def _print_reasons(console: Console, report: Report, labels: Collection[str] | N
         for reason in table["reasons"]:
             found.setdefault(reason["sentence"], []).append(label)
     for sentence, unequal in found.items():
-        console.print(f"{sentence} ({len(unequal)}): {', '.join(unequal)}", markup=False)
+        console.print(f"{sentence} ({len(unequal)}): {name_some(unequal, _TABLES_SHOWN)}", markup=False)
     keys = report["reconciliation"]["dropped_foreign_keys"]
     if keys:
         named = f"foreign keys still dropped ({len(keys)}): {_name_keys(keys)}"
@@ -245,7 +249,7 @@ def _print_reasons(console: Console, report: Report, labels: Collection[str] | N
 
 
 def _name_keys(keys: Sequence[str]) -> str:
-    return ", ".join(keys[:_KEYS_SHOWN]) + (" ..." if len(keys) > _KEYS_SHOWN else "")
+    return name_some(keys, _KEYS_SHOWN)
 
 
 def _print_tables(console: Console, key_totals: dict[str, Any]) -> None:

@@ -31,6 +31,7 @@ from blb_migration.defs.check_metadata import build_check_metadata
 from blb_migration.defs.priorities import PRIORITY_TAG, rank_tables
 from blb_migration.defs.resource import RESOURCE_KEY, MigrationResource
 from blb_migration.defs.run_tags import name_pool
+from blb_migration.first_few import name_some
 from blb_migration.plan.project import Project
 from blb_migration.plan.table_plans import TablePlan
 from blb_migration.settings.environments import Environment
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from blb_migration.checks import CheckResult
 
 INTEGRITY = "integrity"
+_NAMED = 10  # tables, in a sentence
 TABLE_CHECKS = tuple(name for name in CHECK_NAMES if name != INTEGRITY)
 
 
@@ -131,7 +133,7 @@ def _build_integrity_checks(
             chosen = [table for table in tables if AssetCheckKey(keys[table.label], INTEGRITY) in selected]
             early = [table.label for table in chosen if keys[table.label] in loaded]
             if early and restored not in loaded:  # its foreign keys come back when the run is over
-                context.log.info(f"Not checked before constraints_restored: {', '.join(early)}")
+                context.log.info(f"Not checked before constraints_restored: {name_some(early, _NAMED)}")
                 chosen = [table for table in chosen if table.label not in early]
         results = [_compare(context, table, INTEGRITY) for table in chosen]
         for result in results:
@@ -155,7 +157,7 @@ def _judge_integrity(
     from blb_migration.report.check_sentences import describe_check
 
     broken = [result for result in results if not result.passed]
-    named = ", ".join(result.label for result in broken)
+    named = name_some([result.label for result in broken], _NAMED)
     description = f"All {len(results)} tables keep what the target promises of them."
     if broken:
         description = (

@@ -5,7 +5,7 @@ writes, and read from there by the report. Where preflight ran in another proces
 again before the target is prepared: nothing is prepared on hearsay.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 # Two groups, so that the graph of groups has no way back: the stages before the tables, and those after.
 GROUP_BEFORE = "prepare"
 GROUP_AFTER = "finish"
+_KEYS_SHOWN = 100
 _CONCERNS = {
     Concern.READY: "Both databases can be read and loaded with the rights of the log-ins.",
     Concern.CATALOGS: "Every table and column has its place in the target, or a decision.",
@@ -160,12 +161,20 @@ def _build_target_prepared(key: AssetKey, preflight: AssetKey, pool: str) -> Ass
         return MaterializeResult(
             metadata={
                 "dropped_foreign_keys": len(prepared.dropped),
-                "dropped": MetadataValue.md("\n".join(f"- {name}" for name in prepared.dropped) or "none"),
+                "dropped": MetadataValue.md(_list_dropped(prepared.dropped)),
                 **resource.places,
             }
         )
 
     return target_prepared
+
+
+def _list_dropped(keys: Sequence[str]) -> str:
+    """As a list in Markdown; Dagster shows all of it at once, and the ledger has every key."""
+    lines = [f"- {name}" for name in keys[:_KEYS_SHOWN]]
+    if len(keys) > _KEYS_SHOWN:
+        lines.append(f"- and {len(keys) - _KEYS_SHOWN:,} more, in `blb_migration.dropped_keys` of the target")
+    return "\n".join(lines) or "none"
 
 
 def _build_constraints_restored(key: AssetKey, upstream: list[AssetKey], pool: str) -> AssetsDefinition:

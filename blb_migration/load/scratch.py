@@ -62,15 +62,13 @@ def clear_left_scratch(connection: TargetConnection, run_id: str) -> None:
     The run of ``run_id`` holds the target: no other one is under way. Raises TargetError.
     """
     for left, schemas in read_left_dry_runs(connection, SCRATCH_PREFIX, run_id):
-        with connection.transaction():
-            drop_scratch_schemas(connection, schemas)
-            forget_run(connection, left)
+        drop_scratch_schemas(connection, schemas)
+        forget_run(connection, left)
 
 
 def _discard(connection: TargetConnection, scratch: Migration, *, had_ledger: bool) -> None:
-    with connection.transaction():
-        drop_scratch_schemas(connection, sorted({name.schema for name in scratch.project.plan.target_tables}))
-        if had_ledger:
-            forget_run(connection, scratch.run.run_id)
-        else:
-            drop_ledger(connection)
+    drop_scratch_schemas(connection, sorted({name.schema for name in scratch.project.plan.target_tables}))
+    if had_ledger:
+        forget_run(connection, scratch.run.run_id)
+    else:
+        drop_ledger(connection)

@@ -29,6 +29,8 @@ _NEXT_ACTS = {
     "42501": "Give the target's user this right, or connect as the owner of the tables",
     "42P01": "Run the application's own schema migrations on the target first",
     "53100": "Free disk space on the target",
+    "53200": "Raise max_locks_per_transaction on the target and start it anew, if it ran out of locks; else"
+    " give its machine memory",
     "53300": "Raise max_connections on the target, or close other sessions",
     LOCK_NOT_AVAILABLE: "End the session that holds the lock, then run again",
     "57014": "Run again; the statement was cancelled by someone or by a statement timeout",

@@ -7,7 +7,8 @@ which it leaves out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from psycopg import sql
 
@@ -35,38 +36,71 @@ WHERE h.inhparent = to_regclass(%s)
   AND NOT coalesce((to_jsonb(h) ->> 'inhdetachpending')::boolean, false)
 ORDER BY 1, 2
 """
+_FOREIGN_KEYS = """
+SELECT t.relname::text, c.conname::text FROM pg_catalog.pg_constraint c
+JOIN pg_catalog.pg_class t ON t.oid = c.conrelid JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+WHERE n.nspname = %s AND c.contype = 'f' AND c.conparentid = 0
+"""
+_TABLES = """
+SELECT t.relname::text FROM pg_catalog.pg_class t JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+WHERE n.nspname = %s AND t.relkind IN ('r', 'p') AND NOT t.relispartition
+"""
+# In one transaction: a server has locks for a few thousand objects, and a table is fifteen of them or more,
+# its index, sequence, types, defaults, constraints and their triggers.
+_TABLES_AT_ONCE = 20
 _INTEGERS = name_target_types(Family.INTEGER)
+_T = TypeVar("_T")
 
 
 def create_scratch_tables(connection: TargetConnection, copies: Sequence[tuple[TableName, Table]]) -> None:
-    """Make each copy, given as (the original's name, the copy as it shall be); all or none.
+    """Make each copy, given as (the original's name, the copy as it shall be).
 
     Schemas of the copies that are there already, from a run that was killed, are dropped first. Raises
-    TargetError.
+    TargetError; what was made until then is there, for ``drop_scratch_schemas``.
     """
     schemas = sorted({copy.name.schema for _, copy in copies})
-    with target_errors("the scratch tables of the dry run"), connection.transaction():
+    with target_errors("the scratch tables of the dry run"):
         drop_scratch_schemas(connection, schemas)
         for schema in schemas:
             connection.execute(sql.SQL("CREATE SCHEMA {}").format(quote_identifier(schema)))
         sequences: set[TableName] = set()
-        for original, copy in copies:
-            _create_like(connection, original, copy.name)
-            _give_own_sequences(connection, copy, sequences)
-        for _, copy in copies:
-            for key in copy.foreign_keys:
-                _add_foreign_key(connection, copy.name, key)
+        for some in _iterate_parts(copies):
+            with connection.transaction():
+                for original, copy in some:
+                    _create_like(connection, original, copy.name)
+                    _give_own_sequences(connection, copy, sequences)
+        for some in _iterate_parts(copies):
+            with connection.transaction():
+                for _, copy in some:
+                    for key in copy.foreign_keys:
+                        _add_foreign_key(connection, copy.name, key)
+
+
+def _iterate_parts(tables: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    for start in range(0, len(tables), _TABLES_AT_ONCE):
+        yield tables[start : start + _TABLES_AT_ONCE]
 
 
 def drop_scratch_schemas(connection: TargetConnection, schemas: Sequence[str]) -> None:
     """Drop those scratch schemas that exist, and all in them; refuses any that does not bear the prefix.
 
-    Raises TargetError.
+    Outside of a transaction, so that none has to hold the locks of all tables. Raises TargetError.
     """
     for schema in schemas:
         if not schema.startswith(SCRATCH_PREFIX):
             raise ValueError(f"{schema} is not a scratch schema")
         with target_errors(f"schema {schema}"):
+            # First the keys: with a table would go, in the same transaction, all those that refer to it.
+            for table, key in connection.execute(_FOREIGN_KEYS, (schema,)).fetchall():
+                connection.execute(
+                    sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(
+                        qualified_name(TableName(schema, table)), quote_identifier(key)
+                    )
+                )
+            tables = [TableName(schema, name) for (name,) in connection.execute(_TABLES, (schema,))]
+            for some in _iterate_parts(tables):
+                names = sql.SQL(", ").join(map(qualified_name, some))
+                connection.execute(sql.SQL("DROP TABLE {} CASCADE").format(names))
             drop_schema_if_there(connection, schema)
 
 

@@ -144,7 +144,7 @@ def compose(facts: ReportFacts, ending: Ending) -> Document:
             ],
             "not_migrated": [_describe_not_migrated(left) for left in facts.not_migrated],
             "coverage": describe_coverage(tables),
-            "loads": [_describe_attempt(load, tables) for load in facts.loads],
+            "loads": _describe_attempts(facts.loads, tables),
             "history": [_describe_run(summary) for summary in facts.history],
             "nights": describe_nights(facts.nights) if facts.nights else None,
             "run": _describe_run_facts(run),
@@ -330,10 +330,14 @@ def _describe_not_migrated(left: NotMigratedRecord) -> Document:
     }
 
 
-def _describe_attempt(load: TableLoad, tables: Iterable[TableFacts]) -> Document:
+def _describe_attempts(loads: Iterable[TableLoad], tables: Iterable[TableFacts]) -> list[Document]:
     labels = {table.planned.table: table.label for table in tables}
+    return [_describe_attempt(load, labels.get(load.table, str(load.table))) for load in loads]
+
+
+def _describe_attempt(load: TableLoad, label: str) -> Document:
     return {
-        "table": labels.get(load.table, str(load.table)),
+        "table": label,
         "status": load.status,
         "started_at": _as_utc(load.started_at, "milliseconds"),
         "finished_at": _as_utc(load.finished_at, "milliseconds"),

@@ -3,7 +3,8 @@
 What is dropped is first recorded in the ledger, in the same transaction, so that a crash at any moment
 leaves each key either in place or on record. Dropping needs ACCESS EXCLUSIVE locks on parents and children
 alike: that is why a whole run does it in one short step up front, and not inside each table's long
-transaction. A table that is loaded alone drops its own at the beginning of its load.
+transaction; in several short ones where there are many keys, since a server has locks for a few thousand
+objects. A table that is loaded alone drops its own at the beginning of its load.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ from blb_migration.postgres.ledger.dropped_keys import (
 from blb_migration.postgres.names import TargetConnection, qualified_name, quote_identifier, server_text
 from blb_migration.postgres.orphans import find_orphans
 
+# Each takes seven locks: its table, the parent, itself and its four triggers. A server that is set up as most
+# are has some 8,000 for all of its sessions (max_locks_per_transaction).
+_KEYS_AT_ONCE = 50
 # Once one key's tables were locked for so long, others' probably are too, by the same session.
 _LOCK_TIMEOUT_AFTER_ONE_SECONDS = 1.0
 _CANCEL_TIMEOUT_SECONDS = 2
@@ -85,14 +89,17 @@ def drop_recorded_foreign_keys(
     *,
     lock_timeout_seconds: float | None = None,
 ) -> tuple[ForeignKeyDefinition, ...]:
-    """Drop every foreign key from or onto ``tables`` in a transaction of its own: all or none.
+    """Drop every foreign key from or onto ``tables``, fifty in a transaction.
 
     Returns those dropped now; repeating it is harmless. Raises TargetError, transient when a lock was not to
-    be had in time.
+    be had in time; the keys of the transactions before are dropped then, and on record.
     """
-    with target_errors("the target's foreign keys"), connection.transaction():
-        set_lock_timeout(connection, lock_timeout_seconds, in_transaction=True)
-        return drop_foreign_keys(connection, run_id, tables)
+    keys = find_foreign_keys(connection, tables)
+    for start in range(0, len(keys), _KEYS_AT_ONCE):
+        with target_errors("the target's foreign keys"), connection.transaction():
+            set_lock_timeout(connection, lock_timeout_seconds, in_transaction=True)
+            _record_and_drop(connection, run_id, keys[start : start + _KEYS_AT_ONCE])
+    return keys
 
 
 def drop_foreign_keys(
@@ -103,6 +110,11 @@ def drop_foreign_keys(
     The ledger must have been created. Takes ACCESS EXCLUSIVE on both ends of each key. Raises TargetError.
     """
     keys = find_foreign_keys(connection, tables)
+    _record_and_drop(connection, run_id, keys)
+    return keys
+
+
+def _record_and_drop(connection: TargetConnection, run_id: str, keys: Sequence[ForeignKeyDefinition]) -> None:
     for key in keys:
         record_dropped_key(connection, run_id, key)
         with target_errors(key):
@@ -111,7 +123,6 @@ def drop_foreign_keys(
                     qualified_name(key.table), quote_identifier(key.name)
                 )
             )
-    return keys
 
 
 def restore_foreign_keys(
