@@ -8,10 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import requests
-from urllib3.exceptions import HTTPError
-
 from blb_migration.cutover.commands import CommandFailed, run_command, show_command
+from blb_migration.cutover.http_request import NoAnswer, send_request
 from blb_migration.cutover.night import Night
 from blb_migration.cutover.night_models import Service
 from blb_migration.cutover.step import StepFailed
@@ -35,10 +33,10 @@ def ask(address: str) -> Reply:
     if "://" not in address:
         return _ask_port(address)
     try:
-        with requests.get(address, timeout=_ANSWER_SECONDS, allow_redirects=True, stream=True) as answer:
-            return Reply(answer.status_code < 400, f"{address} answers {answer.status_code}")
-    except requests.RequestException as error:
-        return Reply(False, f"{address} does not answer ({_name_cause(error)})")
+        answer = send_request("GET", address, _ANSWER_SECONDS, reads_body=False)
+    except NoAnswer as error:
+        return Reply(False, f"{address} does not answer ({error.cause})")
+    return Reply(answer.status < 400, f"{address} answers {answer.status}")
 
 
 def is_silent(address: str) -> bool:
@@ -132,13 +130,3 @@ def _split_address(address: str) -> tuple[str, int]:
         return host, int(port)
     parts = urlsplit(address)
     return parts.hostname or "", parts.port or _PORTS[parts.scheme]
-
-
-def _name_cause(error: requests.RequestException) -> str:
-    if isinstance(error, requests.Timeout):
-        return f"not within {_ANSWER_SECONDS:g} s"
-    cause: BaseException = error
-    # Not further than the request's own errors: it may be made while another error is being told.
-    while isinstance(inner := cause.__cause__ or cause.__context__, HTTPError | OSError):
-        cause = inner
-    return str(getattr(cause, "strerror", None) or cause) or type(cause).__name__

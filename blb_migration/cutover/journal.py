@@ -7,15 +7,15 @@ between the two, is copied to the other and said; what contradicts is refused.
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from blb_migration import __version__
+from blb_migration.cutover.journal_lines import Details, Event, Line, make_storable, read_journal_file
 from blb_migration.errors import ConfigurationError, MigrationError, TargetError
 from blb_migration.postgres.connect import TargetConnector
 from blb_migration.postgres.ledger.night_lines import LineRow, append_lines, has_night_lines, read_lines
@@ -27,21 +27,6 @@ JOURNAL_FILE = "journal.jsonl"
 _LEDGER_PAUSE = datetime.timedelta(seconds=30)  # before a ledger that failed is tried again
 POSTPONED = "postponed"  # the key that says what a rollback could not do yet, and why
 NIGHT = "night"  # what stands for the step in a line about the whole night
-
-Event = Literal[
-    "opened",
-    "intent",
-    "evidence",
-    "closed",
-    "failed",
-    "refused",
-    "skipped",
-    "undoing",
-    "undone",
-    "ended",
-    "ticked",
-]
-Details = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -56,25 +41,6 @@ class Actor:
     def read(cls) -> Actor:
         """Return this process's."""
         return cls(read_operator(), read_host(), __version__)
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line. ``at`` is UTC in ISO 8601; ``number`` counts from 1 within a night."""
-
-    night_id: str
-    number: int
-    step: str
-    event: Event
-    at: str
-    operator: str
-    host: str
-    tool_version: str
-    details: Details = field(default_factory=dict)
-
-    def to_json(self) -> str:
-        """Return the line as the file has it."""
-        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True)
 
 
 @dataclass(frozen=True)
@@ -104,7 +70,8 @@ class StepRecord:
         """How long it took, once it is closed."""
         if self.opened_at is None or self.closed_at is None:
             return None
-        return (self.closed_at - self.opened_at).total_seconds()
+        # The clock may have been set back meanwhile.
+        return max(0.0, (self.closed_at - self.opened_at).total_seconds())
 
 
 class JournalsDiffer(MigrationError):
@@ -157,16 +124,10 @@ class Journal:
         file alone to write to, which ``notes`` says.
         """
         self._is_begun = True
-        try:
-            make_private_folder(self.path.parent)
-            for line in self._missing_in_file:
-                self._append(line)
-        except OSError as error:
-            raise ConfigurationError(
-                str(self.path),
-                found=f"the journal cannot be written ({error.strerror})",
-                next_act="Name a folder that may be written to: records, in cutover.yaml",
-            ) from None
+        for line in self._missing_in_file:
+            self._append(line)
+        if not self._missing_in_file:
+            self._append(None)
         self._missing_in_file = []
         self._send(self._missing_in_ledger)
 
@@ -184,7 +145,7 @@ class Journal:
         actor = self._actor
         line = Line(
             night, number, step, event, self._clock().isoformat(timespec="microseconds"),
-            actor.operator, actor.host, actor.tool_version, dict(details or {}),
+            actor.operator, actor.host, actor.tool_version, make_storable(details or {}),
         )  # fmt: skip
         self._append(line)
         self.lines.append(line)
@@ -197,15 +158,30 @@ class Journal:
             self.notes.append(text)
 
     def _name_night(self) -> str:
-        return f"{self._clock():%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
+        """Name a night so that it comes after all others, also where the clock was set back since."""
+        begun = [moment for line in self.lines if (moment := _read_moment(line.night_id)) is not None]
+        moment = max([self._clock(), *(earlier + datetime.timedelta(seconds=1) for earlier in begun)])
+        return f"{moment:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
 
-    def _append(self, line: Line) -> None:
-        with open_private(self.path, "a+b") as file:
-            if file.tell() and not _ends_in_newline(self.path):
-                file.write(b"\n")  # a line that a kill has torn stays as it is, and is not read
-            file.write(line.to_json().encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+    def _append(self, line: Line | None) -> None:
+        """Add a line to the file, forced to disk; None: see that one could be. Raises ConfigurationError."""
+        try:
+            make_private_folder(self.path.parent)
+            with open_private(self.path, "a+b") as file:
+                if line is None:
+                    return
+                if file.tell() and not _ends_in_newline(self.path):
+                    file.write(b"\n")  # a line that a kill has torn stays as it is, and is not read
+                file.write(line.to_json().encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise ConfigurationError(
+                str(self.path),
+                found=f"the journal cannot be written ({error.strerror})",
+                next_act="Free room there, or name another folder, records, in cutover.yaml; then run again: "
+                "it goes on where it stands",
+            ) from None
 
     def _send(self, lines: Sequence[Line]) -> None:
         if self._target is None or not lines:
@@ -260,16 +236,9 @@ class Journal:
         return _in_order((in_file | in_ledger).values())
 
     def _read_file(self) -> list[Line]:
-        try:
-            content = self.path.read_bytes()
-        except FileNotFoundError:
-            return []
-        lines = []
-        for number, text in enumerate(content.splitlines(), start=1):
-            try:
-                lines.append(Line(**json.loads(text)))
-            except (ValueError, TypeError):
-                self._note(f"line {number} of {self.path} is torn, as after a power cut; it is not read")
+        lines, notes = read_journal_file(self.path)
+        for note in notes:
+            self._note(note)
         return lines
 
     def _read_ledger(self) -> dict[tuple[str, int], Line] | None:
@@ -316,6 +285,13 @@ def build_record(lines: Sequence[Line], night_id: str | None, step: str) -> Step
 def _in_order(lines: Any) -> list[Line]:
     # Nights by their beginning, which their names tell; lines by number.
     return sorted(lines, key=lambda line: (line.night_id, line.number))
+
+
+def _read_moment(night_id: str) -> datetime.datetime | None:
+    try:
+        return datetime.datetime.strptime(night_id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.UTC)
+    except ValueError:
+        return None
 
 
 def _as_row(line: Line) -> LineRow:

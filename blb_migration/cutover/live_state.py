@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from blb_migration.cutover.journal import NIGHT, POSTPONED, Journal, Line
+from blb_migration.cutover.journal import NIGHT, POSTPONED, Journal
+from blb_migration.cutover.journal_lines import Line
 from blb_migration.cutover.step import StepFailed
 
 LiveKind = Literal["never live", "live", "being taken back", "taken back"]

@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import jmespath
-import requests
 from jmespath.exceptions import JMESPathError
-from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from blb_migration.cutover.commands import CommandFailed, run_command
+from blb_migration.cutover.http_request import NoAnswer, send_request
 from blb_migration.cutover.smoke_models import Request, SmokeStep, SmokeTest
 
 _WORDS = 200
-_PIECE = 65_536  # bytes
 _REFERENCE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -50,7 +48,6 @@ class _Run:
     mask: Callable[[str], str]
     folder: Path
     kept: dict[str, str] = field(default_factory=dict)
-    http: requests.Session = field(default_factory=requests.Session)
 
 
 def run_smoke_test(
@@ -82,7 +79,6 @@ def run_smoke_test(
     finally:
         for step, undo in reversed(undoings):
             note(_ask(run, f"undo {step.name}", undo, step, is_undo=True))
-        run.http.close()
     return results
 
 
@@ -108,45 +104,30 @@ def _ask(run: _Run, name: str, request: Request, step: SmokeStep, *, is_undo: bo
         if set(_REFERENCE.findall(value)) <= run.kept.keys()
     }
     try:
-        with run.http.request(
+        answer = send_request(
             request.method,
             run.base + path,
+            request.within_seconds,
             headers=headers,
-            data=_fill_all(request.form, run.kept) if request.form is not None else None,
-            json=_fill_all(request.body, run.kept) if request.body is not None else None,
-            timeout=request.within_seconds,
-            stream=True,
-        ) as answer:
-            text = _read_text(answer, begun + request.within_seconds)
-    except (requests.RequestException, HTTPError) as error:
+            form=_fill_all(request.form, run.kept) if request.form is not None else None,
+            body=_fill_all(request.body, run.kept) if request.body is not None else None,
+        )
+    except NoAnswer as error:
         seconds = time.monotonic() - begun
-        is_late = isinstance(error, requests.Timeout | ReadTimeoutError)
-        said = f"no answer within {request.within_seconds:g} s" if is_late else "no answer"
+        said = run.mask(str(error))
         return SmokeResult(name, False, run.mask(asked), seconds, None, said, is_undo, step.log_in)
     seconds = time.monotonic() - begun
     said = ""
-    if answer.status_code not in request.status:
+    if answer.status not in request.status:
         wanted = " or ".join(map(str, request.status))
-        said = f"expected {wanted}; it said: {_shorten(text)}"
+        said = f"expected {wanted}; it said: {_shorten(answer.text)}"
+        if answer.redirects_to is not None:
+            said = f"expected {wanted}; it redirects to {answer.redirects_to}, which is not followed"
     elif not is_undo:
-        said = _judge(run, step, text)
+        said = _judge(run, step, answer.text)
     return SmokeResult(
-        name, not said, run.mask(asked), seconds, answer.status_code, run.mask(said), is_undo, step.log_in
+        name, not said, run.mask(asked), seconds, answer.status, run.mask(said), is_undo, step.log_in
     )
-
-
-def _read_text(answer: requests.Response, until: float) -> str:
-    """Read the answer's body. Raises requests.Timeout, urllib3's HTTPError.
-
-    The ``timeout`` of requests is for each piece alone: a backend that sends a byte now and then would never
-    be given up.
-    """
-    body = bytearray()
-    while piece := answer.raw.read1(_PIECE, decode_content=True):
-        body += piece
-        if time.monotonic() > until:
-            raise requests.Timeout
-    return body.decode(answer.encoding or "utf-8", errors="replace")
 
 
 def _judge(run: _Run, step: SmokeStep, text: str) -> str:
@@ -155,7 +136,7 @@ def _judge(run: _Run, step: SmokeStep, text: str) -> str:
         return ""
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return f"the answer is no JSON: {_shorten(text)}"
     try:
         for key, expression in step.keep.items():

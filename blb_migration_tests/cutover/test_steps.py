@@ -15,6 +15,7 @@ from rich.console import Console
 from blb_migration.cli.cutover import open_night
 from blb_migration.cli.discovery import read_databases, read_project
 from blb_migration.cutover.night import Night
+from blb_migration.cutover.steps.ready import ReadyStep
 from blb_migration.cutover.watching import watch_once
 from blb_migration.postgres.ledger.versions import create_ledger
 from blb_migration.postgres.log_in_facts import find_low_sequences
@@ -253,6 +254,15 @@ def test_the_watch_sends_what_begins_to_be_alarming_once_and_when_it_is_quiet(
         assert post["title"].endswith("quiet again") and "sequence public.near" in post["message"]
     told = (night.records / "watch-alerts.json").read_text(encoding="utf-8")
     assert TOKEN not in told and "geheim" not in told
+
+
+@pytest.mark.parametrize(("hours", "said"), [(-30, "behind"), (3, "ahead of")])
+def test_a_clock_that_differs_from_the_targets_is_said(town: Town, hours: int, said: str) -> None:
+    night = open_town(town)
+    off = replace(night, now=lambda: dt.datetime.now(dt.UTC) + dt.timedelta(hours=hours))
+    [about_clock] = [answer for answer in ReadyStep().check(off) if answer.about == "clock"]
+    assert said in about_clock.found
+    assert [answer for answer in ReadyStep().check(night) if answer.about == "clock"] == []
 
 
 def test_a_line_of_the_runbook_is_ticked_by_a_person(town: Town) -> None:

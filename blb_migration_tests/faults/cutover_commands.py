@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from blb_migration.cutover.journal import Journal, Line
+from blb_migration.cutover.journal import Journal
+from blb_migration.cutover.journal_lines import Line
 from blb_migration_tests.cli.servers import Answer
 
 Moment = Literal["before", "between", "after"]

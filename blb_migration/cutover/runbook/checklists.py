@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 import yaml
 
-from blb_migration.cutover.journal import Journal, Line, build_record
+from blb_migration.cutover.journal import Journal, build_record
+from blb_migration.cutover.journal_lines import Line
 from blb_migration.errors import ConfigurationError
 from blb_migration.near_names import refuse_unknown
 

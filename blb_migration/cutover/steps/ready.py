@@ -15,6 +15,7 @@ from blb_migration.cutover.steps.plain_step import PlainStep
 from blb_migration.errors import MigrationError
 from blb_migration.migration import Migration, RunInfo
 from blb_migration.postgres.connect import server_version
+from blb_migration.postgres.ledger.endings import read_clock
 from blb_migration.postgres.ledger.judgement import read_cutover_answer
 from blb_migration.postgres.ledger.live_mark import read_live_mark
 from blb_migration.postgres.ledger.runs import read_run_in_force
@@ -32,6 +33,7 @@ from blb_migration.settings.environments import find_environment
 from blb_migration.sqlserver.origin import read_origin
 
 _MEGABYTE = 1024 * 1024
+_CLOCK_SECONDS = 60.0  # two clocks may differ, unsaid
 
 
 class ReadyStep(PlainStep):
@@ -81,6 +83,14 @@ def _ask_target(night: Night) -> Iterator[Answer]:
                 yield obstacle("rights on the target", "; ".join(map(str, missing)))
             else:
                 yield good("rights on the target", "enough to load every planned table")
+            ahead = (night.now() - read_clock(connection)).total_seconds()
+            if abs(ahead) > _CLOCK_SECONDS:
+                apart = f"{format_duration(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'}"
+                yield note(
+                    "clock",
+                    f"this machine's is {apart} the target's: the journal's times are this machine's. "
+                    "Set it right before the night begins",
+                )
             unsafe = read_unsafe_settings(connection)
             if unsafe:
                 yield note(
@@ -146,7 +156,7 @@ def _ask_rehearsal(night: Night, connection: TargetConnection) -> Answer:
             "Rehearse until all is equal: run 'blb-migrate'",
         )
     limit = night.settings.ready.rehearsed_within_hours
-    age = night.now() - ended_at
+    age = read_clock(connection) - ended_at  # both by the server's clock
     if age > datetime.timedelta(hours=limit):
         ago, allowed = format_duration(age.total_seconds()), format_duration(limit * 3600)
         return obstacle(

@@ -93,7 +93,8 @@ def read_step_durations(connection: TargetConnection) -> dict[str, tuple[float, 
         " CROSS JOIN LATERAL (SELECT max(written_at) AS written_at FROM blb_migration.night_lines AS o"
         "   WHERE o.night_id = closed.night_id AND o.step = closed.step AND o.event = 'opened'"
         "   AND o.line_no < closed.line_no) AS opened"
-        " WHERE closed.event = 'closed' AND opened.written_at IS NOT NULL"
+        # Else the clock was set back meanwhile.
+        " WHERE closed.event = 'closed' AND closed.written_at >= opened.written_at"
         " GROUP BY step ORDER BY min(closed.line_no)",
     )
     return {step: tuple(seconds) for step, seconds in rows}
