@@ -58,6 +58,7 @@ class RowEncoder:
             field.name: column_encoder(field, type_)
             for field, type_ in zip(self._schema, self._types, strict=True)
         }
+        self._kept: ArrowToPostgresBinaryEncoder | None = None
 
     def encode(self, batch: pa.RecordBatch) -> RowBlock:
         """Return the batch's rows in their order."""
@@ -66,11 +67,20 @@ class RowEncoder:
 
     def encode_buffer(self, batch: pa.RecordBatch) -> bytes:
         """Return the batch's rows one after the other, without COPY's header and trailer."""
+        encoder = self._kept if self._kept is not None else self._start()
+        self._kept = None
+        rows: bytes = encoder.write_batch(batch)
+        if rows:
+            self._kept = encoder  # empty again; its memory was touched and has grown to a batch's size
+            return rows
+        # What is small is kept back until the end.
+        small: bytes = encoder.finish()
+        return small[: -len(COPY_TRAILER)]
+
+    def _start(self) -> ArrowToPostgresBinaryEncoder:
         encoder = ArrowToPostgresBinaryEncoder.new_with_encoders(self._schema, self._encoders)
         encoder.write_header()
-        # What is small is kept back until the end. No copies of large buffers beyond that.
-        rows, rest = encoder.write_batch(batch), encoder.finish()
-        return rows + rest[: -len(COPY_TRAILER)] if len(rest) > len(COPY_TRAILER) else rows
+        return encoder
 
     def locate(self, buffer: bytes, batch: pa.RecordBatch) -> RowBlock:
         """Find each row in ``buffer``, which ``encode_buffer`` made of the same batch."""
