@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from blb_migration.errors import TargetError
 from blb_migration.model import Column, TableName
-from blb_migration.postgres.binary.buffers import read_numbers
+from blb_migration.postgres.binary.buffers import read_numbers, read_offsets
 
 MICROSECOND_DIGITS = 6
 
@@ -78,8 +78,7 @@ def _find_test(column: Column) -> Callable[[Any], Any] | None:
 
 def _is_longer(values: Any, length: int) -> npt.NDArray[np.bool_] | None:
     # No text has more characters than bytes, and most columns hold nothing as long as they may.
-    longest = pc.max(pc.binary_length(values)).as_py()
-    if longest is None or longest <= length:
+    if not len(values) or np.diff(read_offsets(values)).max() <= length:
         return None
     is_longer: npt.NDArray[np.bool_] = read_numbers(pc.utf8_length(values)) > length
     return is_longer

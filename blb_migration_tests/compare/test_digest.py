@@ -7,17 +7,20 @@ import re
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from blb_migration.model import Column, ColumnType
 from blb_migration.postgres.binary.blocks import RowBlock, join_fields, split_fields
 from blb_migration.postgres.binary.canonical import canonical_json
 from blb_migration.postgres.binary.digest import ContentKey, Digester, TableDigest
 from blb_migration.postgres.binary.hash_functions import CURRENT_HASH, HashFunction
-from blb_migration.postgres.binary.rows import count_digit_groups
+from blb_migration.postgres.binary.row_lengths import count_digit_groups
+from blb_migration.postgres.binary.rows import RowEncoder
 from blb_migration.sandbox.erp import create_target
 from blb_migration_tests.chain import Chain
 
@@ -117,6 +120,38 @@ def test_digit_groups_are_counted_as_the_encoder_writes_them() -> None:
     assert count_digit_groups(array)[present].tolist() == [0, 1, 1, 1, 1, 5, 2, 1]
     large = pa.array(["9" * 34 + ".9999", "1" + "0" * 30]).cast(pa.decimal128(38, 4))
     assert count_digit_groups(large).tolist() == [10, 1]
+
+
+def test_a_null_that_has_bytes_in_arrow_has_none_in_its_row() -> None:
+    first_and_third, offsets = pa.py_buffer(bytes([0b101])), pa.py_buffer(np.array([0, 2, 5, 6]))
+    texts = pa.Array.from_buffers(pa.large_string(), 3, [first_and_third, offsets, pa.py_buffer(b"ab---c")])
+    batch = pa.record_batch({"note": texts})
+    block = RowEncoder([Column("note", ColumnType("text"), nullable=True)], batch.schema).encode(batch)
+    assert [split_fields(bytes(row)) for row in block.rows()] == [(b"ab",), (None,), (b"c",)]
+
+
+def test_rows_are_the_same_however_they_are_cut_into_batches() -> None:
+    count = 150_000  # more than the megabyte that pgpq keeps back, so that its encoder goes on
+    numbers = np.arange(count)
+    batch = pa.record_batch(
+        {
+            "id": pa.array(numbers, pa.int32()),
+            "note": pa.array([None if n % 3 else "n" * (n % 7) for n in range(count)], pa.large_string()),
+            "price": pa.array(numbers * 100, mask=numbers % 5 == 0).cast(pa.decimal128(38, 2)),
+            "token": pa.array([b"%016d" % n if n % 2 else None for n in range(count)], pa.binary(16)),
+            "hash": pa.array([b"%040d" % n if n % 2 else None for n in range(count)], pa.binary(40)),
+        }
+    )
+    types = [ColumnType(name) for name in ("integer", "text", "numeric", "uuid", "bytea")]
+    columns = [
+        Column(name, type_, nullable=True) for name, type_ in zip(batch.schema.names, types, strict=True)
+    ]
+    encoder = RowEncoder(columns, batch.schema)
+    whole = list(encoder.encode(batch).rows())
+    assert {split_fields(bytes(row))[0] for row in whole} == {n.to_bytes(4, "big") for n in range(count)}
+    bounds = [0, 3, 80_003, 80_003, 80_010, count]
+    cut = [encoder.encode(batch.slice(a, b - a)) for a, b in pairwise(bounds)]
+    assert [row for block in cut for row in block.rows()] == whole
 
 
 @pytest.mark.parametrize(

@@ -103,10 +103,12 @@ class RowBlock:
         """Where the fields at ``positions`` begin, with their lengths' bytes."""
         found: dict[int, Positions] = {}
         here = self.starts + FIELD_COUNT_BYTES
-        for position in range(max(positions) + 1 if positions and len(self) else 0):
+        last = max(positions) if positions and len(self) else -1
+        for position in range(last + 1):
             if position in positions:
                 found[position] = here
-            here = here + self._framed_lengths(here)
+            if position < last:
+                here = here + self._framed_lengths(here)
         return found or dict.fromkeys(positions, self.starts)
 
     def _framed_lengths(self, field_starts: Positions) -> Positions:

@@ -38,12 +38,14 @@ def read_numbers(array: pa.Array) -> npt.NDArray[Any]:
     return numbers if is_present is None else np.where(is_present, numbers, 0)
 
 
-def read_lengths(array: pa.Array) -> npt.NDArray[np.int64]:
-    """Read the bytes of each text or binary; 0 for NULL."""
-    if not len(array):  # whose offsets may be missing
-        return np.zeros(0, dtype=np.int64)
+def read_offsets(array: pa.Array) -> npt.NDArray[Any]:
+    """Read where each text or binary begins, and where the last one ends; of an array that is not empty."""
     offsets = np.frombuffer(array.buffers()[1], _OFFSET_TYPES[array.type])
-    offsets = offsets[array.offset : array.offset + len(array) + 1]
-    lengths = np.diff(offsets).astype(np.int64, copy=False)
+    return offsets[array.offset : array.offset + len(array) + 1]
+
+
+def read_lengths(array: pa.Array) -> npt.NDArray[np.int64]:
+    """Read the bytes of each text or binary; 0 for NULL. The array is not empty."""
+    lengths = np.diff(read_offsets(array)).astype(np.int64, copy=False)
     is_present = read_presence(array)
     return lengths if is_present is None else lengths * is_present
