@@ -64,6 +64,7 @@ class Code(StrEnum):
     DECISION_WITHOUT_OBJECT = "decision_without_object", Concern.CATALOGS
     DEFAULT_NOT_TRANSLATED = "default_not_translated", Concern.CATALOGS
     DEFAULTS_NOT_CARRIED = "defaults_not_carried", Concern.CATALOGS
+    GENERATED_COLUMN_DIFFERS = "generated_column_differs", Concern.CATALOGS
     FOREIGN_KEY_DISABLED = "foreign_key_disabled", Concern.CATALOGS
     FOREIGN_KEY_LEFT_OUT = "foreign_key_left_out", Concern.CATALOGS
     FOREIGN_KEY_NOT_VALID = "foreign_key_not_valid", Concern.CATALOGS

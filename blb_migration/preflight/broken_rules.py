@@ -17,6 +17,7 @@ from blb_migration.plan.rule_translation import DOMAIN_VALUE, translate_rule
 from blb_migration.plan.table_plans import TablePlan
 from blb_migration.plan.text_equality import find_equality
 from blb_migration.postgres.target_rules import TargetRule
+from blb_migration.preflight.translated_rules import TranslatedRules
 from blb_migration.questions import KeyColumn, UniquenessQuestion
 from blb_migration.rule_conditions import RuleQuestion
 from blb_migration.sqlserver.connect import SourceSession
@@ -35,6 +36,12 @@ class _Rules:
     lowered: list[UniquenessQuestion] = field(default_factory=list)
     not_asked: list[str] = field(default_factory=list)
 
+    def leave_out(self, translated: TranslatedRules) -> None:
+        """Take what is the source's own out of what was not asked."""
+        own = {f"check {name}" for name in translated.checks}
+        own |= {f"generated column {name}" for name in translated.generated}
+        self.not_asked = [words for words in self.not_asked if words not in own]
+
 
 def add_key_questions(table: TablePlan, rules: Sequence[TargetRule]) -> TablePlan:
     """Return the table with questions about unique lower(column), for the scan that asks about keys."""
@@ -42,10 +49,14 @@ def add_key_questions(table: TablePlan, rules: Sequence[TargetRule]) -> TablePla
 
 
 def find_broken_rules(
-    session: SourceSession, table: TablePlan, rules: Sequence[TargetRule]
+    session: SourceSession, table: TablePlan, rules: Sequence[TargetRule], translated: TranslatedRules
 ) -> Iterator[Finding]:
-    """Yield each rule that rows break, and the rules that were not asked. Raises SourceUnreachable."""
+    """Yield each rule that rows break, and the rules that were not asked. Raises SourceUnreachable.
+
+    Of those that could not be asked, the ones that are the source's own hold for its rows as they are.
+    """
     sorted_rules = _sort_rules(table, rules)
+    sorted_rules.leave_out(translated)
     try:
         answers = answer_rule_questions(session, table.source, sorted_rules.questions)
     except SourceUnreachable:

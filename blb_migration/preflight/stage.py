@@ -38,6 +38,7 @@ from blb_migration.preflight.special_findings import find_special
 from blb_migration.preflight.stale_views import find_stale_views
 from blb_migration.preflight.target_access import find_target_obstacles
 from blb_migration.preflight.target_rights import find_limits, find_rights_missing
+from blb_migration.preflight.translated_rules import TranslatedRules, find_translated
 from blb_migration.run_entry import refuse_other_environment
 from blb_migration.source_marker import SourceMarker
 from blb_migration.sqlserver import catalog as source_catalog
@@ -114,7 +115,8 @@ def run_preflight(migration: Migration) -> PreflightResult:
         findings += rights
         findings += find_limits(connection, migration, plan)
         rules: dict[TableName, tuple[TargetRule, ...]] = {}
-        if not has_errors(tuple(rights)):  # without them, even the questions that follow may not be asked
+        may_ask = not has_errors(tuple(rights))
+        if may_ask:  # without them, even the questions that follow may not be asked
             refuse_other_environment(connection, migration)
             # A dry run's copies are made only after this, and have the rules of the tables themselves.
             rules = read_target_rules(connection, project.plan_in_place.target_tables)
@@ -140,10 +142,12 @@ def run_preflight(migration: Migration) -> PreflightResult:
             _say_progress(pace, f"{number:,} of {len(plan.tables):,} tables' values are asked")
             findings += find_insensitive_columns(table)
             findings += find_lost_defaults(table)
+            own = find_translated(connection, in_place[table.label]) if may_ask else TranslatedRules()
+            findings += own.findings
             if not unreadable & {table.label, str(table.source.name)}:
                 own_rules = rules.get(in_place[table.label].target.name, ())
                 findings += ask_source(session, add_key_questions(table, own_rules), unanswered)
-                findings += find_broken_rules(session, table, own_rules)
+                findings += find_broken_rules(session, table, own_rules, own)
         findings += unanswered.describe()
         # Of the tables as they are: a dry run's copies are made only after this.
         findings += find_identity_doubts(session, connection, project.plan_in_place.tables)
