@@ -162,7 +162,7 @@ class ReferenceQuestion:
     """Rows that refer to no row of ``referred_table``, as PostgreSQL compares.
 
     ``name`` is the foreign key's. ``is_enforced``: the target has it and would refuse such rows; otherwise
-    only the source knows of it, or, with ``is_not_valid``, the target's owner has made it NOT VALID.
+    only the source knows of it, or the target's owner has made it what ``left_as`` says.
     ``matches_full``: a key with some NULLs refers to no row either.
     """
 
@@ -171,7 +171,7 @@ class ReferenceQuestion:
     referred_table: Table
     referred_columns: tuple[KeyColumn, ...]
     is_enforced: bool
-    is_not_valid: bool = False
+    left_as: Literal["NOT VALID", "NOT ENFORCED"] | None = None
     matches_full: bool = False
 
 

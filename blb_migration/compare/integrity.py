@@ -63,7 +63,7 @@ def _compare_definitions(table: TablePlan, connection: TargetConnection) -> tupl
 
 
 def _read_not_valid(table: TablePlan, connection: TargetConnection) -> frozenset[str]:
-    """Read which constraints their owner had made NOT VALID before the load: they stay so."""
+    """Read which constraints their owner had made NOT VALID or NOT ENFORCED before the load: they stay so."""
     recorded = read_recorded_definitions(connection, table.target.name)
     if recorded is None:
         keys = [key.name for key in table.target.foreign_keys if not key.trusted]
@@ -73,7 +73,7 @@ def _read_not_valid(table: TablePlan, connection: TargetConnection) -> frozenset
 
 
 def _compare_validation(not_valid: frozenset[str], found: Sequence[str]) -> Comparison:
-    """Expect what was NOT VALID before the load, and no more."""
+    """Expect what was not validated before the load, and no more."""
     return Comparison(
         "constraints not validated",
         ", ".join(sorted(not_valid)) or _NOTHING,
@@ -89,13 +89,13 @@ def _expect_none(what: str, found: Sequence[str]) -> Comparison:
 def _expect_no_rows(
     what: str, violations: Sequence[Violation], not_valid: frozenset[str]
 ) -> Iterator[Comparison]:
-    """Expect no row; under a constraint that its owner had made NOT VALID they are counted and allowed."""
+    """Expect no row; under one that its owner had left without validation they are counted and allowed."""
     for violation in violations:
         first = f", first {', '.join(violation.first_keys)}" if violation.first_keys else ""
         is_allowed = violation.constraint in not_valid
         yield Comparison(
             f"{what} {violation.constraint}",
-            "any: it was NOT VALID before the load" if is_allowed else "0",
+            "any: it was not validated before the load" if is_allowed else "0",
             f"{violation.row_count}{first}",
             is_allowed or violation.row_count == 0,
         )

@@ -239,7 +239,7 @@ def _ask_reference(
         parent,
         tuple(referred for _, referred in pairs),
         is_enforced=key.trusted,
-        is_not_valid=not key.trusted,
+        left_as=None if key.trusted else "NOT VALID" if key.enabled else "NOT ENFORCED",
         matches_full=key.matches_full,
     )
 

@@ -181,6 +181,6 @@ def _add_foreign_key(connection: TargetConnection, table: TableName, key: Foreig
             sql.SQL(" MATCH FULL" if key.matches_full else ""),
             sql.SQL(key.on_delete),
             sql.SQL(key.on_update),
-            sql.SQL("" if key.trusted else " NOT VALID"),
+            sql.SQL("" if key.trusted else " NOT VALID" if key.enabled else " NOT ENFORCED"),
         )
     )

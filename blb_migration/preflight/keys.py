@@ -63,8 +63,8 @@ def _describe_orphans(
 ) -> Finding:
     parent = f"{question.referred_table.name} ({', '.join(c.name for c in question.referred_columns)})"
     enforced = question.is_enforced
-    if question.is_not_valid:
-        carried = f"the target's foreign key {question.name} is NOT VALID, and is restored as that"
+    if question.left_as is not None:
+        carried = f"the target's foreign key {question.name} is {question.left_as}, and is restored as that"
     else:
         carried = f"the source does not trust its foreign key {question.name}, the target has none like it"
     return Finding(

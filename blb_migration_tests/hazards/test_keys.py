@@ -268,6 +268,24 @@ def test_14_orphans_under_an_untrusted_key_are_counted_and_never_deleted(new_cha
     assert planted.rows("SELECT count(*) FROM children") == [(3,)]
 
 
+@pytest.mark.parametrize("left_as", ["NOT VALID", "NOT ENFORCED"])
+def test_14_orphans_under_a_key_that_the_target_does_not_validate_are_carried(
+    new_chain: NewChain, left_as: str
+) -> None:
+    untrusted = replace(CHILDREN, foreign_keys=(refers(["parent"], "parents", ["code"], trusted=False),))
+    planted = plant(
+        new_chain(),
+        f"""{PARENTS_TARGET}{CHILDREN_TARGET} ALTER TABLE children DROP CONSTRAINT fk_parent,
+        ADD CONSTRAINT fk_parent FOREIGN KEY (parent) REFERENCES parents {left_as}""",
+        (PARENTS, [{"code": "DE"}]),
+        (untrusted, [{"id": 1, "parent": "DE"}, {"id": 2, "parent": "XX"}]),
+    )
+    assert f"fk_parent is {left_as}, and is restored as that" in planted.finding("orphans_carried").message
+    planted.migrate()
+    assert planted.rows(f"""SELECT pg_get_constraintdef(oid) LIKE '%{left_as}' FROM pg_constraint
+        WHERE conname = 'fk_parent'""") == [(True,)]
+
+
 def test_20_sparse_negative_and_missing_values_lose_no_row(new_chain: NewChain) -> None:
     numbers = table("numbers", *columns("id bigint not null", "split int"))
     ids = [-(2**63), -5, 0, 1, 10**12, 2**63 - 1]
