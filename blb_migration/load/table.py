@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from blb_migration.errors import (
     MigrationError,
@@ -36,6 +36,8 @@ from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.session_slots import SessionSlots
 from blb_migration.run_entry import ensure_run
 from blb_migration.source_marker import NOT_JUDGED, MarkerVerdict, SourceMarker, compare_markers
+from blb_migration.sqlserver.chunk_keys import read_table_size
+from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.marker import read_marker
 
 
@@ -81,6 +83,7 @@ def load_table(
         with holding_right(connection, table), slots.holding_pair(table.label):
             with migration.source.connect() as session:
                 marker = read_marker(session, [table.source.name])
+                table = _estimate_anew(session, table)
             load_id = begin_load(
                 notes,
                 migration.run.run_id,
@@ -95,6 +98,14 @@ def load_table(
                     migration, table, connection, load_id, slots, prepared, on_progress, started_at
                 )
                 return _load(task, marker)
+
+
+def _estimate_anew(session: SourceSession, table: TablePlan) -> TablePlan:
+    """Return the table with its size now: the plan's estimate is as old as the project's catalog.json."""
+    size = read_table_size(session, table.source.name)
+    return (
+        table if size is None else replace(table, source=replace(table.source, row_estimate=size.row_count))
+    )
 
 
 def _load(task: LoadTask, source_before: SourceMarker) -> TableLoad:

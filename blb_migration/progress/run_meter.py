@@ -100,7 +100,7 @@ class RunMeter:
             if isinstance(event, PhaseBegun):
                 table.phase, table.phase_at = event.phase, now
                 return
-            if table.rows_expected is None:
+            if event.rows_expected is not None:  # asked by the load itself: newer than the plan's
                 table.rows_expected = event.rows_expected
             read_bytes = table.count(event, now)
             self._rate.add(read_bytes, now)
