@@ -15,6 +15,7 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunRecord, Ru
 
 from blb_migration.alerts.memory import Memory
 from blb_migration.alerts.message import Alert, build_alert, build_run_link
+from blb_migration.defs.dead_runs import was_interrupted
 from blb_migration.defs.ended_runs import OVER, find_first_failure, is_of, is_on_its_way, read_over_since
 from blb_migration.defs.late_night import NOT_BEGUN, SEE_WHY, find_late_night, is_begun_elsewhere, is_night
 from blb_migration.defs.resource import MigrationResource, find_kind
@@ -191,7 +192,7 @@ def _tell_ending(voice: _Voice, ending: RunEnding, status: TargetStatus | None) 
 def _tell_run(instance: DagsterInstance, voice: _Voice, run: DagsterRun) -> Alert:
     """Tell of a run that the ledger does not know: it was kept out, or the target does not answer."""
     kind = find_kind(run, voice.migration.run.environment)
-    verb = _VERBS["interrupted"] if run.status is DagsterRunStatus.CANCELED else _VERBS["failed"]
+    verb = _VERBS["interrupted" if was_interrupted(run) else "failed"]
     if OFF_RECORD_TAG in run.tags:
         verb = _VERBS["refused"]
     reason = find_first_failure(instance, run.run_id) or "Dagster names no reason."

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 import psutil
 from dagster import (
     DagsterInstance,
+    DagsterRun,
     DagsterRunStatus,
     DefaultSensorStatus,
     RunRecord,
@@ -29,6 +30,7 @@ from blb_migration.defs.optional_internals import find_internal
 from blb_migration.processes import is_running
 
 PROCESS_TAG = "blb/process"
+GONE_TAG = "blb/process_is_gone"  # names the run that was ended here, and so was interrupted
 RUN_TAG = "blb/process_of"  # a run that is executed again begins with the tags of the one before
 LOOK_EVERY_SECONDS = 10  # the verdict and the alerts, which look as often, wait for what is found here
 _RUNNING = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
@@ -46,9 +48,12 @@ def end_dead_runs(instance: DagsterInstance) -> list[str]:
     """End the runs whose process is gone, with that reason; returns their ids."""
     dead = [record for record in instance.get_run_records(RunsFilter(statuses=_RUNNING)) if _is_dead(record)]
     end_run = find_internal("run_states", "end_run") if dead else None
-    if end_run is None:
+    tag_run = find_internal("run_states", "tag_run") if dead else None
+    if end_run is None or tag_run is None:
         return []
     for record in dead:
+        run_id = record.dagster_run.run_id
+        tag_run(instance, run_id, {GONE_TAG: run_id})  # first, since sensors look at what has ended
         end_run(
             instance,
             record.dagster_run,
@@ -56,6 +61,16 @@ def end_dead_runs(instance: DagsterInstance) -> list[str]:
             "anew. What it had finished stays; run again to go on.",
         )
     return [record.dagster_run.run_id for record in dead]
+
+
+def was_interrupted(run: DagsterRun) -> bool:
+    """Whether somebody stopped the run, or its process was gone before it ended."""
+    return run.status is DagsterRunStatus.CANCELED or was_found_dead(run)
+
+
+def was_found_dead(run: DagsterRun) -> bool:
+    """Whether ``end_dead_runs`` has ended the run; one that is executed again has the tags of the first."""
+    return run.tags.get(GONE_TAG) == run.run_id
 
 
 def build_dead_runs_sensor() -> SensorDefinition:

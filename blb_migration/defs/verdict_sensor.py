@@ -23,6 +23,7 @@ from dagster import (
 )
 
 from blb_migration.defs.asset_keys import build_verdict_key
+from blb_migration.defs.dead_runs import was_found_dead, was_interrupted
 from blb_migration.defs.ended_runs import OVER, is_of, is_on_its_way, read_over_since
 from blb_migration.defs.late_night import find_late_night, record_late_night
 from blb_migration.defs.resource import MigrationResource, find_kind
@@ -102,13 +103,16 @@ def record_lost_ends(runs: Iterable[DagsterRun], resource: MigrationResource) ->
 
 
 def _record_lost_end(run: DagsterRun, resource: MigrationResource) -> bool:
+    from blb_migration.postgres.ledger.runs import KILLED
     from blb_migration.report import ending as ledger
     from blb_migration.report.sentences import Ending
 
     migration = resource.build_migration(run.run_id, find_kind(run, resource.environment))
     if run.status is DagsterRunStatus.SUCCESS:
         return ledger.record_lost_end(migration, Ending.COMPLETED, [])
-    ending = Ending.INTERRUPTED if run.status is DagsterRunStatus.CANCELED else Ending.FAILED
+    if was_found_dead(run):
+        return ledger.record_lost_end(migration, Ending.INTERRUPTED, [KILLED])
+    ending = Ending.INTERRUPTED if was_interrupted(run) else Ending.FAILED
     return ledger.record_lost_end(migration, ending, [LOST])
 
 

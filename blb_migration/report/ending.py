@@ -60,7 +60,14 @@ def record_early_ending(migration: Migration, ending: Ending, error: str) -> Non
 
 
 def record_lost_end(migration: Migration, ending: Ending, errors: Sequence[str]) -> bool:
-    """Record the end of a run that could not do so itself; False if it has one. Raises TargetError."""
+    """Record the end of a run that could not do so itself; False if it has one. Raises TargetError.
+
+    One that has begun, and whose end nobody wrote down, was interrupted: whoever finds it first says so.
+    """
+    with migration.target.connect(outlives_cancel=True) as connection:
+        has_begun = has_ledger(connection) and read_run(connection, migration.run.run_id) is not None
+    if has_begun and ending is Ending.FAILED:
+        ending = Ending.INTERRUPTED
     with _open_entry(migration) as (connection, run):
         if run is None or run.outcome is not None:
             return False

@@ -198,7 +198,7 @@ def test_a_run_that_is_killed_is_told(watch: Watch) -> None:
     process.kill()
     process.wait(60)
     assert end_dead_runs(watch.walk.instance) == [run.run_id]
-    require_one(watch.look(), "rehearsal failed", "it was killed", run.run_id)
+    require_one(watch.look(), "rehearsal was interrupted", "was killed", run.run_id)
     require_good_again(watch)
 
 

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import datetime
 import os
+import platform
 import random
+import re
+from dataclasses import replace
 
 import pytest
-from dagster import AssetCheckKey, AssetKey, DagsterInstance, DagsterRunStatus, build_sensor_context
+from dagster import (
+    AssetCheckKey,
+    AssetKey,
+    DagsterEvent,
+    DagsterInstance,
+    DagsterRunStatus,
+    build_sensor_context,
+)
 
 from blb_migration.defs.assemble import build_defs
 from blb_migration.defs.asset_keys import build_verdict_key
+from blb_migration.defs.dead_runs import PROCESS_TAG, end_dead_runs
 from blb_migration.defs.in_process import is_of_instance
 from blb_migration.defs.resource import MigrationResource
 from blb_migration.defs.run_tags import CONNECTIONS_TAG, SOURCE_TAG, TARGET_TAG
 from blb_migration.defs.verdict_sensor import LOST, build_verdict_sensor
 from blb_migration.migration import Migration, RunInfo
 from blb_migration.postgres.ledger.records import RunKind
+from blb_migration.run_entry import ensure_run
+from blb_migration.run_hold import end_killed_runs_if_free
 from blb_migration.settings.environments import Environment, find_environment
 from blb_migration_tests.defs.run_config import QUIET
 from blb_migration_tests.defs.walk import ENVIRONMENTS, Told, Walk, build_walk
@@ -99,7 +112,30 @@ def test_the_verdict_alone_is_a_click_and_no_run_of_the_history(walk: Walk) -> N
     assert walk.read_outcomes("production") == [("equal",)]
 
 
-def test_the_sensor_puts_the_end_of_a_killed_run_on_record(walk: Walk) -> None:
+def test_a_killed_run_is_interrupted_whoever_finds_it_first(walk: Walk) -> None:
+    assert walk.launch("production")
+    chain = walk.chains["production"]
+    job = build_defs(chain.project(walk.decisions)).resolve_job_def("migration")
+    tags = {**job.run_tags, PROCESS_TAG: f"{platform.node()} 1 0.00"}
+    begun, gone, by_command = (
+        walk.instance.create_run_for_job(job, run_config=QUIET, tags=tags if is_gone else job.run_tags)
+        for is_gone in (False, True, False)
+    )
+    migration = chain.migration(walk.decisions)
+    for run in (begun, by_command):  # they have come as far as the ledger
+        with chain.target.connect() as connection:
+            ensure_run(connection, replace(migration, run=RunInfo(run.run_id, "migration")))
+    walk.instance.report_run_failed(begun, "killed")
+    started = DagsterEvent("PIPELINE_START", job.name, message="it starts")
+    walk.instance.report_dagster_event(started, gone.run_id)
+    assert end_dead_runs(walk.instance) == [gone.run_id]
+    assert {begun.run_id, gone.run_id} <= {*re.findall(r"[0-9a-f-]{36}", look(walk))}
+    end_killed_runs_if_free(chain.target)
+    outcomes = chain.execute("SELECT run_id, outcome FROM blb_migration.runs ORDER BY started_at OFFSET 1")
+    assert dict(outcomes) == dict.fromkeys((begun.run_id, gone.run_id, by_command.run_id), "interrupted")
+
+
+def test_the_sensor_puts_the_end_of_a_run_that_never_began_on_record(walk: Walk) -> None:
     assert walk.launch("production")
     definitions = build_defs(walk.chains["production"].project(walk.decisions))
     job = definitions.resolve_job_def("migration")
