@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from blb_migration.checks import Comparison
 from blb_migration.compare.changed_definitions import AS_BEFORE, compare_definitions
-from blb_migration.plan.table_plans import TablePlan
+from blb_migration.plan.table_plans import Plan, TablePlan
 from blb_migration.postgres.constraint_state import (
     Violation,
     find_own_schemas,
@@ -31,9 +31,9 @@ _NOTHING = "none"
 
 
 def compare_integrity(
-    table: TablePlan, connection: TargetConnection, load: TableLoad
+    plan: Plan, table: TablePlan, connection: TargetConnection, load: TableLoad
 ) -> tuple[Comparison, ...]:
-    """Every promise about the table, expected against found. Raises TargetError."""
+    """Every promise about a table of the plan, expected against found. Raises TargetError."""
     name = table.target.name
     pending = [
         key.name for _, key in read_dropped_keys(connection) if name in (key.table, key.referred_table)
@@ -48,7 +48,7 @@ def compare_integrity(
         *_expect_no_rows("rows that violate", prove_checks(connection, name), not_valid),
         *_compare_sequences(table, connection, load),
         *_compare_identity(connection, load),
-        _expect_none("schemas of this tool but the ledger", find_own_schemas(connection, name)),
+        _expect_none("schemas of this tool but the ledger", find_own_schemas(connection, plan.target_tables)),
     )
 
 

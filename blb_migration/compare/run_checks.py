@@ -80,7 +80,7 @@ def _compare(
     read = SourceRead(load.source_id)
     sentence = "The source is not read for it"
     if name == "integrity":
-        comparisons = compare_integrity(table, connection, load)
+        comparisons = compare_integrity(migration.project.plan, table, connection, load)
     elif name == "content":
         trusts = trusts_load(migration, connection, load)
         sentence = "Compared with what the load has read"

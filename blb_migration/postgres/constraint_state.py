@@ -5,6 +5,7 @@ Whether they are the same as before the load is for ``ledger.table_definitions``
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from psycopg import sql
@@ -90,13 +91,14 @@ def prove_checks(connection: TargetConnection, table: TableName) -> tuple[Violat
     return tuple(Violation(name, int(count)) for (name, _), count in zip(checks, row or (), strict=True))
 
 
-def find_own_schemas(connection: TargetConnection, table: TableName) -> tuple[str, ...]:
-    """Schemas of this tool that should be gone: all but the ledger's and the table's own.
+def find_own_schemas(connection: TargetConnection, tables: Iterable[TableName]) -> tuple[str, ...]:
+    """Schemas of this tool that should be gone: all but the ledger's, and those that ``tables`` are in.
 
     Raises TargetError.
     """
+    in_use = [LEDGER_SCHEMA, *sorted({table.schema for table in tables})]
     with target_errors("the target's catalog"):
-        rows = connection.execute(_OWN_SCHEMAS, ([LEDGER_SCHEMA, table.schema],)).fetchall()
+        rows = connection.execute(_OWN_SCHEMAS, (in_use,)).fetchall()
     return tuple(name for (name,) in rows)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from blb_migration.compare.run_checks import run_check
+from blb_migration.compare.run_checks import CHECK_NAMES, run_check
 from blb_migration.errors import PreflightRefused
 from blb_migration.load.finish import restore_constraints
 from blb_migration.load.prepare import prepare_target
@@ -15,7 +15,9 @@ from blb_migration.load.table import load_table
 from blb_migration.postgres.fingerprint import read_definitions
 from blb_migration.postgres.scratch_copies import SCRATCH_PREFIX
 from blb_migration.preflight.stage import refuse_if_errors, run_preflight
+from blb_migration_tests.catalogs import table
 from blb_migration_tests.chain import Chain
+from blb_migration_tests.hazards.planting import NewChain
 
 # Closed under the target's foreign keys, so that all keys can come back.
 TABLES = (
@@ -112,7 +114,28 @@ def test_every_table_of_the_ledger_forgets_a_dry_run(erp_chain: Chain) -> None:
         " AND confrelid = 'blb_migration.runs'::regclass ORDER BY 1"
     )
     assert ("blb_migration.cutover",) in referring  # the one table a dry run never writes to
-    for (table,) in referring:
+    for (name,) in referring:
         assert erp_chain.execute(
-            f"SELECT count(*) FROM {table} WHERE run_id NOT IN (SELECT run_id FROM blb_migration.runs)"
+            f"SELECT count(*) FROM {name} WHERE run_id NOT IN (SELECT run_id FROM blb_migration.runs)"
         ) == [(0,)]
+
+
+def test_tables_of_several_schemas_pass_every_check_of_a_dry_run(new_chain: NewChain) -> None:
+    chain = new_chain()
+    for schema in ("dbo", "hr", "Sales"):
+        chain.database.create_table(table(f"{schema}_things", "id int not null", schema=schema))
+    chain.execute(
+        'CREATE SCHEMA hr; CREATE SCHEMA "Sales"; CREATE TABLE dbo_things (id int PRIMARY KEY);'
+        "CREATE TABLE hr.hr_things (id int PRIMARY KEY);"
+        'CREATE TABLE "Sales"."Sales_things" (id int PRIMARY KEY)'
+    )
+    with on_scratch(chain.migration("project: test\nschemas: {dbo: public}\n")) as migration:
+        prepare_target(migration, ())
+        tables = migration.project.plan.tables
+        assert len(tables) == 3
+        for planned in tables:
+            load_table(migration, planned)
+        restore_constraints(migration)
+        results = [run_check(migration, planned, name) for planned in tables for name in CHECK_NAMES]
+        assert [result for result in results if not result.passed] == []
+    assert chain.execute("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'blb%'") == [(0,)]
