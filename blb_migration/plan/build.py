@@ -52,7 +52,6 @@ def build_plan(
         _iterate_edges(matched.pairs),
     )
     labels = {pair.source.name: pair.label for pair in matched.pairs}
-    targets = {pair.source.name: pair.target.name for pair in matched.pairs}
     groups = _groups_by_table(source, decisions, labels, findings)
     pairs = {pair.source.name: pair for pair in matched.pairs}
 
@@ -62,12 +61,15 @@ def build_plan(
     tables = []
     for name in order.tables:
         table_plan, table_not_migrated, table_findings, table_faults = _plan_table(
-            pairs[name], order, labels, targets, groups.get(name)
+            pairs[name], order, labels, groups.get(name)
         )
         faults += table_faults
         tables.append(table_plan)
         not_migrated += table_not_migrated
         findings += table_findings
+    by_source = {table.source.name: table for table in tables}
+    for table in tables:
+        findings += find_key_differences(table, by_source)
     tables = _ask_about_keys(tables, findings)
     findings += _describe_left_out_edges(order)
     return Plan(
@@ -96,7 +98,6 @@ def _plan_table(
     pair: TableMatch,
     order: LoadOrder,
     labels: Mapping[TableName, str],
-    targets: Mapping[TableName, TableName],
     group: str | None,
 ) -> tuple[TablePlan, list[NotMigrated], list[Finding], list[DecisionFault]]:
     outcomes = list(plan_columns(pair))
@@ -125,7 +126,6 @@ def _plan_table(
     if not columns and not findings:
         findings.append(_describe_no_column(pair))
     findings += find_column_differences(pair.label, columns)
-    findings += find_key_differences(pair, {c.source.name: c.target.name for c in columns}, targets)
     not_migrated = [outcome for outcome in outcomes if isinstance(outcome, NotMigrated)]
     return table_plan, not_migrated, findings, faults
 

@@ -5,35 +5,32 @@ Whether the rows themselves keep the target's keys is asked of the source, see `
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import ForeignKey, Index, Table, TableName
-from blb_migration.plan.match import TableMatch
+from blb_migration.plan.table_plans import TablePlan
 
 
-def find_key_differences(
-    pair: TableMatch, target_names: Mapping[str, str], targets: Mapping[TableName, TableName]
-) -> Iterator[Finding]:
-    """All differences of one pair of tables.
-
-    ``target_names`` maps the loaded source columns to their target columns, ``targets`` the loaded source
-    tables to their target tables.
-    """
-    yield from _compare_foreign_keys(pair, target_names, targets)
-    yield from _compare_unique_keys(pair, target_names)
-    yield from _compare_indexes(pair, target_names)
+def find_key_differences(table: TablePlan, by_source: Mapping[TableName, TablePlan]) -> Iterator[Finding]:
+    """All differences of one pair of tables; ``by_source`` has each planned table by its source's name."""
+    target_names = {column.source.name: column.target.name for column in table.columns}
+    yield from _compare_foreign_keys(table, target_names, by_source)
+    yield from _compare_unique_keys(table, target_names)
+    yield from _compare_indexes(table, target_names)
 
 
 def _compare_foreign_keys(
-    pair: TableMatch, target_names: Mapping[str, str], targets: Mapping[TableName, TableName]
+    pair: TablePlan, target_names: Mapping[str, str], by_source: Mapping[TableName, TablePlan]
 ) -> Iterator[Finding]:
     missing = []
     for source_key in pair.source.foreign_keys:
-        parent = targets.get(source_key.referred_table)
-        if parent is None or not set(source_key.columns) <= set(target_names):
+        referred = by_source.get(source_key.referred_table)
+        if referred is None or not set(source_key.columns) <= set(target_names):
             continue
+        parent = referred.target.name
         columns = tuple(target_names[column] for column in source_key.columns)
+        wanted = _find_target_pairs(source_key, target_names, referred)
         same = [key for key in pair.target.foreign_keys if set(key.columns) == set(columns)]
         partial = [
             key
@@ -43,7 +40,7 @@ def _compare_foreign_keys(
         elsewhere = [key for key in same if key.referred_table != parent]
         if same and len(elsewhere) == len(same):
             yield _points_elsewhere(pair, source_key, elsewhere[0])
-        elif same and not any(_pairs(source_key, target_names) == _pairs(key) for key in same):
+        elif same and all(wanted != _pair(key.columns, key.referred_columns) for key in same):
             yield _differing_columns(pair, source_key, same[0])
         elif not same and partial:
             yield _differing_columns(pair, source_key, partial[0])
@@ -58,15 +55,25 @@ def _compare_foreign_keys(
         )
 
 
-def _pairs(key: ForeignKey, target_names: Mapping[str, str] | None = None) -> set[tuple[str, str]]:
-    names = target_names or {}
+def _find_target_pairs(
+    key: ForeignKey, target_names: Mapping[str, str], referred: TablePlan
+) -> set[tuple[str, str]]:
+    """Return a source key's pairs of columns as the target calls them."""
+    parent_names = {column.source.name: column.target.name for column in referred.columns}
+    parent_names |= {column.source.name: column.target.name for column in referred.computed}
+    return _pair(
+        [target_names[column] for column in key.columns],
+        [parent_names.get(column, column) for column in key.referred_columns],
+    )
+
+
+def _pair(columns: Sequence[str], referred_columns: Sequence[str]) -> set[tuple[str, str]]:
     return {
-        (names.get(column, column).lower(), referred.lower())
-        for column, referred in zip(key.columns, key.referred_columns, strict=True)
+        (column.lower(), referred.lower()) for column, referred in zip(columns, referred_columns, strict=True)
     }
 
 
-def _points_elsewhere(pair: TableMatch, source_key: ForeignKey, key: ForeignKey) -> Finding:
+def _points_elsewhere(pair: TablePlan, source_key: ForeignKey, key: ForeignKey) -> Finding:
     return Finding(
         Code.FOREIGN_KEY_POINTS_ELSEWHERE,
         Severity.WARNING,
@@ -77,7 +84,7 @@ def _points_elsewhere(pair: TableMatch, source_key: ForeignKey, key: ForeignKey)
     )
 
 
-def _differing_columns(pair: TableMatch, source_key: ForeignKey, key: ForeignKey) -> Finding:
+def _differing_columns(pair: TablePlan, source_key: ForeignKey, key: ForeignKey) -> Finding:
     return Finding(
         Code.FOREIGN_KEY_COLUMNS_DIFFER,
         Severity.WARNING,
@@ -89,7 +96,7 @@ def _differing_columns(pair: TableMatch, source_key: ForeignKey, key: ForeignKey
     )
 
 
-def _compare_unique_keys(pair: TableMatch, target_names: Mapping[str, str]) -> Iterator[Finding]:
+def _compare_unique_keys(pair: TablePlan, target_names: Mapping[str, str]) -> Iterator[Finding]:
     """Find keys over NULLs: SQL Server's unique keys allow one, PostgreSQL's any number unless told
     otherwise."""
     several_nulls = []
@@ -133,7 +140,7 @@ def _iterate_unique(table: Table) -> Iterator[tuple[str, tuple[str, ...], str | 
             yield index.name, tuple(column.name for column in index.columns), index.filter
 
 
-def _compare_indexes(pair: TableMatch, target_names: Mapping[str, str]) -> Iterator[Finding]:
+def _compare_indexes(pair: TablePlan, target_names: Mapping[str, str]) -> Iterator[Finding]:
     rules, others = [], []
     for name, columns, predicate in _iterate_unique(pair.source):
         wanted = {target_names.get(column) for column in columns}

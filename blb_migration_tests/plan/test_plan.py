@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from blb_migration.findings import Severity
-from blb_migration.model import Catalog, Computed, TableName
+from blb_migration.model import Catalog, Computed, ForeignKey, TableName
 from blb_migration.plan.build import build_plan
 from blb_migration.plan.decisions import Decisions, TableDecision
 from blb_migration.plan.decisions_file import parse_decisions
@@ -216,3 +216,20 @@ def test_a_target_table_may_be_named_as_sql_writes_it(to: str, schema: str, name
     decision = TableDecision(to=to, reason="The application calls it so.")
     chosen = choose_target_table(TableName("dbo", "articles"), decision, Decisions(project="shop"))
     assert chosen == TableName(schema, name)
+
+
+@pytest.mark.parametrize("parent_key", ["person_id", "id"])
+def test_a_foreign_key_is_the_same_whatever_the_target_calls_its_columns(parent_key: str) -> None:
+    people = table("Person", "PersonID int not null", "BossID int", key="PersonID")
+    boss = ForeignKey("FK_Boss", ("BossID",), people.name, ("PersonID",))
+    target_people = table(
+        "person", f"{parent_key} integer not null", "boss_id integer", schema="public", key=parent_key
+    )
+    target_boss = ForeignKey("boss", ("boss_id",), target_people.name, (parent_key,))
+    result = plan(
+        catalog("sqlserver", replace(people, foreign_keys=(boss,))),
+        catalog("postgres", replace(target_people, foreign_keys=(target_boss,))),
+        "names: snake\n"
+        f"tables: {{Person: {{columns: {{PersonID: {{to: {parent_key}, reason: Short.}}}}}}}}\n",
+    )
+    assert [str(finding) for finding in result.findings] == []
