@@ -114,6 +114,7 @@ class Code(StrEnum):
     LONE_SURROGATE = "lone_surrogate", Concern.VALUES
     NOT_JSON = "not_json", Concern.VALUES
     ROW_TOO_WIDE = "row_too_wide", Concern.VALUES
+    ROW_TOO_LARGE = "row_too_large", Concern.VALUES
     INDEX_ENTRY_TOO_LARGE = "index_entry_too_large", Concern.VALUES
     JSON_NUL = "json_nul", Concern.VALUES
     JSON_LONE_SURROGATE = "json_lone_surrogate", Concern.VALUES

@@ -26,6 +26,7 @@ QuestionKind = Literal[
     "ends_in_space",  # no arguments: a text whose last character is a space
     "not_json",  # no arguments: a text that is not JSON
     "row_too_wide",  # (bytes, column, width, ...): a row that no page holds
+    "row_too_large",  # (bytes, column, ...): a row of more than PostgreSQL holds at once
     "index_entry_too_large",  # (bytes, index, reason, column, width, ...): an entry that no page of it holds
     "json_nul",  # no arguments: an escaped U+0000 in a JSON text
     "json_lone_surrogate",  # no arguments: an escape of half a surrogate pair in one
@@ -82,6 +83,7 @@ _WORDS: dict[QuestionKind, str] = {
     "ends_in_space": "which key values end in a space",
     "not_json": "which texts are not JSON",
     "row_too_wide": "which rows are wider than a page of PostgreSQL",
+    "row_too_large": "which rows are larger than PostgreSQL takes at once",
     "index_entry_too_large": "which rows have too large an entry in an index of the target",
     "json_nul": "which JSON texts hold an escaped U+0000",
     "json_lone_surrogate": "which JSON texts hold half a surrogate pair as an escape",

@@ -12,6 +12,10 @@ from enum import StrEnum
 
 from blb_migration.model import ColumnType
 
+# What PostgreSQL takes of one row when it comes in, before long values are put aside: MaxAllocSize of its
+# source, less what the fields' lengths and the row's header take of it.
+LARGEST_ROW_BYTES = 2**30 - 2**16
+
 
 class Family(StrEnum):
     """What kind of value a type holds, in either engine."""

@@ -1,18 +1,18 @@
-"""What no page of PostgreSQL holds: rows of many wide columns, and index entries of long values.
+"""What PostgreSQL does not hold: rows of many wide columns, or of 1 GB, and index entries of long values.
 
 A row's columns must fit one page, where a value that can be kept aside (TOAST) takes 24 bytes at most; an
 entry of a B-tree takes a third of a page. Sources: "Database Page Layout" and "TOAST" of PostgreSQL's
-documentation, MaxHeapTupleSize and BTMaxItemSize of its source.
+documentation, MaxHeapTupleSize, BTMaxItemSize and MaxAllocSize of its source.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from blb_migration.model import Table
+from blb_migration.model import ColumnType, Table
 from blb_migration.plan.columns import ColumnPlan
 from blb_migration.questions import NUMERIC_WIDTH, VARYING_WIDTH, Question
-from blb_migration.types import TARGET_TYPES, Family, decimal_shape
+from blb_migration.types import LARGEST_ROW_BYTES, TARGET_TYPES, Family, decimal_shape, look_up_source
 
 ROW_BYTES = 8160
 ENTRY_BYTES = 2704
@@ -35,12 +35,20 @@ def find_page_questions(
     header = _HEADER_BYTES + (len(columns) + 7) // 8
     if header + sum(_most_bytes(column, _KEPT_ASIDE_BYTES) for column in columns) > ROW_BYTES:
         yield Question(columns[0].source.name, "row_too_wide", (ROW_BYTES - header, *_describe(columns)))
+    unlimited = [column.source.name for column in columns if is_unlimited(column.source.type)]
+    if unlimited:
+        yield Question(unlimited[0], "row_too_large", (LARGEST_ROW_BYTES, *unlimited))
     by_target = {column.target.name: column for column in columns}
     for name, names in _iterate_entries(target):
         members = [by_target[each] for each in names if each in by_target]
         if members and sum(_most_bytes(member) for member in members) > ENTRY_BYTES:
             arguments = (ENTRY_BYTES, name, long_entries or "", *_describe(members))
             yield Question(members[0].source.name, "index_entry_too_large", arguments)
+
+
+def is_unlimited(source: ColumnType) -> bool:
+    """Whether a text or bytes of this type of SQL Server's may have up to 2 GB, as DATALENGTH tells."""
+    return look_up_source(source).family in (Family.TEXT, Family.BINARY) and source.length is None
 
 
 def _iterate_entries(target: Table) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -22,7 +22,7 @@ from blb_migration.postgres.binary.blocks import COPY_HEADER, COPY_TRAILER
 from blb_migration.postgres.binary.rows import RowEncoder
 from blb_migration.postgres.failures import build_target_error, target_errors
 from blb_migration.postgres.names import TargetConnection, comma_separated, qualified_name
-from blb_migration.postgres.value_limits import build_guards
+from blb_migration.postgres.value_limits import build_guards, refuse_large_rows
 
 # The end of the server's CONTEXT: "COPY users, line 1234, column email", its words in any language.
 # For binary input the "line" is the number of the row within the COPY, from 1.
@@ -61,6 +61,7 @@ class CopyEncoder:
         """One batch. Raises TargetError for a value that the server would cut silently (``narrowing``)."""
         if not batch.schema.equals(self._schema):
             raise ValueError(f"{self._table}: a batch has the schema {batch.schema}, not {self._schema}")
+        refuse_large_rows(self._table, batch, self._row_count)
         for position, guard in self._guards.items():
             guard.check(batch.column(position), self._row_count)
         self._row_count += batch.num_rows

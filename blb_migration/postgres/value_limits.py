@@ -4,7 +4,8 @@ Too many digits before a decimal point, a NULL in a NOT NULL column, a text too 
 refuses those itself. It does not refuse, but cuts, in four cases: blanks beyond the length of a
 varchar(n) or char(n), fractional seconds beyond a timestamp(p) or time(p), whole digits below a numeric's
 negative scale, and decimal digits beyond its scale. The first three depend on values and are found here, the
-last on types and is refused in ``encoders``.
+last on types and is refused in ``encoders``. Rows that it does not take at once it refuses in words that
+name no row: they are found here, too.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import pyarrow.compute as pc
 from blb_migration.errors import TargetError
 from blb_migration.model import Column, TableName
 from blb_migration.postgres.binary.buffers import read_numbers, read_offsets
+from blb_migration.types import LARGEST_ROW_BYTES
 
 MICROSECOND_DIGITS = 6
 
@@ -88,3 +90,27 @@ def _is_between_steps(values: Any, step_microseconds: int) -> npt.NDArray[np.boo
     ticks = read_numbers(values.cast(pa.int64()))
     is_between: npt.NDArray[np.bool_] = ticks % step_microseconds != 0
     return is_between
+
+
+def refuse_large_rows(table: TableName, batch: pa.RecordBatch, rows_before: int) -> None:
+    """Raise TargetError for the largest row, where it has more bytes than PostgreSQL takes at once."""
+    if batch.nbytes <= LARGEST_ROW_BYTES:
+        return
+    varying = [
+        (field.name, pc.fill_null(pc.binary_length(array), 0).cast(pa.int64()).to_numpy())
+        for field, array in zip(batch.schema, batch.columns, strict=True)
+        if pa.types.is_large_string(field.type) or pa.types.is_large_binary(field.type)
+    ]
+    row_bytes = sum((lengths for _, lengths in varying), np.zeros(batch.num_rows, dtype=np.int64))
+    position = int(row_bytes.argmax())
+    if row_bytes[position] <= LARGEST_ROW_BYTES:
+        return
+    longest = max(varying, key=lambda each: int(each[1][position]))[0]
+    raise TargetError(
+        f"table {table}",
+        found=f"row {rows_before + position + 1} of the load has {int(row_bytes[position]):,} bytes, most "
+        f"of them in column {longest}",
+        expected=f"at most {LARGEST_ROW_BYTES:,} bytes, which PostgreSQL takes of one row",
+        next_act="Divide the value at the source, keep it elsewhere (files, large objects), or skip the "
+        "column in decisions.yaml",
+    )

@@ -92,7 +92,7 @@ def describe_answers(table: TablePlan, answers: Sequence[Answer]) -> Iterator[Fi
     for answer in answers:
         if answer.row_count == 0:
             continue
-        if answer.question.kind in ("row_too_wide", "index_entry_too_large"):
+        if answer.question.kind in ("row_too_wide", "row_too_large", "index_entry_too_large"):
             yield describe_page_answer(table, answer)
         elif answer.question.kind == "variant_of_type":
             variants.setdefault(answer.question.column, []).append(answer)

@@ -17,7 +17,7 @@ from blb_migration.sqlserver.expressions import (
     text_expression,
 )
 from blb_migration.sqlserver.names import quote_name
-from blb_migration.types import decimal_shape
+from blb_migration.types import decimal_shape, look_up_source
 
 _UTF8_COLLATION = "Latin1_General_100_CI_AS_SC_UTF8"
 _KEPT_ASIDE_BYTES = 24
@@ -27,6 +27,9 @@ _TERMS = 30  # of one sum; sums of sums keep the expression shallow
 def build_page_condition(table: Table, question: Question) -> str:
     """Build the condition for a row, or the part of it in an index, that is larger than the limit."""
     limit, *rest = question.arguments
+    if question.kind == "row_too_large":
+        least = [_build_least_bytes(table.columns_by_name[str(name)]) for name in rest]
+        return f"{_add_up(least)} > {limit}"
     is_row = question.kind == "row_too_wide"
     parts = rest if is_row else rest[2:]
     pairs = zip(parts[::2], parts[1::2], strict=True)
@@ -55,6 +58,12 @@ def _build_bytes(column: Column, width: int, *, is_row: bool) -> str:
     else:
         found = str(width)
     return f"CASE WHEN {name} IS NULL THEN 0 ELSE {found} END"
+
+
+def _build_least_bytes(column: Column) -> str:
+    """Return what a value takes at least in UTF-8: a byte for each of UTF-16's units."""
+    length = f"CAST(COALESCE(DATALENGTH({quote_name(column.name)}), 0) AS bigint)"
+    return f"{length} / 2" if look_up_source(column.type).is_unicode else length
 
 
 def _build_length(column: Column) -> str:

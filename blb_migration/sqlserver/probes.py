@@ -124,7 +124,7 @@ def build_condition(table: Table, question: Question) -> str:  # noqa: PLR0911  
     column = table.columns_by_name[question.column]
     if question.kind.startswith(("decimal", "integer")):
         return _build_number_condition(column, question)
-    if question.kind in ("row_too_wide", "index_entry_too_large"):
+    if question.kind in ("row_too_wide", "row_too_large", "index_entry_too_large"):
         return build_page_condition(table, question)
     name = quote_name(column.name)
     match question.kind, question.arguments:

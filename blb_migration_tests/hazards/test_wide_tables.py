@@ -6,12 +6,15 @@ import psycopg
 import pytest
 
 from blb_migration.compare.run_checks import run_check
+from blb_migration.errors import TableFailed
 from blb_migration.findings import Severity
 from blb_migration.model import Index, IndexColumn
+from blb_migration.plan import page_risks
 from blb_migration.plan.decisions_file import parse_decisions
+from blb_migration.postgres import value_limits
 from blb_migration.schema.design import build_design
 from blb_migration.sqlserver.table_metrics import MAX_SELECTED
-from blb_migration_tests.hazards.planting import HEAD, NewChain, Row, columns, decide, plant, table
+from blb_migration_tests.hazards.planting import HEAD, NewChain, Planted, Row, columns, decide, plant, table
 
 MOST_COLUMNS = 1024  # SQL Server's limit without column sets
 
@@ -54,6 +57,42 @@ def test_s4_rows_wider_than_a_page_are_found_by_what_they_hold(new_chain: NewCha
         planted.rows(f"INSERT INTO prices VALUES (1, {', '.join(values)})")
     fits = plant(new_chain(), target, (prices, [small, {"id": 3}]))
     fits.migrate()
+
+
+def plant_files(new_chain: NewChain) -> Planted:
+    files = table(
+        "files", *columns("id int not null", "name nvarchar(max)", "body varbinary(max)", "note ntext")
+    )
+    rows: list[Row] = [
+        {"id": 1, "name": "a" * 400, "body": b"x" * 400},
+        {"id": 2, "name": "a" * 400, "body": b"x" * 400, "note": "n" * 201},
+        {"id": 3},
+    ]
+    target = "CREATE TABLE files (id int PRIMARY KEY, name text, body bytea, note text)"
+    return plant(new_chain(), target, (files, rows))
+
+
+def test_rows_larger_than_postgresql_takes_are_found(
+    new_chain: NewChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = plant_files(new_chain)
+    monkeypatch.setattr(page_risks, "LARGEST_ROW_BYTES", 1000)  # else it would take a gigabyte
+    assert planted.is_refused("row_too_large", 1, "2")
+    assert "name, body, note together" in planted.finding("row_too_large").message
+    decided = planted.decide(decide("files", "note", "skip: kept elsewhere").replace(", reason: a test", ""))
+    assert decided.errors() == []
+
+
+def test_a_row_that_proves_too_large_in_the_load_is_named(
+    new_chain: NewChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = plant_files(new_chain)
+    monkeypatch.setattr(value_limits, "LARGEST_ROW_BYTES", 1000)
+    with pytest.raises(
+        TableFailed, match=r"files: row 2 of the load has 1,001 bytes, most of them in column name"
+    ):
+        planted.migrate()
+    assert planted.rows("SELECT count(*) FROM files") == [(0,)]
 
 
 def test_s5_index_entries_that_no_page_holds_are_found(new_chain: NewChain) -> None:
