@@ -138,8 +138,9 @@ class MigrationResource:
         is_elsewhere = context.job_def.executor_def.name == CELERY  # the run's process names itself
         process = {} if is_elsewhere else build_process_tags(run.run_id, is_one_process=has_one_process)
         places = build_place_tags(migration)
-        tag_run(context.instance, run.run_id, tags, {**process, **places, KIND_TAG: run.kind})
         if self.notes.step_opened(migration, has_one_process, describe_places(migration)):
+            # Once: what Dagster tells a step of its run's tags is what they were when the run began.
+            tag_run(context.instance, run.run_id, tags, {**process, **places, KIND_TAG: run.kind})
             context.log.info(f"Run of {migration.databases}")
             refuse_storage_in_target(context.instance, migration.target)
         if run.kind not in KINDS_WITHOUT_HOLD:

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Mapping
 
 import pytest
 from dagster import (
@@ -26,9 +27,11 @@ from dagster import (
 from blb_migration.checks import CHECK_NAMES
 from blb_migration.defs import step_failures
 from blb_migration.defs.assemble import build_defs
+from blb_migration.defs.dead_runs import PROCESS_TAG
 from blb_migration.defs.in_process import build_run_id, run_in_process
 from blb_migration.defs.observer import RunObserver
 from blb_migration.defs.resource import MigrationResource
+from blb_migration.defs.run_tags import TARGET_TAG
 from blb_migration.errors import SourceUnreachable, TableFailed, TargetError
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.migration import Migration, ProgressListener, RunInfo, TableProgress
@@ -62,6 +65,25 @@ def test_a_rehearsal_runs_everything_in_order(stages: Stages, instance: DagsterI
     assert [label for label in stages.loads if label != "articles"] == ["customers", "orders", "lines"]
     assert len(stages.checks) == 16
     assert {name for _, name in stages.checks[-4:]} == {"integrity"}
+
+
+def test_a_run_is_given_its_tags_once(
+    stages: Stages, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+    add = DagsterInstance.add_run_tags
+
+    def add_and_note(self: DagsterInstance, run_id: str, new_tags: Mapping[str, str]) -> None:
+        given.append(new_tags)
+        add(self, run_id, new_tags)
+
+    monkeypatch.setattr(DagsterInstance, "add_run_tags", add_and_note)
+    result = run(build_rehearsal(), instance)
+    [tags] = given  # each writes the run's record anew, three transactions in Dagster's SQLite files
+    stored = instance.get_run_by_id(result.run_id)
+    assert stored is not None
+    assert tags.items() <= stored.tags.items()
+    assert {PROCESS_TAG, TARGET_TAG} <= tags.keys()
 
 
 def test_the_ledger_gets_dagsters_run_id_and_the_kind(stages: Stages, instance: DagsterInstance) -> None:
