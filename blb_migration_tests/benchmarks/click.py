@@ -3,8 +3,9 @@
     .venv/bin/python -m blb_migration_tests.benchmarks.click --clicks 5
 
 Opens ``demo --ui``, presses the buttons in a real browser and reads the times of the run's own events from
-the web server. Every click is in servers of its own, as a person's first one is; needs a browser that is
-installed, as the tests of pages do.
+the web server; and what each process has used until then, since all of them share the processors. Every
+click is in servers of its own, as a person's first one is; needs a browser that is installed, as the tests of
+pages do.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from blb_migration_tests.benchmarks.served_processes import ServedProcesses
 from blb_migration_tests.browser import open_browser
 from blb_migration_tests.cli.served_ui import OVER, Ui, serving_ui
 
@@ -50,10 +52,11 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--clicks", type=int, default=3)
     options = parser.parse_args(arguments)
-    clicks = []
+    clicks, uses = [], []
     for number in range(options.clicks):
-        clicks.append(measure_click())
-        ends = clicks[-1]
+        ends, used = measure_click()
+        clicks.append(ends)
+        uses.append(used)
         _say(f"click {number + 1}: begun after {ends['its process has begun it']:.2f} s, "
              f"green after {ends['the run is green']:.2f} s")  # fmt: skip
     _say("\nmedians, seconds\n  since the click   of this part")
@@ -62,11 +65,17 @@ def main(arguments: list[str]) -> int:
         ends_at = statistics.median(click[part] for click in clicks)
         _say(f"  {ends_at:15.2f}  {ends_at - before:13.2f}  {part}")
         before = ends_at
+    _say("\nmedians, processor seconds from the click to green")
+    for purpose in uses[0]:
+        _say(f"  {statistics.median(used.get(purpose, 0.0) for used in uses):15.2f}  {purpose}")
+    _say(f"  {statistics.median(sum(used.values()) for used in uses):15.2f}  all")
     return 0
 
 
-def measure_click() -> dict[str, float]:
-    """Press *Materialize all* once in a demo of its own; return when each part ended, seconds after that."""
+def measure_click() -> tuple[dict[str, float], dict[str, float]]:
+    """Press *Materialize all* once in a demo of its own; return when each part ended, seconds after that, and
+    the processor seconds of each process until the run was seen to be over.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="blb-click-") as folder,
         serving_ui("demo", "--ui", folder=Path(folder)) as (_, output, port),
@@ -81,9 +90,10 @@ def measure_click() -> dict[str, float]:
         button = page.get_by_role("button", name="Materialize all")
         button.wait_for(timeout=60_000)
         page.wait_for_load_state("networkidle")
+        processes = ServedProcesses()
         clicked_at = time.time()
         button.click()
-        run = _await_end(ui)
+        run = _await_end(ui, processes)
         if run["status"] != "SUCCESS":
             raise RuntimeError(f"the run ended with {run['status']}; its time means nothing")
         times: dict[tuple[str, str | None], float] = {("creation", None): run["creationTime"]}
@@ -91,13 +101,14 @@ def measure_click() -> dict[str, float]:
             moment = int(event["timestamp"]) / 1000
             for key in ((event["__typename"], None), (event["__typename"], event["stepKey"])):
                 times.setdefault(key, moment)
-        return {part: times[key] - clicked_at for part, key in _FIRST.items()}
+        return {part: times[key] - clicked_at for part, key in _FIRST.items()}, processes.sum_up()
 
 
-def _await_end(ui: Ui) -> dict[str, Any]:
+def _await_end(ui: Ui, processes: ServedProcesses) -> dict[str, Any]:
     deadline = time.monotonic() + _LIMIT_SECONDS
     while time.monotonic() < deadline:
         time.sleep(1)  # the times are the events' own; asking more often would only slow the run
+        processes.look()
         for run in ui.ask(_RUNS)["runsOrError"]["results"]:
             if run["status"] in OVER:
                 return dict(run)
