@@ -36,11 +36,8 @@ tsql_units(s) AS CASE WHEN strlen(s) = length(s) THEN length(s)
     + length(regexp_replace(s, '[^\x{{10000}}-\x{{10EFFF}}\x{{10F800}}-\x{{10FFFF}}]', '', 'g')) END
 tsql_pad_units(s, n) AS rpad(s, CAST(length(s) + greatest(n - tsql_units(s), 0) AS INTEGER), ' ')
 tsql_two(n) AS lpad(CAST(n AS VARCHAR), 2, '0')
-tsql_date_text(d) AS
-  lpad(CAST(year(d) AS VARCHAR), 4, '0') || '-' || tsql_two(month(d)) || '-' || tsql_two(day(d))
-tsql_clock(tod) AS
-  tsql_two(tod // 36000000000) || ':' || tsql_two(tod // 600000000 % 60) || ':'
-  || tsql_two(tod // 10000000 % 60)
+tsql_date_text(d) AS strftime(d, '%Y-%m-%d')
+tsql_clock(tod) AS strftime(make_timestamp(tod // 10), '%H:%M:%S')
 tsql_fraction(tod, digits) AS
   CASE WHEN digits = 0 THEN '' ELSE '.' || left(lpad(CAST(tod % 10000000 AS VARCHAR), 7, '0'), digits) END
 tsql_offset_text(m) AS
