@@ -19,7 +19,12 @@ from blb_migration.bootstrap.uv import build_uv_environment
 from blb_migration_tests.run import TOP
 
 RESOLUTIONS = ("lowest-direct", "highest")
-TESTS = ("defs/test_internals_contract.py", "defs/test_runs.py", "defs/test_code_location.py")
+TESTS = (
+    "defs/test_internals_contract.py",
+    "defs/test_runs.py",
+    "defs/test_code_location.py",
+    "defs/test_code_servers.py",
+)
 
 
 def read_requirements() -> list[str]:

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, NoReturn
 from blb_migration.cli import ui_servers
 from blb_migration.cli.options import Debug, Port, ProjectFolder, SourceConn, TargetConn
 from blb_migration.defs.event_batches import BATCHES
-from blb_migration.defs.run_processes import WARM_RUNS_VARIABLE
 from blb_migration.documents import INSTANCE_FILE, WORKSPACE_FILE, list_documents, read_document
 from blb_migration.errors import ConfigurationError
 from blb_migration.private_files import make_private_folder
@@ -40,6 +39,7 @@ HOST = "127.0.0.1"
 FILES_VARIABLE = "BLB_UI_FILES"
 LOCATION = "blb_migration"  # as workspace.yaml names it
 WEB_SERVER = "blb_migration.defs.internals.web_server"
+DAEMON = "blb_migration.defs.daemon"
 START_TIMEOUT_SECONDS = 120
 STOP_TIMEOUT_SECONDS = 2 * ui_servers.STOP_SECONDS + ui_servers.RUN_STOP_SECONDS + 10
 _POLL_SECONDS = 0.3
@@ -47,13 +47,6 @@ _NO_LOCKS = (
     "Warning: this user has no shared memory here, so Dagster cannot start a run from its UI, a schedule or "
     "a sensor. Next: mount -t tmpfs -o mode=1777 tmpfs /dev/shm; or run blb-migrate itself, which does "
     "without."
-)
-_RUN_SCRIPT = (
-    f"import os, sys; os.environ['{WARM_RUNS_VARIABLE}'] = '1'; from importlib.metadata import entry_points\n"
-    "from blb_migration.collector import resting_collector\n"
-    "[script] = entry_points(group='console_scripts', name=sys.argv.pop(1))\n"
-    "with resting_collector(): run = script.load()\n"
-    "sys.exit(run())"
 )
 
 
@@ -177,7 +170,7 @@ def _start(home: Path, port: int, variables: Mapping[str, str | None], log: int)
     workspace = ["--workspace", str(list_documents()[WORKSPACE_FILE])]
     commands = [
         [sys.executable, "-m", WEB_SERVER, "--host", HOST, "--port", str(port), *workspace],
-        [sys.executable, "-c", _RUN_SCRIPT, "dagster-daemon", "run", *workspace],
+        [sys.executable, "-m", DAEMON, "run", *workspace],
     ]
     return subprocess.Popen(
         [sys.executable, ui_servers.__file__, json.dumps(commands)],

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from blb_migration.defs.optional_internals import find_internal
+from blb_migration.defs.project_files import watch_files
 
 WARM_RUNS_VARIABLE = "_BLB_WARM_RUNS"  # from our command to that code server: nobody's to set
 
@@ -26,16 +27,4 @@ def prepare_runs(folder: Path) -> None:
         fork_runs = find_internal("warm_runs", "fork_runs")
         if fork_runs is not None:
             # Looked at before the warm process reads them: what it has read is this, or was changed since.
-            before = _look_at_files(folder)
-            fork_runs(lambda: before is not None and _look_at_files(folder) == before)
-
-
-def _look_at_files(folder: Path) -> list[tuple[str, int, int, int]] | None:
-    """List the files of a project by name, inode, size and time of the last change; None if they cannot
-    be looked at.
-    """
-    try:
-        looks = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
-    except OSError:
-        return None
-    return [(name, look.st_ino, look.st_size, look.st_mtime_ns) for name, look in looks]
+            fork_runs(watch_files(folder))

@@ -8,6 +8,7 @@ from blb_migration.defs.internals.requirements import require
 from blb_migration.defs.optional_internals import find_internal
 
 USED = [
+    ("code_servers", "keep_code_servers"),
     ("event_files", "KeptSqliteEventLogStorage"),
     ("event_files", "keep_open"),
     ("run_job", "run_job"),
