@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from blb_migration.cli.designing import SourceReading
     from blb_migration.plan.decisions_file import DecisionsFile
+    from blb_migration.plan.found_names import FoundNames
     from blb_migration.plan.project import Project
     from blb_migration.schema.design import SchemaDesign
 
@@ -72,6 +73,7 @@ def write_new_project(
     Raises ConfigurationError when the folder cannot be written.
     """
     from blb_migration.cli.designing import read_source, read_target
+    from blb_migration.plan.found_names import find_names
     from blb_migration.plan.project import Project
     from blb_migration.schema.design import build_design
 
@@ -80,7 +82,7 @@ def write_new_project(
     undecided = build_decisions(folder.resolve().name, source.catalog, target.catalog)
     project = Project(folder, undecided, source.catalog, target.catalog)
     design = None
-    if not _has_tables_of(source.catalog, target.catalog):
+    if not find_names(source.catalog, target.catalog).table_count:
         design = build_design(source.catalog, undecided.decisions, target.features)
         planned = replace(target.catalog, tables=_merge(target.catalog, design.catalog))
         decisions_file = build_decisions(folder.resolve().name, source.catalog, planned, design)
@@ -103,18 +105,22 @@ def build_decisions(
     """
     from blb_migration.plan.build import build_plan
     from blb_migration.plan.decisions_file import parse_decisions
+    from blb_migration.plan.found_names import find_names
     from blb_migration.plan.project import DECISIONS_FILE
 
     project = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "project"
-    default_schema, schemas = _guess_schemas(source, target, is_designed=design is not None)
+    default_schema = _choose_default_schema(source)
+    found = None if design is not None else find_names(source, target)
     head = (
         f"# What a person decided about moving {_as_comment(source.database)} to PostgreSQL.\n"
         "# Every key is explained in docs/decisions.md: blb-migrate docs decisions\n"
         f"project: {project}\n"
         f"title: {_quote(f'{source.database}, SQL Server to PostgreSQL')}\n"
         f"default_schema: {_quote(default_schema)}\n"
-        f"schemas: {json.dumps(schemas, ensure_ascii=False)}\n"
+        f"schemas: {json.dumps(_map_schemas(target, default_schema, found), ensure_ascii=False)}\n"
     )
+    if found is not None and found.style != "keep":
+        head += f"names: {found.style}  # how the target spells most names of the source\n"
     undecided = parse_decisions(head + "tables: {}\n", DECISIONS_FILE)
     plan = build_plan(source, target, undecided.decisions)
     findings = [finding for finding in plan.findings if finding.severity is Severity.ERROR]
@@ -135,12 +141,6 @@ def _render_questions(findings: Sequence[Finding]) -> list[str]:
         wrapped = textwrap.wrap(text, _COMMENT_WIDTH, break_on_hyphens=False, break_long_words=False)
         lines += [f"# {'  ' if number else '- '}{line}" for number, line in enumerate(wrapped)]
     return lines
-
-
-def _has_tables_of(source: Catalog, target: Catalog) -> bool:
-    """Whether the target has a table of the same name as the source, in whatever schema."""
-    names = {table.name.name.lower() for table in source}
-    return any(table.name.name.lower() in names for table in target)
 
 
 def _merge(target: Catalog, design: Catalog) -> tuple[Table, ...]:
@@ -193,13 +193,19 @@ def _next_acts(folder: Path, *, is_designed: bool) -> list[str]:
     return acts
 
 
-def _guess_schemas(source: Catalog, target: Catalog, *, is_designed: bool) -> tuple[str, dict[str, str]]:
-    """dbo, or where it is empty the schema with most tables; and where it goes, if not there already."""
+def _choose_default_schema(source: Catalog) -> str:
+    """Choose dbo, or where it is empty the schema with most tables."""
     counts = Counter(table.name.schema for table in source)
-    default_schema = max(sorted(counts), key=lambda schema: (schema == "dbo", counts[schema]), default="dbo")
-    target_schemas = set() if is_designed else {table.name.schema.lower() for table in target}
-    missing = [schema for schema in sorted(counts) if schema.lower() not in target_schemas]
-    return default_schema, {schema: "public" for schema in missing if schema == default_schema}
+    return max(sorted(counts), key=lambda schema: (schema == "dbo", counts[schema]), default="dbo")
+
+
+def _map_schemas(target: Catalog, default_schema: str, found: FoundNames | None) -> dict[str, str]:
+    """Map the schemas to where their tables are found, and the default one to public where it is nowhere."""
+    found_schemas = dict(found.schemas) if found is not None else {}
+    names_there = set() if found is None else {table.name.schema.lower() for table in target}
+    if default_schema not in found_schemas and default_schema.lower() not in names_there:
+        found_schemas[default_schema] = "public"
+    return dict(sorted(found_schemas.items()))
 
 
 def _quote(text: str) -> str:

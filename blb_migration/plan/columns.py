@@ -16,7 +16,7 @@ from blb_migration.plan.decisions import ColumnDecision
 from blb_migration.plan.match import TableMatch, describe_estimate, find_column_decisions
 from blb_migration.plan.reserved_names import SYSTEM_COLUMNS, describe_reserved_name
 from blb_migration.plan.risks import build_questions
-from blb_migration.plan.target_names import build_cut_name, build_target_name
+from blb_migration.plan.target_names import build_cut_name, build_target_name, find_alike
 from blb_migration.plan.type_pairs import (
     Conversion,
     choose_conversion,
@@ -130,12 +130,17 @@ def _plan_column(
         missing = f"no column {wanted} in {pair.target.name}"
         if alike:
             missing += f", but several that differ only by letter case: {', '.join(alike)}"
+        meant = "target column"
+        spelled = find_alike(wanted, [own.name for own in pair.target.columns]) if not alike else []
+        if len(spelled) == 1:
+            (meant,) = spelled
+            missing += f", but {meant}"
         yield Finding(
             Code.SOURCE_COLUMN_WITHOUT_TARGET,
             Severity.ERROR,
             subject,
             f"{column.type} at the source, {missing}" + describe_estimate(pair.source),
-            f"{write_decision(pair.label, {'skip': WHY}, column.name)}, or 'to: target column'",
+            f"{write_decision(pair.label, {'skip': WHY}, column.name)}, or 'to: {meant}'",
         )
         return
     if target.computed is not None:

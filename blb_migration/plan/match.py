@@ -11,7 +11,7 @@ from blb_migration.model import Catalog, Table, TableName
 from blb_migration.plan.decision_texts import WHY, write_decision
 from blb_migration.plan.decisions import ColumnDecision, Decisions, TableDecision
 from blb_migration.plan.name_index import NameIndex
-from blb_migration.plan.target_names import NameStyle, build_cut_name, build_target_name
+from blb_migration.plan.target_names import NameStyle, build_cut_name, build_target_name, find_alike
 
 # "schema"."name" as SQL writes it, each part with or without its quotes: a name may hold dots.
 _QUOTED = re.compile(
@@ -130,7 +130,7 @@ def match_tables(source: Catalog, target: Catalog, decisions: Decisions) -> Matc
             cut = TableName(wanted.schema, build_cut_name(table.name.name, decisions.names))
             candidates = folded.get(_fold(cut), [])
         if len(candidates) != 1:
-            elsewhere = [other.name for other in target if _fold(other.name)[1] == _fold(wanted)[1]]
+            elsewhere = [other.name for other in target if find_alike(wanted.name, [other.name.name])]
             others = [other for other in target.other_relations if _fold(other[0]) == _fold(wanted)]
             findings.append(_describe_missing(table, label, wanted, candidates, elsewhere, others))
             continue
@@ -182,7 +182,7 @@ def _describe_missing(  # noqa: PLR0917  # what is known of one table
     elsewhere: list[TableName],
     others: list[tuple[TableName, str]],
 ) -> Finding:
-    create = "create it at the target"
+    create, other = "create it at the target", "other"
     if candidates:
         names = ", ".join(str(candidate.name) for candidate in candidates)
         message = f"several target tables differ from {wanted} only by letter case: {names}"
@@ -194,10 +194,19 @@ def _describe_missing(  # noqa: PLR0917  # what is known of one table
         message = f"there is no table {wanted} at the target"
         if elsewhere:
             message += f", but {', '.join(map(str, elsewhere))}"
+        if len(elsewhere) == 1:
+            other = _write_name(elsewhere[0])
     return Finding(
         Code.SOURCE_TABLE_WITHOUT_TARGET,
         Severity.ERROR,
         label,
         message + describe_estimate(table),
-        f"{create}, or decide: {write_decision(label, {'skip': WHY})}, or 'to: other'",
+        f"{create}, or decide: {write_decision(label, {'skip': WHY})}, or 'to: {other}'",
     )
+
+
+def _write_name(table: TableName) -> str:
+    """Write a target table as ``to`` takes it: quoted where a part has a dot or quotes."""
+    if any(sign in part for part in (table.schema, table.name) for sign in '."'):
+        return ".".join('"{}"'.format(part.replace('"', '""')) for part in (table.schema, table.name))
+    return str(table)

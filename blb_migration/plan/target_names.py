@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 NameStyle = Literal["keep", "lower", "snake"]
@@ -18,6 +19,7 @@ _DIGEST_LENGTH = 8
 
 _WORD_BORDER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NO_WORD = re.compile(r"\W+")
+_NO_LETTER = re.compile(r"[\W_]+")
 
 
 def build_target_name(name: str, style: NameStyle = "keep") -> str:
@@ -44,6 +46,17 @@ def _fold(name: str, style: NameStyle) -> str:
     if style == "snake":
         return _NO_WORD.sub("_", _WORD_BORDER.sub("_", name)).strip("_").lower() or name.lower()
     return name
+
+
+def find_alike(name: str, others: Iterable[str]) -> list[str]:
+    """Find the names of the same letters and digits in any case, as ``homepage`` for ``HomePage`` or
+    ``home_page``: maybe what a person would call the same. Nothing is like a name without either."""
+    letters = _fold_letters(name)
+    return [other for other in others if letters and _fold_letters(other) == letters]
+
+
+def _fold_letters(name: str) -> str:
+    return _NO_LETTER.sub("", name).lower()
 
 
 def shorten_name(name: str) -> str:
