@@ -32,6 +32,7 @@ from blb_migration.sqlserver import catalog_rows
 from blb_migration.sqlserver.catalog_gaps import require, require_columns
 from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.identities import read_identities
+from blb_migration.sqlserver.signs import read_signs
 from blb_migration.types import MOMENTS, look_up_source
 
 Row = tuple[Any, ...]
@@ -53,8 +54,10 @@ _TOOLS_TABLE = "microsoft_database_tools_support"
 
 def read_catalog(session: SourceSession) -> Catalog:
     """All user tables of the session's database. Raises SourceError when the server cannot tell."""
-    server = _read(session, catalog_rows.SERVER, "server")
-    database, version, edition, babelfish, collation = server[0] if server else (None,) * 5
+    server = read_signs(session, catalog_rows.SERVER)
+    session.notes += [session.refused[sign.expression] for sign in catalog_rows.SERVER.values()
+                      if sign.expression in session.refused]  # fmt: skip
+    told = (server.get("version"), server.get("edition"), BABELFISH if server.get("babelfish") else None)
     comments, tools_tables = _read_comments(session)
     names = {
         object_id: TableName(
@@ -92,9 +95,9 @@ def read_catalog(session: SourceSession) -> Catalog:
     ]
     return Catalog(
         engine="sqlserver",
-        database=database or "",
-        server_version=" ".join(filter(None, (version, edition, BABELFISH if babelfish else None))),
-        collation=collation,
+        database=server.get("database") or "",
+        server_version=" ".join(filter(None, told)),
+        collation=server.get("collation"),
         tables=tuple(sorted(tables, key=lambda table: table.name)),
     )
 

@@ -9,15 +9,19 @@ INFORMATION_SCHEMA is not read: it misses foreign keys that refer to unique inde
 
 from __future__ import annotations
 
-# database, version, edition, 1 on Babelfish (NULL elsewhere, as of any property a server does not know),
-# collation
-SERVER = """
-SELECT DB_NAME(),
-       CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)),
-       CAST(SERVERPROPERTY('Edition') AS nvarchar(128)),
-       CAST(SERVERPROPERTY('Babelfish') AS int),
-       CAST(DATABASEPROPERTYEX(DB_NAME(), 'Collation') AS nvarchar(128))
-"""
+from blb_migration.sqlserver.signs import Sign
+
+# What is good to know and nothing stands on: told by most servers, by some in part.
+SERVER = {
+    "database": Sign("its database's name", "DB_NAME()"),
+    "version": Sign("its version", "CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128))"),
+    "edition": Sign("its edition", "CAST(SERVERPROPERTY('Edition') AS nvarchar(128))"),
+    # 1 there, NULL elsewhere, as of any property that a server does not know
+    "babelfish": Sign("whether it is Babelfish", "CAST(SERVERPROPERTY('Babelfish') AS int)"),
+    "collation": Sign(
+        "its database's collation", "CAST(DATABASEPROPERTYEX(DB_NAME(), 'Collation') AS nvarchar(128))"
+    ),
+}
 
 # object_id, schema, table
 TABLES = """

@@ -28,11 +28,11 @@ from blb_migration.settings.odbc import RUST_DRIVER
 from blb_migration.settings.variables import SourceVariables, WaitingVariables
 from blb_migration.source_marker import SourceOrigin
 from blb_migration.sqlserver.blockers import describe_wait
+from blb_migration.sqlserver.database_failures import READ_DATABASES, build_database_failure
 from blb_migration.sqlserver.drivers import LoadedDriver, load_driver
 from blb_migration.sqlserver.failures import build_statement_failure
 from blb_migration.sqlserver.log_in_failures import (
     build_connection_failure,
-    build_database_failure,
     is_refused_log_in,
     is_worth_a_retry,
     refuse_closed_port,
@@ -54,10 +54,6 @@ _READ_ISOLATION = """
 SELECT CAST(d.snapshot_isolation_state AS int), CAST(d.is_read_committed_snapshot_on AS int), @@SPID
 FROM sys.databases AS d
 WHERE d.name = DB_NAME()
-"""
-_READ_DATABASES = """
-SELECT d.name FROM sys.databases AS d
-WHERE d.name NOT IN (N'master', N'tempdb', N'model', N'msdb') AND HAS_DBACCESS(d.name) = 1
 """
 _ARE_YOU_THERE = "SELECT 1"
 _SET_LANGUAGE = "SET LANGUAGE us_english"
@@ -352,12 +348,10 @@ class SourceConnector(SessionConnector[SourceSession]):
             session = _connect(replace(self.settings, database="master"), driver)
         except Exception:  # noqa: BLE001  the log-in itself is refused; the first error says it
             return
-        others: list[str] = []
-        with closing(session), suppress(SourceError):
-            others = sorted(
-                row[0] for row in session.read_rows(_READ_DATABASES, action="reading sys.databases")
-            )
-        raise build_database_failure(self.settings.masked_url, self.settings.database, others) from error
+        with closing(session):
+            told = session.read_if_told(READ_DATABASES, what="its databases")
+        settings = self.settings
+        raise build_database_failure(settings.masked_url, settings.database, told or (), error) from error
 
 
 def _connect(settings: SourceSettings, driver: LoadedDriver) -> SourceSession:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import platform
 import re
 import socket
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from blb_migration.errors import ConfigurationError, MigrationError, SourceUnreachable
@@ -136,16 +135,6 @@ def build_connection_failure(
         found=kind.found.format(cause=cause, login=login, seconds=timeout_seconds),
         expected=kind.expected,
         next_act=kind.next_act,
-    )
-
-
-def build_database_failure(subject: str, database: str, others: Sequence[str]) -> SourceUnreachable:
-    """Say that the log-in is good but cannot open its database; ``others`` are those that it can open."""
-    return SourceUnreachable(
-        subject,
-        found=f"the database {database} does not exist, or the log-in may not open it",
-        expected=f"one of: {', '.join(others)}" if others else "a database that the log-in may open",
-        next_act="Correct the database's name in the source URL, or map the log-in to a user in it",
     )
 
 

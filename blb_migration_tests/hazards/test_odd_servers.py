@@ -201,8 +201,6 @@ def test_a_catalog_that_does_not_say_what_a_table_is_is_refused_by_name(
             catalog_rows.COLUMNS,
             lambda rows: [row if row[2] == "price" else (*row[:7], None, *row[8:]) for row in rows],
         ),
-        (catalog_rows.SERVER, lambda _: []),
-        (catalog_rows.SERVER, put(0, None)),
         (catalog_rows.INDEX_COLUMNS, put(3, None)),
     ],
 )

@@ -65,7 +65,11 @@ def test_the_order_of_the_servers_answers_does_not_matter(
 
 @pytest.mark.parametrize(
     ("view", "missing"),
-    [("sys.extended_properties", "comments"), ("sys.partitions", "row estimates")],
+    [
+        ("sys.extended_properties", "comments"),
+        ("sys.partitions", "row estimates"),
+        ("DATABASEPROPERTYEX", "database's collation"),
+    ],
 )
 def test_what_a_server_lacks_is_left_out_and_noted(
     workshop: SourceSession, workshop_server: SqlServerEmulator, view: str, missing: str

@@ -16,6 +16,7 @@ from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tds.faults import Fault
 from blb_migration.settings import SourceSettings, parse_source_url
 from blb_migration.sqlserver.connect import SourceConnector, SourceSession
+from blb_migration.sqlserver.database_failures import build_database_failure
 from blb_migration_tests.sqlserver.conftest import ISOLATION_STATEMENT, SettingsMaker
 from blb_migration_tests.sqlserver.scripted import INT, NAME, PASSWORD, Script
 
@@ -53,10 +54,36 @@ class TestConnecting:
         assert "Correct the user or the password" in str(error)
 
     def test_a_missing_database_names_those_there_are(self, settings: SettingsMaker, script: Script) -> None:
-        script.answer("HAS_DBACCESS", [NAME], [("erp_copy",), ("erp",)])
+        rows = [("erp_copy", 1), ("erp", 1), ("hr", 0)]
+        told = [(name, "ONLINE", "MULTI_USER", may) for name, may in rows]
+        script.answer("HAS_DBACCESS", [NAME, NAME, NAME, INT], told)
         error = connect_in_vain(settings(database="nope"))
         assert "the database nope does not exist, or the log-in may not open it" in str(error)
         assert "Expected one of: erp, erp_copy." in str(error)
+
+    @pytest.mark.parametrize(
+        ("state", "access", "said"),
+        [
+            ("RESTORING", "MULTI_USER", ["the database Nope is RESTORING", "WITH RECOVERY"]),
+            ("OFFLINE", "MULTI_USER", ["the database Nope is OFFLINE", "SET ONLINE"]),
+            ("ONLINE", "SINGLE_USER", ["the database Nope is in SINGLE_USER", "SET MULTI_USER"]),
+            (None, None, ["does not exist, or the log-in may not open it", "Correct the database's name"]),
+        ],
+    )
+    def test_a_database_that_lets_nobody_in_says_why(
+        self, settings: SettingsMaker, script: Script, state: str, access: str, said: list[str]
+    ) -> None:
+        script.answer("HAS_DBACCESS", [NAME, NAME, NAME, INT], [("nope", state, access, None)])
+        error = connect_in_vain(settings(database="Nope"))
+        assert [part for part in said if part not in str(error)] == []
+
+    def test_a_copy_that_is_open_for_reading_alone_names_the_option(self) -> None:
+        refused = OSError(
+            "The target database ('erp') is in an availability group and is currently accessible for "
+            "connections when the application intent is set to read only."
+        )
+        error = build_database_failure("mssql://h/erp", "erp", [("erp", "ONLINE", "MULTI_USER", 0)], refused)
+        assert "Add ApplicationIntent=ReadOnly to the source URL" in str(error)
 
     def test_a_missing_database_is_told_even_when_the_server_lists_none(
         self, settings: SettingsMaker, script: Script
