@@ -133,6 +133,10 @@ def test_arrow_timestamps_may_stand_for_ticks(shop: Shop) -> None:
         ("CONVERT(varchar(30), CAST(0.1 AS float), 3)", "0.10000000000000001"),
         ("CONVERT(varchar(10), 0x0AFF, 1)", "0x0AFF"),
         ("CAST(0x0102 AS int)", 258),
+        ("CAST(0x7FFFFFFFFFFFFFFF AS bigint)", 2**63 - 1),
+        ("CAST(0x8000000000000000 AS bigint)", -(2**63)),
+        ("CAST(0xFFFF AS smallint)", -1),
+        ("CAST(0xFF AS tinyint)", 255),
         ("CAST(258 AS varbinary(4))", b"\x00\x00\x01\x02"),
         (
             "CAST('6F9619FF-8B86-D011-B42D-00C04FC964FF' AS uniqueidentifier)",

@@ -274,9 +274,8 @@ def _binary_to_integer(source: Typed, target: ColumnType) -> Typed:
     size = base_type(target).max_length
     unsigned = f"CAST('0x' || right(lpad(hex({source.sql}), {size * 2}, '0'), {size * 2}) AS HUGEINT)"
     half, whole = 2 ** (size * 8 - 1), 2 ** (size * 8)
-    if target.name != "tinyint":
-        unsigned = f"(CASE WHEN {unsigned} >= {half} THEN {unsigned} - {whole} ELSE {unsigned} END)"
-    return source.derive(f"CAST({unsigned} AS {duckdb_type(target)})", target)
+    number = unsigned if target.name == "tinyint" else f"(({unsigned} + {half}) % {whole} - {half})"
+    return source.derive(f"CAST({number} AS {duckdb_type(target)})", target)
 
 
 def text_constant(text: str, column_type: ColumnType) -> Typed:
