@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Set as AbstractSet
 
 from blb_migration.local_times import find_affected, find_instants_shown_twice
 from blb_migration.model import Column, ColumnType
@@ -57,17 +58,30 @@ def _build_spelling_condition(text: str, question: Question) -> str:
     return f"({value} IS NULL AND {text} IS NOT NULL OR {is_other})"
 
 
-def build_time_condition(column: Column, question: Question) -> str:
-    """Build the condition for a timestamp not at midnight, or that a zone's clocks showed twice or never."""
+def moment_expression(column: Column) -> str:
+    """Return a moment without a zone: of an instant its time in UTC."""
+    name = quote_name(column.name)
+    if column.type.name == "datetimeoffset":
+        return f"CAST(SWITCHOFFSET({name}, '+00:00') AS datetime2(7))"
+    return f"CAST({name} AS datetime2(7))"
+
+
+def build_time_condition(column: Column, question: Question, years: AbstractSet[int] | None = None) -> str:
+    """Build the condition for a timestamp not at midnight, or that a zone's clocks showed twice or never.
+
+    ``years`` are those that the column's moments lie in, None where that is not known: a zone has hundreds of
+    changes, of which a table's rows see a few.
+    """
     name = quote_name(column.name)
     if question.kind == "has_time_of_day":
         return f"CAST(CAST({name} AS date) AS datetime2(7)) <> CAST({name} AS datetime2(7))"
-    zone, value = str(question.arguments[0]), f"CAST({name} AS datetime2(7))"
+    zone, value = str(question.arguments[0]), moment_expression(column)
     if question.kind == "instant_shown_twice":
         spans = find_instants_shown_twice(zone)
-        value = f"CAST(SWITCHOFFSET({name}, '+00:00') AS datetime2(7))"
     else:
         spans = find_affected(zone, skipped=question.kind == "skipped_local_time")
+    if years is not None:
+        spans = tuple(span for span in spans if not years.isdisjoint(range(span[0].year, span[1].year + 1)))
     conditions = [f"({value} >= {_moment(low)} AND {value} < {_moment(high)})" for low, high in spans]
     return f"({' OR '.join(conditions)})" if conditions else "1 = 0"
 

@@ -8,9 +8,10 @@ documented for SQL Server 2012 and later, but ISJSON (2016), which ``not_json`` 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from blb_migration.model import Column, Table
-from blb_migration.questions import Answer, Question
+from blb_migration.questions import Answer, Question, QuestionKind
 from blb_migration.sqlserver.connect import SourceSession
 from blb_migration.sqlserver.expressions import (
     BINARY_TYPES,
@@ -27,11 +28,13 @@ from blb_migration.sqlserver.pair_conditions import (
     build_float_condition,
     build_time_condition,
     build_word_condition,
+    moment_expression,
 )
 from blb_migration.sqlserver.table_metrics import MAX_SELECTED
 from blb_migration.types import MOMENTS, name_source_types
 
 FIRST_KEYS = 5
+_OF_A_ZONE: tuple[QuestionKind, ...] = ("skipped_local_time", "repeated_local_time", "instant_shown_twice")
 _TIMES = frozenset(name_source_types(*MOMENTS))
 OUTER_ROW = "asked"  # the alias by which a condition with a subquery refers to the row in question
 
@@ -54,7 +57,9 @@ def answer_questions(
     Keys are values of the primary key, or of what else is unique, as text, joined by commas.
     Raises SourceError when SQL Server cannot answer, ValueError for a question without sense for its column.
     """
-    conditions = [build_condition(table, question) for question in questions]
+    zoned = {question.column for question in questions if question.kind in _OF_A_ZONE}
+    years = {name: _read_years(session, table, name) for name in sorted(zoned)}
+    conditions = [build_condition(table, question, years.get(question.column)) for question in questions]
     row: list[int] = []
     for start in range(0, len(conditions), MAX_SELECTED):
         some = conditions[start : start + MAX_SELECTED]
@@ -70,6 +75,14 @@ def answer_questions(
         )
         for question, condition, count in zip(questions, conditions, row, strict=True)
     )
+
+
+def _read_years(session: SourceSession, table: Table, column: str) -> frozenset[int]:
+    """Read in which years a column's moments lie; one far off, 9999 say, does not make them many."""
+    moment = moment_expression(table.columns_by_name[column])
+    statement = f"SELECT DISTINCT YEAR({moment}) FROM {quote_table(table.name)}"
+    rows = session.read_rows(statement, action="asking for the years of its times", subject=str(table.name))
+    return frozenset(int(year) for (year,) in rows if year is not None)
 
 
 def read_first_keys(
@@ -119,8 +132,13 @@ def _show_expression(column: Column) -> str:
     return read_expression(column)
 
 
-def build_condition(table: Table, question: Question) -> str:  # noqa: PLR0911  # one case after the other
-    """Build the T-SQL condition that is true for the rows in question."""
+def build_condition(  # noqa: PLR0911  # one case after the other
+    table: Table, question: Question, years: AbstractSet[int] | None = None
+) -> str:
+    """Build the T-SQL condition that is true for the rows in question.
+
+    ``years`` are those that the moments of its column lie in, None where that is not known.
+    """
     column = table.columns_by_name[question.column]
     if question.kind.startswith(("decimal", "integer")):
         return _build_number_condition(column, question)
@@ -140,7 +158,7 @@ def build_condition(table: Table, question: Question) -> str:  # noqa: PLR0911  
             ("has_time_of_day" | "skipped_local_time" | "repeated_local_time" | "instant_shown_twice"),
             _,
         ):
-            return build_time_condition(column, question)
+            return build_time_condition(column, question, years)
         case (("float_finer_than" | "float_outside" | "inexact_as_float" | "real_outside"), _):
             return build_float_condition(column, question)
         case (("not_uuid" | "not_a_word" | "not_the_number" | "not_the_date"), _):

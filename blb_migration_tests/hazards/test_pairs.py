@@ -10,6 +10,7 @@ import pytest
 
 from blb_migration.findings import Severity
 from blb_migration.model import UniqueKey
+from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.zoo.zoo_rows import Variant
 from blb_migration_tests.hazards.planting import (
     NewChain,
@@ -131,11 +132,23 @@ def test_s10_local_times_become_instants_of_a_named_zone(new_chain: NewChain) ->
 
 
 def test_s10_a_local_time_that_never_was_is_found(new_chain: NewChain) -> None:
-    # Tokyo's clocks were set four times forward and never again: Berlin's changes make a statement of 170 KB.
     planted = plant_one(new_chain, "datetime", "timestamptz", "1948-05-02 00:30:00", "1948-05-02 01:00:00")
     decided = planted.decide(decide("things", "v", "zone: Asia/Tokyo"))
     assert decided.is_refused("skipped_local_time", 1, "1")
     assert decided.decide(decide("things", "v", "zone: UTC")).errors() == []
+
+
+def test_s10_only_changes_of_the_years_that_a_table_has_are_asked(
+    new_chain: NewChain, emulator: SqlServerEmulator
+) -> None:
+    moments = ["2023-12-31 23:59:59", "2024-03-31 01:59:59", "2024-03-31 02:00:00", "9999-12-31", None]
+    planted = plant_one(new_chain, "datetime2(7)", "timestamptz", *moments)
+    decided = planted.decide(decide("things", "v", "zone: Europe/Berlin"))
+    assert decided.is_refused("skipped_local_time", 1, "3")
+    sent = [each.text for each in emulator.statements]
+    asked = [text for text in sent if "2024-03-31T02:00:00" in text]
+    assert asked
+    assert not [text for text in asked if "2031-03-30" in text]
 
 
 def test_s10_a_timestamp_becomes_a_date_where_it_is_midnight(new_chain: NewChain) -> None:
