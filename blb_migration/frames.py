@@ -25,7 +25,18 @@ from blb_migration.settings import read_target_settings
 
 _RUNS = "SELECT * FROM blb_migration.runs ORDER BY started_at, run_id"
 _LOADS = "SELECT * FROM blb_migration.table_loads ORDER BY load_id"
-_CHECKS = "SELECT * FROM blb_migration.check_results ORDER BY check_id"
+# Those of old runs are packed; without any, json_agg has left a JSON null.
+_CHECKS = """
+SELECT * FROM blb_migration.check_results
+UNION ALL
+SELECT unpacked.* FROM blb_migration.packed_runs AS packed
+CROSS JOIN LATERAL json_populate_recordset(
+    NULL::blb_migration.check_results,
+    CASE json_typeof(packed.particulars -> 'check_results')
+        WHEN 'array' THEN packed.particulars -> 'check_results' ELSE '[]' END
+) AS unpacked
+ORDER BY check_id
+"""
 _TABLES = "SELECT * FROM blb_migration.table_status ORDER BY position"
 
 
@@ -35,12 +46,15 @@ def read_runs(target_url: str | None = None) -> pd.DataFrame:
 
 
 def read_loads(target_url: str | None = None) -> pd.DataFrame:
-    """Every attempt to load a table, oldest first: rows, bytes, seconds, or why it failed."""
+    """Every attempt to load a table, oldest first: rows, bytes, seconds, or why it failed.
+
+    What the source marker said then stands beside the newer ones alone; of old runs ``packed_runs`` has it.
+    """
     return _read(_LOADS, target_url)
 
 
 def read_checks(target_url: str | None = None) -> pd.DataFrame:
-    """Every check of a table, oldest first; ``details`` has what was compared."""
+    """Every check of a table, oldest first, of old runs too; ``details`` has what was compared."""
     return _read(_CHECKS, target_url)
 
 

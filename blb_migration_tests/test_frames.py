@@ -13,6 +13,8 @@ from blb_migration import frames
 from blb_migration.checks import Difference
 from blb_migration.compare.difference_files import write_differences
 from blb_migration.errors import ConfigurationError, TargetError
+from blb_migration.postgres.ledger.packing import pack_old_runs
+from blb_migration.report.ending import record_ending
 from blb_migration_tests.catalogs import table
 from blb_migration_tests.chain import Chain
 
@@ -27,6 +29,22 @@ def chain(new_chain: Callable[..., Chain]) -> Chain:
         chain.database.load(f"dbo.{name}", pa.table(rows))
         chain.execute(f"CREATE TABLE {name} (id integer PRIMARY KEY, name text)")
     return chain
+
+
+def test_checks_of_old_runs_are_among_the_others(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLB_TARGET_CONN", chain.target_url)
+    runs = []
+    for _ in range(3):
+        migration = chain.migrate("project: frames")
+        chain.check(migration)
+        record_ending(migration)
+        runs.append(migration.run.run_id)
+    before = frames.read_checks()
+    with chain.target.connect() as connection:
+        assert pack_old_runs(connection, kept=1) == 2
+    checks = frames.read_checks()
+    assert list(checks["run_id"].unique()) == runs
+    pd.testing.assert_frame_equal(checks, before)
 
 
 def test_the_ledger_as_frames(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
