@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -116,8 +115,8 @@ def build_decisions(
         "# Every key is explained in docs/decisions.md: blb-migrate docs decisions\n"
         f"project: {project}\n"
         f"title: {_quote(f'{source.database}, SQL Server to PostgreSQL')}\n"
-        f"default_schema: {_quote(default_schema)}\n"
-        f"schemas: {json.dumps(_map_schemas(target, default_schema, found), ensure_ascii=False)}\n"
+        + (f"default_schema: {_quote(default_schema)}\n" if default_schema is not None else "")
+        + f"schemas: {json.dumps(_map_schemas(target, default_schema, found), ensure_ascii=False)}\n"
     )
     if found is not None and found.style != "keep":
         head += f"names: {found.style}  # how the target spells most names of the source\n"
@@ -193,17 +192,21 @@ def _next_acts(folder: Path, *, is_designed: bool) -> list[str]:
     return acts
 
 
-def _choose_default_schema(source: Catalog) -> str:
-    """Choose dbo, or where it is empty the schema with most tables."""
-    counts = Counter(table.name.schema for table in source)
-    return max(sorted(counts), key=lambda schema: (schema == "dbo", counts[schema]), default="dbo")
+def _choose_default_schema(source: Catalog) -> str | None:
+    """Choose the schema that tables are named without: dbo, else the only one; of several others none."""
+    schemas = {table.name.schema for table in source} or {"dbo"}
+    return "dbo" if "dbo" in schemas else schemas.pop() if len(schemas) == 1 else None
 
 
-def _map_schemas(target: Catalog, default_schema: str, found: FoundNames | None) -> dict[str, str]:
-    """Map the schemas to where their tables are found, and the default one to public where it is nowhere."""
+def _map_schemas(target: Catalog, default_schema: str | None, found: FoundNames | None) -> dict[str, str]:
+    """Map the schemas to where their tables are found, and the default one to public where it is nowhere.
+
+    Others keep their names: of several others, none is the one that public stands for.
+    """
     found_schemas = dict(found.schemas) if found is not None else {}
     names_there = set() if found is None else {table.name.schema.lower() for table in target}
-    if default_schema not in found_schemas and default_schema.lower() not in names_there:
+    is_found = default_schema in found_schemas or (default_schema or "").lower() in names_there
+    if default_schema is not None and not is_found:
         found_schemas[default_schema] = "public"
     return dict(sorted(found_schemas.items()))
 

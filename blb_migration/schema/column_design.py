@@ -8,11 +8,12 @@ from blb_migration.findings import Code, Severity
 from blb_migration.model import Column, ColumnType, Computed, Identity, Table, TableName
 from blb_migration.plan.decision_texts import WHY, write_decision
 from blb_migration.plan.decisions import ColumnDecision, TableDecision
-from blb_migration.plan.match import find_column_decisions
+from blb_migration.plan.match import choose_target_table, find_column_decisions
 from blb_migration.plan.reserved_names import SYSTEM_COLUMNS, describe_reserved_name
 from blb_migration.plan.target_names import build_target_name
+from blb_migration.postgres.names import identifier_text, qualified_text, quote_text
 from blb_migration.schema.collations import find_collation, ignores_case
-from blb_migration.schema.defaults import translate_default
+from blb_migration.schema.defaults import find_sequence, translate_default
 from blb_migration.schema.drafts import DesignContext, NewCollation
 from blb_migration.schema.translate_expression import translate_computed
 from blb_migration.schema.translation import ColumnPair, Scope, Untranslatable
@@ -121,7 +122,7 @@ def _design_column(
         nullable=column.nullable or column.type.name == "rowversion",
         collation=None if collation is None else collation.name.name,
         identity=identity,
-        default=_translate_default(context, subject, column, target_type),
+        default=_translate_default(context, subject, table, column, NewColumn(target_name, target_type)),
         comment=column.comment,
         insensitive_locale=None if collation is None else collation.locale,
     )
@@ -149,19 +150,43 @@ def _design_identity(
 
 
 def _translate_default(
-    context: DesignContext, subject: str, column: Column, target_type: ColumnType
+    context: DesignContext, subject: str, table: TableName, column: Column, new: NewColumn
 ) -> str | None:
-    try:
-        return translate_default(column, target_type)
-    except Untranslatable as reason:
-        context.add(
-            Code.DEFAULT_NOT_TRANSLATED,
-            Severity.WARNING,
-            subject,
-            f"its default {column.default} is left out: {reason}",
-            "see that the application gives a value, or add a default by hand",
-        )
-        return None
+    sequence = find_sequence(column.default or "")
+    next_act = "see that the application gives a value, or add a default by hand"
+    if sequence is not None:
+        reason = "a sequence is not created here, since tables may share it"
+        next_act = _describe_sequence(context, table, new, sequence)
+    else:
+        try:
+            return translate_default(column, new.type)
+        except Untranslatable as untranslatable:
+            reason = str(untranslatable)
+    context.add(
+        Code.DEFAULT_NOT_TRANSLATED,
+        Severity.WARNING,
+        subject,
+        f"its default {column.default} is left out: {reason}",
+        next_act,
+    )
+    return None
+
+
+def _describe_sequence(
+    context: DesignContext, table: TableName, new: NewColumn, source_sequence: TableName
+) -> str:
+    """Write the statements that make the sequence and let the column draw from it."""
+    undecided = TableDecision.model_construct()
+    sequence = choose_target_table(source_sequence, undecided, context.decisions)
+    name = qualified_text(sequence)
+    return (
+        "before the load, with the step that not-migrated.sql has: "
+        f"CREATE SCHEMA IF NOT EXISTS {identifier_text(sequence.schema)}; "
+        f"CREATE SEQUENCE IF NOT EXISTS {name}; "
+        f"ALTER TABLE {qualified_text(table)} ALTER COLUMN {identifier_text(new.name)} "
+        f"SET DEFAULT nextval({quote_text(name)}::regclass); "
+        "the load then sets it beyond the rows of all tables that draw from it"
+    )
 
 
 def _translate_computed(context: DesignContext, label: str, pairs: dict[str, ColumnPair]) -> None:

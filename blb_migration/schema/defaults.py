@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from blb_migration.model import Column, ColumnType
+from blb_migration.model import Column, ColumnType, TableName
 from blb_migration.postgres.names import quote_text
 from blb_migration.schema.translate_expression import parse_expression
 from blb_migration.schema.translation import Untranslatable
@@ -46,6 +46,10 @@ _NUMBERS = name_target_types(*EXACT_NUMBERS, Family.FLOAT)
 _TEXTS = name_target_types(Family.TEXT)
 _WHOLE_NUMBER = re.compile(r"[+-]?\d+")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NEXT_VALUE = re.compile(
+    r"\(*\s*NEXT\s+VALUE\s+FOR\s+((?:\[(?:[^\]]|\]\])+\]|[^\s\[\]().]+|\.)+)\s*\)*", re.I
+)
+_NAME_PART = re.compile(r"\[((?:[^\]]|\]\])+)\]|([^\[\].]+)")
 _BOOLEANS = {"0": "false", "1": "true", "false": "false", "true": "true"}
 
 
@@ -65,6 +69,15 @@ def translate_default(source: Column, target: ColumnType) -> str | None:
     if _function_name(node) in _GUIDS:
         return _new_guid(target)
     return _constant(_literal_text(node), isinstance(node, exp.HexString), target)
+
+
+def find_sequence(default: str) -> TableName | None:
+    """Find the sequence of the source that a default takes its numbers from: ``(NEXT VALUE FOR [a].[b])``."""
+    found = _NEXT_VALUE.fullmatch(default)
+    if found is None:
+        return None
+    parts = [bracketed.replace("]]", "]") or plain for bracketed, plain in _NAME_PART.findall(found[1])]
+    return TableName(parts[-2] if len(parts) > 1 else "dbo", parts[-1])
 
 
 def _function_name(node: Any) -> str | None:

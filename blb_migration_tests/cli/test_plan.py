@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from blb_migration.cli.init import build_decisions
 from blb_migration.cli.main import main
+from blb_migration.plan.build import build_plan
 from blb_migration.plan.project import load_project
+from blb_migration_tests.catalogs import catalog, table
 from blb_migration_tests.cli.servers import Shop
 
 
@@ -62,6 +65,34 @@ def test_a_new_project_asks_every_open_question_in_a_comment(shop: Shop, tmp_pat
     assert "there is no table public.lines" in comments
     assert "there is no table public.notes" in comments
     assert "project: My_Shop" in text
+
+
+@pytest.mark.parametrize(
+    ("schemas", "expected"),
+    [
+        (["Sales", "Warehouse"], {}),
+        (["Sales", "dbo"], {"dbo": "public"}),
+        (["Sales"], {"Sales": "public"}),
+        ([], {"dbo": "public"}),
+    ],
+)
+def test_public_stands_for_dbo_or_the_only_schema(schemas: list[str], expected: dict[str, str]) -> None:
+    source = catalog("sqlserver", *(table("things", "id int not null", schema=schema) for schema in schemas))
+    decisions = build_decisions("shop", source, catalog("postgres")).decisions
+    assert decisions.schemas == expected
+    assert build_plan(source, catalog("postgres"), decisions).faults == ()
+
+
+def test_a_new_project_spells_names_as_its_target_does() -> None:
+    source = catalog("sqlserver", table("OrderLines", "LineID int not null", schema="Sales", key="LineID"))
+    target = catalog("postgres", table("order_lines", "line_id integer not null", schema="public"))
+    decisions = build_decisions("shop", source, target).decisions
+    assert (decisions.names, decisions.schemas) == ("snake", {"Sales": "public"})
+    plan = build_plan(source, target, decisions)
+    assert [(column.source.name, column.target.name) for column in plan.tables[0].columns] == [
+        ("LineID", "line_id")
+    ]
+    assert plan.findings == ()
 
 
 def test_a_new_project_can_be_migrated_once_it_is_decided(shop: Shop, tmp_path: Path) -> None:

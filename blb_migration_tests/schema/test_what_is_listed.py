@@ -22,12 +22,14 @@ from blb_migration.model import (
 )
 from blb_migration.postgres.server_features import USUAL_SERVER
 from blb_migration.schema.ddl import build_statements
+from blb_migration.schema.defaults import find_sequence
 from blb_migration.schema.design import SchemaDesign, build_design
 from blb_migration.schema.script import render_not_migrated, render_script
 from blb_migration.schema.type_design import render_created_types
 from blb_migration.sqlserver.other_objects import SourceModule
 from blb_migration_tests.catalogs import COLLATION
-from blb_migration_tests.schema.designs import codes, decisions, source_catalog
+from blb_migration_tests.hazards.planting import NewChain
+from blb_migration_tests.schema.designs import codes, create, decisions, read_back, source_catalog
 
 INT = ColumnType("int")
 MONEY = ColumnType("money")
@@ -77,6 +79,36 @@ def test_a_default_that_is_not_understood_is_left_out(default: str, column_type:
     assert (finding.severity, finding.subject) == (Severity.WARNING, "things.odd")
     assert default in finding.message
     assert made.catalog.tables[0].columns_by_name["odd"].default is None
+
+
+@pytest.mark.parametrize(
+    ("default", "name"),
+    [
+        ("(NEXT VALUE FOR [Counters].[Thing'sID])", TableName("Counters", "Thing'sID")),
+        ("(NEXT VALUE FOR [numbers])", TableName("dbo", "numbers")),
+        ("next value for Counters.numbers", TableName("Counters", "numbers")),
+        ("(NEXT VALUE FOR [a.b].[c]]d])", TableName("a.b", "c]d")),
+        ("(NEXT VALUE FOR [numbers]+(1))", None),
+        ("('NEXT VALUE FOR [numbers]')", None),
+    ],
+)
+def test_a_default_s_sequence_is_known(default: str, name: TableName | None) -> None:
+    assert find_sequence(default) == name
+
+
+def test_what_makes_a_default_s_sequence_is_said_as_statements_that_run(new_chain: NewChain) -> None:
+    chain = new_chain()
+    numbered = Column("Id", INT, nullable=False, default="(NEXT VALUE FOR [Counters].[Thing'sID])")
+    things = Table(TableName("Shop", "things"), (numbered,), UniqueKey("PK_things", ("Id",)))
+    made = create(chain, [things])
+    [finding] = [finding for finding in made.findings if finding.code == "default_not_translated"]
+    statements = str(finding).partition("not-migrated.sql has: ")[2].partition("; the load then")[0]
+    chain.execute(statements)
+    chain.execute('INSERT INTO "Shop".things DEFAULT VALUES')
+    [created] = read_back(chain)
+    assert created.columns[0].identity is not None
+    assert created.columns[0].identity.sequence == TableName("Counters", "Thing'sID")
+    assert chain.execute('SELECT "Id" FROM "Shop".things') == [(1,)]
 
 
 @pytest.mark.parametrize(
