@@ -30,6 +30,28 @@ def open_private(path: Path, mode: str = "w", **options: Any) -> IO[Any]:
     return open(path, mode, opener=lambda name, flags: os.open(name, flags, FILE_MODE), **options)
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: one that was there is replaced, with its mode. Raises OSError.
+
+    What is no file (a pipe, a device), and a file whose folder takes no other, is written to as it stands.
+    """
+    if path.exists() and (not path.is_file() or not os.access(path.resolve().parent, os.W_OK)):
+        path.write_bytes(content)
+        return
+    path = path.resolve()  # of a link, the file behind it
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open_private(part, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            part.chmod(path.stat().st_mode)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def build_file_name(label: str) -> str:
     """Return the label, with a digest of it where a file system might not take it, or not tell it apart.
 

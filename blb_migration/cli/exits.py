@@ -5,6 +5,9 @@ Tracebacks go to a log file, for bugs alone; ``--debug`` or BLB_DEBUG=1 brings t
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 import sys
 import tempfile
 import traceback
@@ -18,6 +21,7 @@ from blb_migration.errors import ConfigurationError, ExitCode, MigrationError
 from blb_migration.masking import mask_secrets
 from blb_migration.missing_libraries import build_install_advice, name_library
 
+_FULL = re.compile(r"disk is full|disk I/O error|readonly database|unable to open database")
 INTERRUPTED = "interrupted."
 
 
@@ -38,7 +42,9 @@ def run_guarded(act: Callable[[], ExitCode], is_debug: bool) -> int:
         report_error(str(error) or INTERRUPTED)
         return int(find_exit_code())
     except Exception as error:  # noqa: BLE001 - the last stop: whatever arrives here is a bug
-        if isinstance(error, ImportError) and (refused := describe_missing_library(error)):
+        refused = describe_missing_library(error) if isinstance(error, ImportError) else None
+        refused = refused or describe_full_disk(error)
+        if refused is not None:
             report_error(str(refused))
             return int(refused.exit_code)
         report_bug(error, is_debug)
@@ -57,6 +63,24 @@ def describe_missing_library(error: ImportError) -> ConfigurationError | None:
     )
 
 
+def describe_full_disk(error: BaseException) -> ConfigurationError | None:
+    """Describe that a file of this machine takes no more, as Dagster's records and logs say it; else None."""
+    cause: BaseException | None = error
+    while cause is not None:
+        of_sqlite = getattr(cause, "orig", None)  # as SQLAlchemy hands it over
+        is_full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+        if is_full or (of_sqlite is not None and _FULL.search(str(of_sqlite))):
+            home = os.environ.get("DAGSTER_HOME")
+            kept = f"DAGSTER_HOME ({home}), " if home else ""
+            return ConfigurationError(
+                str(getattr(cause, "filename", None) or "a disk of this machine"),
+                found=f"it takes no more ({of_sqlite or os.strerror(errno.ENOSPC)})",
+                next_act=f"Free room where {kept}the temporary files and the reports are, then run again",
+            )
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
 def report_error(message: str) -> None:
     """Say on stderr what failed."""
     sys.stderr.write(f"blb-migrate: {make_visible(mask_secrets(message))}\n")
@@ -70,8 +94,12 @@ def report_bug(error: BaseException, is_debug: bool) -> None:
         sys.stderr.write(make_visible(text))
         report_error(f"{summary}.")
         return
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="blb-migrate-", suffix=".log", delete=False, encoding="utf-8"
-    ) as log:
-        log.write(text)
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="blb-migrate-", suffix=".log", delete=False, encoding="utf-8"
+        ) as log:
+            log.write(text)
+    except OSError:  # no room, or no folder for it
+        report_error(f"{summary}; please report it. BLB_DEBUG=1 shows the traceback.")
+        return
     report_error(f"{summary}; please report it with the traceback in {Path(log.name)}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from blb_migration.errors import ConfigurationError
-from blb_migration.private_files import open_private
+from blb_migration.private_files import write_whole
 from blb_migration.report.seal import seal
 
 _PAGE_SUFFIXES = (".html", ".htm")
@@ -48,13 +49,15 @@ def write_report(report: Mapping[str, Any], output: Path) -> ReportFiles:
 
 
 def _write(path: Path, text: str) -> None:
+    # A half of a surrogate pair, which only a broken source value holds, becomes JSON's own \udXXX.
+    content = text.encode("utf-8", "backslashreplace")
     try:
-        # A half of a surrogate pair, which only a broken source value holds, becomes JSON's own \udXXX.
-        with open_private(path, encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
+        write_whole(path, content)
     except OSError as error:
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise ConfigurationError(
             str(path),
             found=f"the report cannot be written ({error.strerror})",
-            next_act="Name a writable file with --output",
+            next_act=("Free room there, or name" if is_full else "Name") + " a writable file with --output; "
+            "'blb-migrate report' writes it again",
         ) from None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import sqlalchemy.exc
 
 from blb_migration.cli.exits import run_guarded
 from blb_migration.cli.main import main
@@ -243,3 +245,28 @@ def test_the_module_is_the_command() -> None:
         check=True,
     )
     assert done.stdout.startswith("blb-migrate ")
+
+
+def test_a_bug_is_said_where_no_file_takes_its_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/proc/nowhere")
+    assert run_guarded(fail_with_a_bug, is_debug=False) == 1
+    assert "BLB_DEBUG=1 shows the traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device", "/records/events.db"),
+        sqlalchemy.exc.OperationalError("INSERT", {}, sqlite3.OperationalError("database or disk is full")),
+    ],
+)
+def test_a_full_disk_is_no_bug(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> ExitCode:
+        raise RuntimeError("a step failed") from error
+
+    assert run_guarded(fail, is_debug=False) == 2
+    said = capsys.readouterr().err
+    assert "it takes no more" in said and "Free room" in said
+    assert "bug" not in said

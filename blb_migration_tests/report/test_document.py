@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from blb_migration.errors import ConfigurationError
 from blb_migration.postgres.ledger.reasons import Reason, ReasonCode
+from blb_migration.private_files import write_whole
 from blb_migration.report.files import name_report_files, write_report
 from blb_migration_tests.report.facts import document_of, loaded_table, metric
 
@@ -108,3 +110,23 @@ def test_a_device_gets_the_document_alone() -> None:
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="missing"):
         write_report(document_of(), tmp_path / "missing" / "report.json")
+
+
+def test_a_report_that_cannot_be_written_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "report.json"
+    output.write_text("the one before")
+    output.chmod(0o640)
+
+    def refuse(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", refuse)
+        with pytest.raises(ConfigurationError, match=r"No space left on device.*Free room there"):
+            write_report({}, output)
+    assert output.read_text() == "the one before"
+    assert list(tmp_path.iterdir()) == [output]
+    write_whole(output, b"{}")
+    assert (output.read_bytes(), output.stat().st_mode & 0o777) == (b"{}", 0o640)
