@@ -17,13 +17,19 @@ from blb_migration.migration import Migration
 from blb_migration.model import Column
 from blb_migration.plan.table_plans import Plan
 from blb_migration.postgres.ledger.records import FindingRecord, PlannedTable, RunStart
-from blb_migration.postgres.ledger.runs import read_last_of_environment, record_planned_tables, start_run
+from blb_migration.postgres.ledger.runs import (
+    is_prepared,
+    read_last_of_environment,
+    record_planned_tables,
+    start_run,
+)
 from blb_migration.postgres.ledger.versions import create_ledger, has_current_ledger
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.settings.machine import read_host, read_operator
 
-# (target, run id) of the runs that this process knows to be on record.
+# (target, run id) of the runs that this process knows to be on record, and to have prepared the target.
 _entered: set[tuple[str, str]] = set()
+_prepared: set[tuple[str, str]] = set()
 
 
 def ensure_run(connection: TargetConnection, migration: Migration) -> None:
@@ -56,6 +62,14 @@ def ensure_run(connection: TargetConnection, migration: Migration) -> None:
             record_planned_tables(connection, run_id, list_planned_tables(plan))
     if connection.info.transaction_status == TransactionStatus.IDLE:  # else it may still be rolled back
         _entered.add(entry)
+
+
+def has_prepared(connection: TargetConnection, migration: Migration) -> bool:
+    """Whether this run has prepared the target; it is not asked again once it has. Raises TargetError."""
+    entry = (migration.target.settings.masked_url, migration.run.run_id)
+    if entry not in _prepared and is_prepared(connection, migration.run.run_id):
+        _prepared.add(entry)
+    return entry in _prepared
 
 
 def _measure_seconds_since(begun: float | None) -> float:

@@ -30,7 +30,7 @@ from blb_migration.postgres.ledger.check_results import record_check
 from blb_migration.postgres.ledger.loads import read_finished_load
 from blb_migration.postgres.ledger.records import SourceRead, TableLoad
 from blb_migration.postgres.ledger.sources import read_known_sources, read_table_reads, register_source
-from blb_migration.postgres.ledger.versions import upgrade_ledger
+from blb_migration.postgres.ledger.versions import asking_version_once, upgrade_ledger
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.run_entry import ensure_run
 from blb_migration.source_marker import NOT_JUDGED, SourceMarker, SourceOrigin, compare_markers
@@ -51,7 +51,7 @@ def run_check(migration: Migration, table: TablePlan, name: str) -> CheckResult:
     """
     if name not in CHECK_NAMES:
         raise ValueError(f"no check {name!r}; there are {', '.join(CHECK_NAMES)}")
-    with migration.target.connect() as connection:
+    with migration.target.connect() as connection, asking_version_once(connection):
         load = read_finished_load(connection, table.target.name) if upgrade_ledger(connection) else None
         if load is None:
             raise TableFailed(

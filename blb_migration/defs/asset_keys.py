@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from dagster import AssetCheckKey, AssetKey
 
@@ -25,6 +25,8 @@ STAGE_KEYS = (PREFLIGHT, TARGET_PREPARED, CONSTRAINTS_RESTORED, RECONCILIATION_R
 SOURCE_PREFIX = "sqlserver"  # of the source's tables, which nothing here materializes
 VERDICT = "may_we_cut_over"
 CHECKS_SUFFIX = "checks"
+SOURCE_GROUP = "source"
+MOST_IN_GROUP = 200
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_]")
 _DIGEST_LENGTH = 6
 
@@ -65,10 +67,28 @@ def build_checks_name(key: AssetKey) -> str:
     return f"{_operation_name(key)}__{CHECKS_SUFFIX}"
 
 
-def build_group_name(group: str) -> str:
-    """Build a group name that Dagster allows; schemas, which are groups by default, may be called
-    anything."""
-    return _FORBIDDEN.sub("_", group) or "_"
+def build_group_names(plan: Plan) -> Mapping[str, str]:
+    """Build the name of every planned table's group, by label, as Dagster allows it.
+
+    Schemas, which are groups by default, may be called anything. A group of more tables than a browser draws
+    in a moment is cut into parts, ``dbo_01`` and so on, in load order, so that none leads back to an earlier.
+    """
+    labels: dict[str, list[str]] = {}
+    for table in plan.tables:
+        labels.setdefault(_FORBIDDEN.sub("_", table.group) or "_", []).append(table.label)
+    return {label: name for group, members in labels.items() for label, name in _cut(group, members)}
+
+
+def build_source_group_names(plan: Plan) -> Mapping[str, str]:
+    """Build the same for the tables at the source, which are one group where they are not too many."""
+    return dict(_cut(SOURCE_GROUP, [table.label for table in plan.tables]))
+
+
+def _cut(group: str, labels: Sequence[str]) -> Iterator[tuple[str, str]]:
+    width = max(2, len(str(-(-len(labels) // MOST_IN_GROUP))))
+    for position, label in enumerate(labels):
+        is_whole = len(labels) <= MOST_IN_GROUP
+        yield label, group if is_whole else f"{group}_{position // MOST_IN_GROUP + 1:0{width}}"
 
 
 def _build_plain_keys(plan: Plan) -> dict[str, AssetKey]:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, AssetSpec, MaterializeResult, asset
 
-from blb_migration.defs.asset_keys import TARGET_PREPARED, build_group_name, build_source_keys, place_key
+from blb_migration.defs.asset_keys import (
+    TARGET_PREPARED,
+    build_group_names,
+    build_source_group_names,
+    build_source_keys,
+    place_key,
+)
 from blb_migration.defs.asset_metadata import (
     build_load_metadata,
     build_source_metadata,
@@ -30,7 +36,6 @@ if TYPE_CHECKING:
     from blb_migration.load.table import TableLoad
     from blb_migration.migration import Migration
 
-SOURCE_GROUP = "source"
 KINDS = frozenset({"sqlserver", "postgres"})
 TAG_LENGTH = 63  # of a tag's value, see dagster's documentation of tags
 
@@ -40,12 +45,14 @@ def build_table_assets(
 ) -> list[AssetsDefinition]:
     """Build the assets of all planned tables, in load order."""
     ranks, sources = rank_tables(project.plan), build_source_keys(project.plan, environment)
+    groups = build_group_names(project.plan)
     return [
         _build_table_asset(
             project,
             table,
             environment,
             key=keys[table.label],
+            group=groups[table.label],
             # The target is said again for tables with parents: whatever is selected, a table waits for it.
             upstream=[
                 place_key(TARGET_PREPARED, environment),
@@ -60,14 +67,14 @@ def build_table_assets(
 
 def build_source_assets(project: Project, environment: Environment) -> list[AssetSpec]:
     """Build the planned tables at the source, as external assets."""
-    keys = build_source_keys(project.plan, environment)
+    keys, groups = build_source_keys(project.plan, environment), build_source_group_names(project.plan)
     return [
         AssetSpec(
             keys[table.label],
             description=describe_source(table),
             metadata=build_source_metadata(table),
             kinds={"sqlserver"},
-            group_name=SOURCE_GROUP,
+            group_name=groups[table.label],
             owners=_find_owners(project, table),
             tags=_build_tags(project, environment),
         )
@@ -89,6 +96,7 @@ def _build_table_asset(
     environment: Environment,
     *,
     key: AssetKey,
+    group: str,
     upstream: Sequence[AssetKey],
     rank: int,
 ) -> AssetsDefinition:
@@ -98,7 +106,7 @@ def _build_table_asset(
         description=describe_table(table),
         metadata=build_table_definition_metadata(table),
         kinds=set(KINDS),
-        group_name=build_group_name(table.group),
+        group_name=group,
         owners=_find_owners(project, table),
         tags=_build_tags(project, environment),
         op_tags={PRIORITY_TAG: rank, **build_queue_tags(rank)},

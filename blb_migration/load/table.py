@@ -30,11 +30,11 @@ from blb_migration.migration import Migration, ProgressListener
 from blb_migration.plan.table_plans import TablePlan
 from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.ledger.loads import begin_load, fail_load, read_effective_load
-from blb_migration.postgres.ledger.runs import is_prepared
 from blb_migration.postgres.ledger.sources import register_source
+from blb_migration.postgres.ledger.versions import asking_version_once
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.session_slots import SessionSlots
-from blb_migration.run_entry import ensure_run
+from blb_migration.run_entry import ensure_run, has_prepared
 from blb_migration.source_marker import NOT_JUDGED, MarkerVerdict, SourceMarker, compare_markers
 from blb_migration.sqlserver.chunk_keys import read_table_size
 from blb_migration.sqlserver.connect import SourceSession
@@ -80,7 +80,11 @@ def load_table(
     ):
         ensure_run(notes, migration)
         slots = SessionSlots(connection, migration.loading.source_sessions, migration.loading.target_sessions)
-        with holding_right(connection, table), slots.holding_pair(table.label):
+        with (
+            asking_version_once(connection),
+            holding_right(connection, table),
+            slots.holding_pair(table.label),
+        ):
             with migration.source.connect() as session:
                 marker = read_marker(session, [table.source.name])
                 table = _estimate_anew(session, table)
@@ -93,7 +97,7 @@ def load_table(
                 source_before=marker,
             )
             with _noting_failure(notes, load_id, table), target_errors(f"table {table.target.name}"):
-                prepared = is_prepared(notes, migration.run.run_id)
+                prepared = has_prepared(notes, migration)
                 task = LoadTask(
                     migration, table, connection, load_id, slots, prepared, on_progress, started_at
                 )

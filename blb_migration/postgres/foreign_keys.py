@@ -13,13 +13,20 @@ from blb_migration.postgres.names import TargetConnection, qualified_definitions
 
 # Keys from or onto the tables named or one of their partitions. A partitioned table's clones on its
 # partitions (conparentid) go and come with their parent.
-_FOREIGN_KEYS = """
+_FAMILY = """
 WITH RECURSIVE family AS (
     SELECT to_regclass(name)::oid AS oid FROM unnest(%(tables)s::text[]) name
     UNION
     SELECT h.inhrelid FROM family JOIN pg_catalog.pg_inherits h ON h.inhparent = family.oid
     JOIN pg_catalog.pg_class child ON child.oid = h.inhrelid AND child.relispartition
 )
+"""
+_ARE_KEYS = """
+WHERE c.contype = 'f' AND c.conparentid = 0
+  AND (c.conrelid IN (SELECT oid FROM family) OR c.confrelid IN (SELECT oid FROM family))
+"""
+_FOREIGN_KEYS = f"""
+{_FAMILY}
 SELECT own_schema.nspname, own.relname, c.conname,
        ARRAY(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY k (number, position)
              JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number
@@ -34,8 +41,7 @@ JOIN pg_catalog.pg_class own ON own.oid = c.conrelid
 JOIN pg_catalog.pg_namespace own_schema ON own_schema.oid = own.relnamespace
 JOIN pg_catalog.pg_class referred ON referred.oid = c.confrelid
 JOIN pg_catalog.pg_namespace referred_schema ON referred_schema.oid = referred.relnamespace
-WHERE c.contype = 'f' AND c.conparentid = 0
-  AND (c.conrelid IN (SELECT oid FROM family) OR c.confrelid IN (SELECT oid FROM family))
+{_ARE_KEYS}
 ORDER BY own_schema.nspname, own.relname, c.conname
 """
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
@@ -110,9 +116,20 @@ def find_foreign_keys(
 
     Sorted by table and name. Raises TargetError.
     """
+    if not _has_foreign_keys(connection, tables):  # as a whole run's load finds it: one statement, not five
+        return ()
     with target_errors("the target's foreign keys"), qualified_definitions(connection):
         rows = connection.execute(_FOREIGN_KEYS, {"tables": [qualified_text(table) for table in tables]})
         return tuple(build_foreign_key(row) for row in rows)
+
+
+def _has_foreign_keys(connection: TargetConnection, tables: Sequence[TableName]) -> bool:
+    query = f"{_FAMILY} SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint c {_ARE_KEYS})"
+    with target_errors("the target's foreign keys"):
+        row = connection.execute(
+            query.encode(), {"tables": [qualified_text(table) for table in tables]}
+        ).fetchone()
+    return bool(row and row[0])
 
 
 def build_foreign_key(row: Sequence[Any]) -> ForeignKeyDefinition:

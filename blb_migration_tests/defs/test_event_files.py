@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import AssetCheckEvaluation, AssetCheckKey, AssetKey, DagsterInstance, instance_for_test
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckKey,
+    AssetKey,
+    AssetMaterialization,
+    DagsterInstance,
+    instance_for_test,
+)
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
@@ -80,6 +87,7 @@ class Counter:
 
 
 Connections, Transactions = partial(Counter, "connect"), partial(Counter, "begin")
+Statements = partial(Counter, "before_cursor_execute")
 
 
 def test_events_cost_no_connection_each(stored: DagsterInstance) -> None:
@@ -111,6 +119,31 @@ def test_a_run_opens_few_connections(stages: Stages, stored: DagsterInstance) ->
     # Dagster writes what is planned before the run has its resources; what comes after costs nothing.
     planned = [entry for entry in stored.all_logs(result.run_id) if "intends to" in entry.message]
     assert opened.count < 10 * len(planned)
+
+
+def test_a_run_knows_the_last_materialization_of_each_asset_without_asking(stored: DagsterInstance) -> None:
+    keys = [AssetKey("orders"), AssetKey("never_loaded")]
+
+    def materialize(number: int) -> None:
+        stored.report_runless_asset_event(AssetMaterialization(keys[0], metadata={"number": number}))
+
+    def find_numbers() -> list[object]:
+        records = stored.get_asset_records(keys)
+        found = [record.asset_entry.last_materialization for record in records]
+        made = [each.asset_materialization for each in found if each is not None]
+        return [each.metadata["number"].value for each in made if each is not None]
+
+    materialize(1)
+    with kept_event_files(stored):
+        assert find_numbers() == [1]
+        materialize(2)
+        with Statements() as sent:
+            assert find_numbers() == [2]
+        assert sent.count == 0
+        known = stored.get_asset_records(keys)
+    [own], [read] = known, stored.get_asset_records(keys)
+    assert own.asset_entry.last_materialization_record == read.asset_entry.last_materialization_record
+    assert own.storage_id == read.storage_id
 
 
 def test_another_reader_sees_every_event_at_once(stored: DagsterInstance, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blb_migration.checks import CHECK_NAMES
+from blb_migration.defs import asset_keys
 from blb_migration.defs.assemble import build_defs
 from blb_migration.defs.asset_keys import SOURCE_PREFIX, build_asset_keys
 from blb_migration.errors import ConfigurationError
@@ -43,6 +44,17 @@ def test_foreign_keys_are_the_only_edges_between_tables_and_all_wait_for_the_tar
         "target_prepared", "articles", "customers", "orders", "lines",
     }  # fmt: skip
     assert upstream_of(definitions, "reconciliation_report") == {"constraints_restored"}
+
+
+def test_a_group_of_many_tables_is_shown_in_parts_that_lead_forward(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asset_keys, "MOST_IN_GROUP", 2)
+    project = build_project(*(table(f"t{number}", "id int not null") for number in range(3)))
+    graph = build_defs(project).resolve_asset_graph()
+    named = {key.to_user_string(): graph.get(key).group_name for key in graph.get_all_asset_keys()}
+    assert {label: named[label] for label in ("t0", "t1", "t2")} == {
+        "t0": "dbo_01", "t1": "dbo_01", "t2": "dbo_02",
+    }  # fmt: skip
+    assert named["sqlserver/t2"] == "source_02"
 
 
 def test_every_call_gives_fresh_definitions() -> None:

@@ -25,11 +25,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy
-from dagster import DagsterInstance, EventLogEntry
+from dagster import AssetKey, DagsterInstance, EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.base import AssetRecord
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import StaticPool
 
+from blb_migration.defs.internals.asset_records import AssetRecords
 from blb_migration.defs.internals.requirements import require
 
 _BUSY_TIMEOUT_SECONDS = 30  # dagster's own: the web server reads the same files
@@ -40,6 +42,8 @@ require(SqliteEventLogStorage.path_for_shard, 2)
 require(SqliteEventLogStorage.conn_string_for_shard, 2)
 require(SqliteEventLogStorage.has_table, 2)
 require(SqliteEventLogStorage.has_asset_key_col, 2)
+require(SqliteEventLogStorage.get_asset_records, 2)
+require(SqliteEventLogStorage._store_asset_event, 4)
 require(SqliteEventLogStorage.store_event, 2)
 require(SqliteEventLogStorage.store_event_batch, 2)
 _ = DagsterInstance.event_log_storage
@@ -53,6 +57,7 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
         self._keepers = 0
         self._engines: dict[str, Engine] = {}
         self._batch: _Batch | None = None
+        self._records: AssetRecords | None = None
         # Of the index: what is there stays, since no release of Dagster's takes any away.
         self._tables: set[str] = set()
         self._asset_columns: set[str] = set()
@@ -89,6 +94,36 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
             if shard not in self._batch.connections:
                 self._batch.connections[shard] = self._batch.stack.enter_context(self._begin(shard))
             yield self._batch.connections[shard]
+
+    @contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Within the outermost such block, a run's, files stay open and the records of assets are known."""
+        outer = self._records
+        with self.keeping_open():
+            self._records = outer or AssetRecords()
+            try:
+                yield
+            finally:
+                self._records = outer
+
+    @property
+    def asset_records_have_last_observation(self) -> bool:
+        """Whether Dagster need not ask for observations, of which this tool makes none."""
+        return self._records is not None
+
+    def get_asset_records(self, asset_keys: Sequence[AssetKey] | None = None) -> Sequence[AssetRecord]:
+        """Read the records of assets; those that were asked for in this run are known."""
+        read = super().get_asset_records
+        return (
+            read(asset_keys)
+            if self._records is None or asset_keys is None
+            else self._records.find(read, asset_keys)
+        )
+
+    def _store_asset_event(self, conn: Connection, event: EventLogEntry, event_id: int) -> None:
+        super()._store_asset_event(conn, event, event_id)
+        if self._records is not None:
+            self._records.note(event, event_id)
 
     def has_table(self, table_name: str) -> bool:
         """Whether the index has this table; Dagster asks that twice for every result of a check."""
@@ -148,9 +183,9 @@ class _Batch:
 
 
 def keep_open(instance: DagsterInstance) -> AbstractContextManager[None]:
-    """Keep the event files of ``instance`` open, if its storage is the one above."""
+    """Keep the event files of ``instance`` open for a run, if its storage is the one above."""
     storage = instance.event_log_storage
-    return storage.keeping_open() if isinstance(storage, KeptSqliteEventLogStorage) else nullcontext()
+    return storage.remembering() if isinstance(storage, KeptSqliteEventLogStorage) else nullcontext()
 
 
 def _count_changes(connection: Connection) -> int:

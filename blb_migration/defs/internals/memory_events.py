@@ -8,20 +8,27 @@ reads while another one writes gets "database table is locked", and its step fai
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import sqlalchemy
-from dagster import DagsterInstance
+from dagster import AssetKey, DagsterInstance, EventLogEntry
+from dagster._core.event_api import EventRecordsResult
+from dagster._core.storage.event_log.base import AssetRecord
 from dagster._core.storage.event_log.in_memory import InMemoryEventLogStorage
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import StaticPool
 
+from blb_migration.defs.internals.asset_records import AssetRecords, Read
 from blb_migration.defs.internals.requirements import require
 
 require(InMemoryEventLogStorage._connect, 1)
+require(EventRecordsResult, 1, "cursor", "has_more")
+require(InMemoryEventLogStorage.fetch_observations, 3)
+require(InMemoryEventLogStorage.get_asset_records, 2)
+require(InMemoryEventLogStorage._store_asset_event, 4)
 require(InMemoryEventLogStorage.has_table, 2)
 require(InMemoryEventLogStorage.has_asset_key_col, 2)
 
@@ -45,8 +52,19 @@ def keeping_connection(instance: DagsterInstance) -> Iterator[None]:
         with lock, engine.connect() as connection, connection.begin():
             yield connection
 
+    records, store_asset_event = AssetRecords(), storage._store_asset_event
+
+    def store_and_note(connection: Connection, event: EventLogEntry, event_id: int) -> None:
+        store_asset_event(connection, event, event_id)
+        records.note(event, event_id)
+
     kept = {
         "_connect": connect_in_turn,
+        "fetch_observations": lambda *_, **__: EventRecordsResult(
+            [], cursor="", has_more=False
+        ),  # none is made
+        "get_asset_records": partial(_find_records, records, storage.get_asset_records),
+        "_store_asset_event": store_and_note,
         # No table and no column comes later, and they are asked for with every result of a check and step.
         "has_table": cache(storage.has_table),
         "has_asset_key_col": cache(storage.has_asset_key_col),
@@ -58,3 +76,9 @@ def keeping_connection(instance: DagsterInstance) -> Iterator[None]:
         for name in kept:
             delattr(storage, name)
         engine.dispose()
+
+
+def _find_records(
+    records: AssetRecords, read: Read, asset_keys: Sequence[AssetKey] | None = None
+) -> Sequence[AssetRecord]:
+    return read(None) if asset_keys is None else records.find(read, asset_keys)

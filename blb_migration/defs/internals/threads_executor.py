@@ -41,6 +41,7 @@ from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode
 
 from blb_migration.cancellation import PATIENCE_SECONDS, POLL_SECONDS
+from blb_migration.collector import passing_by_what_is_there
 from blb_migration.defs.cancelling import find_cancellation
 from blb_migration.defs.internals.requirements import require
 
@@ -113,7 +114,10 @@ class ThreadsExecutor(Executor):
     def _execute_steps(
         self, job_context: PlanExecutionContext, execution_plan: ExecutionPlan
     ) -> Iterator[DagsterEvent]:
-        with execution_plan.start(job_context.retry_mode, max_concurrent=self._max_concurrent) as active:
+        with (
+            passing_by_what_is_there(),
+            execution_plan.start(job_context.retry_mode, max_concurrent=self._max_concurrent) as active,
+        ):
             running = _RunningSteps(job_context, active)
             try:
                 while running or not active.is_complete:

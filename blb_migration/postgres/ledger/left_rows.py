@@ -20,6 +20,15 @@ from blb_migration.postgres.names import TargetConnection, qualified_text
 
 # Rows carry 32 bits of a transaction's number; half the circle leaves room for a load of many transactions.
 _SAFE_TRANSACTIONS = 2**31
+_RECORD = """
+WITH forgotten AS (
+    DELETE FROM blb_migration.left_rows WHERE load_id IN (
+        SELECT load_id FROM blb_migration.table_loads WHERE table_schema = %s AND table_name = %s)
+)
+INSERT INTO blb_migration.left_rows
+    (load_id, system_identifier, database_oid, table_oid, transaction_id, content_form)
+VALUES (%s, %s, %s, %s::regclass::oid::bigint, txid_current(), %s)
+"""
 
 
 @dataclass(frozen=True)
@@ -71,22 +80,16 @@ def record_left_rows(connection: TargetConnection, load_id: int, table: TableNam
 
     Raises TargetError.
     """
+    database = read_database_place(connection)
     write(
         connection,
-        "DELETE FROM blb_migration.left_rows WHERE load_id IN ("
-        " SELECT load_id FROM blb_migration.table_loads WHERE table_schema = %s AND table_name = %s)",
+        _RECORD,
         table.schema,
         table.name,
-    )
-    place = read_place(connection, table)
-    write(
-        connection,
-        "INSERT INTO blb_migration.left_rows (load_id, system_identifier, database_oid, table_oid,"
-        " transaction_id, content_form) VALUES (%s, %s, %s, %s, txid_current(), %s)",
         load_id,
-        place.system_identifier,
-        place.database_oid,
-        place.table_oid,
+        database.system_identifier,
+        database.database_oid,
+        qualified_text(table),
         Jsonb(form.to_json()),
     )
 

@@ -27,6 +27,18 @@ load_id, run_id, table_schema, table_name, source_schema, source_table, status, 
 finished_at, rows_read, rows_written, bytes_written, elapsed_seconds, sequence_column,
 next_sequence_value, digest, load_xid, error, chunk_count, resumed_from, source_id, hash_function
 """
+_BEGIN = """
+WITH ended AS (
+    UPDATE blb_migration.table_loads SET status = 'failed', finished_at = clock_timestamp(),
+        error = CASE WHEN chunk_count IS NULL THEN %s ELSE %s END
+    WHERE table_schema = %s AND table_name = %s AND status = 'running'
+)
+INSERT INTO blb_migration.table_loads
+    (run_id, table_schema, table_name, source_schema, source_table, status, source_id, source_before,
+     hash_function)
+VALUES (%s, %s, %s, %s, %s, 'running', %s, %s, %s)
+RETURNING load_id
+"""
 # Only the latest load of a table can ever be compared with what stands there.
 _FORGET_OLDER_DIGESTS = """
 DELETE FROM blb_migration.digest_buckets WHERE load_id IN (
@@ -52,31 +64,22 @@ def begin_load(
     Call it with the table locked (``lock_table_load``): loads of this table that are still marked as
     running cannot be, and are marked as failed.
     """
-    with target_errors(LEDGER), connection.transaction():
-        write(
-            connection,
-            "UPDATE blb_migration.table_loads SET status = 'failed', finished_at = clock_timestamp(),"
-            " error = CASE WHEN chunk_count IS NULL THEN %s ELSE %s END"
-            " WHERE table_schema = %s AND table_name = %s AND status = 'running'",
-            _INTERRUPTED,
-            _INTERRUPTED_CHUNKED,
-            table.schema,
-            table.name,
-        )
-        rows = read(
-            connection,
-            "INSERT INTO blb_migration.table_loads (run_id, table_schema, table_name, source_schema,"
-            " source_table, status, source_id, source_before, hash_function)"
-            " VALUES (%s, %s, %s, %s, %s, 'running', %s, %s, %s) RETURNING load_id",
-            run_id,
-            table.schema,
-            table.name,
-            source_table.schema,
-            source_table.name,
-            source_id,
-            as_jsonb(source_before),
-            CURRENT_HASH,
-        )
+    rows = read(
+        connection,
+        _BEGIN,
+        _INTERRUPTED,
+        _INTERRUPTED_CHUNKED,
+        table.schema,
+        table.name,
+        run_id,
+        table.schema,
+        table.name,
+        source_table.schema,
+        source_table.name,
+        source_id,
+        as_jsonb(source_before),
+        CURRENT_HASH,
+    )
     return int(rows[0][0])
 
 

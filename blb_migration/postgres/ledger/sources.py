@@ -9,7 +9,9 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
+from psycopg.pq import TransactionStatus
 from psycopg.types.json import Jsonb
 
 from blb_migration.model import TableName
@@ -17,6 +19,9 @@ from blb_migration.postgres.failures import target_errors
 from blb_migration.postgres.ledger.ledger_sql import LEDGER, read, write
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.source_marker import MarkerVerdict, SourceMarker, SourceOrigin
+
+# What a session has found on record, where no line of it is ever removed.
+_found: WeakKeyDictionary[TargetConnection, dict[SourceOrigin, int]] = WeakKeyDictionary()
 
 _ORIGIN = "address, server, database, created_at, recovery_fork"
 
@@ -44,7 +49,20 @@ class KnownSources:
 
 
 def register_source(connection: TargetConnection, origin: SourceOrigin) -> int:
-    """Return the number of the source that is ``origin``, recorded now if it was not yet."""
+    """Return the number of the source that is ``origin``, recorded now if it was not yet.
+
+    A session that has found one asks no more.
+    """
+    found = _found.setdefault(connection, {})
+    if origin in found:
+        return found[origin]
+    source_id = _register_source(connection, origin)
+    if connection.info.transaction_status is TransactionStatus.IDLE:  # else it may still be rolled back
+        found[origin] = source_id
+    return source_id
+
+
+def _register_source(connection: TargetConnection, origin: SourceOrigin) -> int:
     known = _find_source(connection, origin)
     if known is not None:
         return known

@@ -8,10 +8,12 @@ upgrades/ that are newer than it, which a test compares. Either way views.sql co
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -32,6 +34,9 @@ NIGHTS_FROM_VERSION = 6  # has the night's journal, and who has marked the targe
 
 # They ask for its version alone, which every stage of every table does.
 _sessions_that_saw_it: WeakSet[TargetConnection] = WeakSet()
+
+# Asked once for a piece of work, see ``asking_version_once``.
+_versions_in_force: WeakKeyDictionary[TargetConnection, int] = WeakKeyDictionary()
 
 _SUBJECT = f"schema {LEDGER_SCHEMA} of the target"
 
@@ -78,6 +83,7 @@ def create_ledger(connection: TargetConnection) -> None:
         sentences = [(code.value, code.sentence) for code in ReasonCode]
         copy_rows(connection, "COPY blb_migration.reasons (code, sentence) FROM STDIN", sentences)
         connection.execute("UPDATE blb_migration.ledger_version SET version = %s", (current,))
+    _versions_in_force.pop(connection, None)
 
 
 @cache
@@ -91,6 +97,8 @@ def read_ledger_version(connection: TargetConnection) -> int | None:
 
     Raises TargetError when a newer version of this tool wrote it.
     """
+    if connection in _versions_in_force:
+        return _versions_in_force[connection]
     if connection not in _sessions_that_saw_it and not _is_there(connection):
         return None
     is_alone = connection.info.transaction_status is TransactionStatus.IDLE
@@ -112,6 +120,23 @@ def read_ledger_version(connection: TargetConnection) -> int | None:
             next_act="Use the newer blb-migrate that wrote it",
         )
     return version
+
+
+@contextmanager
+def asking_version_once(connection: TargetConnection) -> Iterator[None]:
+    """Ask for the ledger's version now; whoever needs it in this session within the block, believes that.
+
+    For one load or check, which begins outside of a transaction. Raises TargetError.
+    """
+    version = read_ledger_version(connection)
+    if version is None or connection in _versions_in_force:
+        yield
+        return
+    _versions_in_force[connection] = version
+    try:
+        yield
+    finally:
+        _versions_in_force.pop(connection, None)
 
 
 def _is_there(connection: TargetConnection) -> bool:
