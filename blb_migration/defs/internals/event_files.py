@@ -46,7 +46,7 @@ require(SqliteEventLogStorage.get_asset_records, 2)
 require(SqliteEventLogStorage._store_asset_event, 4)
 require(SqliteEventLogStorage.store_event, 2)
 require(SqliteEventLogStorage.store_event_batch, 2)
-_ = DagsterInstance.event_log_storage
+_ = (DagsterInstance.event_log_storage, SqliteEventLogStorage.asset_records_have_last_observation)
 
 
 class KeptSqliteEventLogStorage(SqliteEventLogStorage):
