@@ -5,13 +5,13 @@ Deterministic and complete: every source column and every target column is accou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import Column, TableName
 from blb_migration.plan.decided_values import decide_values
-from blb_migration.plan.decision_texts import WHY, write_decision
+from blb_migration.plan.decision_texts import WHY, write_decision, write_keys
 from blb_migration.plan.decisions import ColumnDecision
 from blb_migration.plan.match import TableMatch, describe_estimate, find_column_decisions
 from blb_migration.plan.reserved_names import SYSTEM_COLUMNS, describe_reserved_name
@@ -19,6 +19,7 @@ from blb_migration.plan.risks import build_questions
 from blb_migration.plan.target_names import build_cut_name, build_target_name, find_alike
 from blb_migration.plan.type_pairs import (
     Conversion,
+    TypeRule,
     choose_conversion,
     explain_missing_rule,
     find_rule,
@@ -165,6 +166,7 @@ def _plan_column(
             _suggest_type(column),
         )
         return
+    decision = _take_local_times(pair, column, rule, decision)
     undecided = [key for key in rule.needs if key not in decision.meanings]
     if undecided:
         yield _describe_undecided(pair.label, column, target, undecided)
@@ -173,6 +175,20 @@ def _plan_column(
     questions = build_questions(column, target, decisions, is_in_key=_is_in_key(pair, column.name))
     yield ColumnPlan(column, target, choose_conversion(rule, decisions), questions, decisions)
     yield from findings
+
+
+def _take_local_times(
+    pair: TableMatch, column: Column, rule: TypeRule, decision: ColumnDecision
+) -> ColumnDecision:
+    """Decide the zone of a column by what the file says for all, where it says nothing for this one."""
+    every = pair.local_times
+    if every is None or decision.zone is not None or not _is_local_time(column, rule.needs):
+        return decision
+    return decision.model_copy(update={"zone": every.zone, "reason": decision.reason or every.reason})
+
+
+def _is_local_time(column: Column, needs: Collection[str]) -> bool:
+    return "zone" in needs and column.type.name != "datetimeoffset"
 
 
 def _suggest_type(column: Column) -> str:
@@ -197,12 +213,18 @@ _EXAMPLES = {
 def _describe_undecided(label: str, column: Column, target: Column, missing: list[str]) -> Finding:
     # An instant's offset is lost, so that one zone must do for all rows: UTC is never ambiguous.
     examples = _EXAMPLES | ({"zone": "UTC"} if column.type.name == "datetimeoffset" else {})
+    for_all = ""
+    if _is_local_time(column, missing):
+        for_all = (
+            f", or for all columns: {write_keys('local_times', {'zone': _EXAMPLES['zone'], 'reason': WHY})}"
+        )
     return Finding(
         Code.MEANING_NOT_DECIDED,
         Severity.ERROR,
         f"{label}.{column.name}",
         f"{column.type} into {target.type}: only a person knows what its values mean there",
-        write_decision(label, {key: examples[key] for key in missing} | {"reason": WHY}, column.name),
+        write_decision(label, {key: examples[key] for key in missing} | {"reason": WHY}, column.name)
+        + for_all,
     )
 
 

@@ -205,11 +205,19 @@ class TableDecision(_Strict):
         return self
 
 
+class LocalTimes(_Strict):
+    """Whose clocks showed the source's local times, in all columns that become instants."""
+
+    zone: Annotated[str, AfterValidator(_refuse_unknown_zone)]
+    reason: Reason
+
+
 class Decisions(_Strict):
     """The whole file. Table names are ``schema.table``, or just ``table`` in ``default_schema``.
 
     ``names`` is how source names are spelled at the target; ``case_insensitive`` and ``xml`` are what
-    columns are created as, where this tool creates the tables. ``disposable_targets`` are target databases
+    columns are created as, where this tool creates the tables. ``local_times`` answers for every column that
+    has no ``zone`` of its own. ``disposable_targets`` are target databases
     (``host:port/database``) whose rows may be replaced whoever changed them, each with the reason.
     """
 
@@ -220,6 +228,7 @@ class Decisions(_Strict):
     names: NameStyle = "keep"
     case_insensitive: CaseInsensitive = "report"
     xml: Literal["text", "xml"] = "text"
+    local_times: LocalTimes | None = None
     tables: dict[Name, TableDecision] = Field(default_factory=dict)
     groups: dict[GroupName, Annotated[tuple[Name, ...], Field(min_length=1)]] = Field(default_factory=dict)
     disposable_targets: dict[Name, Reason] = Field(default_factory=dict)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from blb_migration.findings import Code, Finding, Severity
 from blb_migration.model import Catalog, Table, TableName
 from blb_migration.plan.decision_texts import WHY, write_decision
-from blb_migration.plan.decisions import ColumnDecision, Decisions, TableDecision
+from blb_migration.plan.decisions import ColumnDecision, Decisions, LocalTimes, TableDecision
 from blb_migration.plan.name_index import NameIndex
 from blb_migration.plan.target_names import NameStyle, build_cut_name, build_target_name, find_alike
 
@@ -25,7 +25,7 @@ _QUOTED = re.compile(
 class TableMatch:
     """A source table, its target table, what was decided about it, and how its columns' names are folded.
 
-    ``decision_name`` is how decisions.yaml names it, if it does.
+    ``decision_name`` is how decisions.yaml names it, if it does; ``local_times`` what it says for all tables.
     """
 
     label: str
@@ -34,6 +34,7 @@ class TableMatch:
     decision: TableDecision
     names: NameStyle = "keep"
     decision_name: str | None = None
+    local_times: LocalTimes | None = None
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,17 @@ def match_tables(source: Catalog, target: Catalog, decisions: Decisions) -> Matc
             )
             continue
         taken[match.name] = label
-        pairs.append(TableMatch(label, table, match, decision, decisions.names, names.get(table.name)))
+        pairs.append(
+            TableMatch(
+                label,
+                table,
+                match,
+                decision,
+                decisions.names,
+                names.get(table.name),
+                decisions.local_times,
+            )
+        )
     decided_targets = {str(table.name).lower() for table, _ in skipped}
     for table in target:
         if table.name not in taken:

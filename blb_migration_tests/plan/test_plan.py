@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from blb_migration.errors import ConfigurationError
 from blb_migration.findings import Severity
 from blb_migration.model import Catalog, Computed, ForeignKey, TableName
 from blb_migration.plan.build import build_plan
@@ -233,3 +234,45 @@ def test_a_foreign_key_is_the_same_whatever_the_target_calls_its_columns(parent_
         f"tables: {{Person: {{columns: {{PersonID: {{to: {parent_key}, reason: Short.}}}}}}}}\n",
     )
     assert [str(finding) for finding in result.findings] == []
+
+
+LOG = table(
+    "log", "id int not null", "made datetime", "seen date", "told datetimeoffset", "sold datetime2(3)"
+)
+LOG_TARGET = table(
+    "log",
+    "id integer not null",
+    "made timestamp with time zone",
+    "seen timestamp with time zone",
+    "told timestamp without time zone",
+    "sold timestamp with time zone",
+    schema="public",
+)
+
+
+def test_one_zone_answers_for_all_local_times_that_have_none_of_their_own() -> None:
+    both = catalog("sqlserver", LOG), catalog("postgres", LOG_TARGET)
+    asked = plan(*both)
+    assert codes(asked, Severity.ERROR) == [
+        ("meaning_not_decided", f"log.{column}") for column in ("made", "seen", "sold", "told")
+    ]
+    for_all = "or for all columns: local_times: {zone: Europe/Berlin, reason: WHY}"
+    assert [for_all in str(finding) for finding in asked.findings] == [True, True, True, False]
+    decided = plan(
+        *both,
+        "local_times: {zone: Europe/Berlin, reason: The server stood there.}\n"
+        "tables: {log: {columns: {sold: {zone: UTC, reason: The shop's own.}}}}\n",
+    )
+    # An instant that becomes a local time is another question: whose is it to be?
+    assert codes(decided, Severity.ERROR) == [("meaning_not_decided", "log.told")]
+    decisions = {column.source.name: column.decisions for column in decided.tables[0].columns}
+    assert [(rule.reason, rule.value) for rule in decisions["seen"]] == [
+        ("The server stood there.", "Europe/Berlin")
+    ]
+    assert [rule.reason for rule in decisions["sold"]] == ["The shop's own."]
+
+
+def test_a_zone_for_all_columns_is_one_that_exists_and_has_a_reason() -> None:
+    for text in ("{zone: Europe/Berlin}", "{zone: Mars/Olympus, reason: There.}"):
+        with pytest.raises(ConfigurationError, match="local_times"):
+            plan(catalog("sqlserver", LOG), catalog("postgres", LOG_TARGET), f"local_times: {text}\n")
