@@ -149,7 +149,7 @@ def test_decimals_with_more_digits_than_the_target_keeps_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "type_name", ["money", "interval", "time with time zone", "inet", "integer[]", "point", "tsvector", "bit"]
+    "type_name", ["money", "time with time zone", "inet", "integer[]", "point", "tsvector", "bit"]
 )
 def test_types_without_a_known_form_are_refused(type_name: str) -> None:
     target_type = ColumnType(type_name)
