@@ -101,6 +101,16 @@ class TestSourceUrls:
         settings = parse_source_url("mssql+pyodbc://sa:pw@h/erp?driver=ODBC+Driver+18+for+SQL+Server")
         assert "Encrypt" not in options_of(settings)
 
+    def test_the_driver_may_not_open_a_broken_session_anew_by_itself(self) -> None:
+        settings = parse_source_url("mssql+pyodbc://sa:pw@h/erp?ConnectRetryCount=3&ConnectRetryInterval=5")
+        pairs = odbc.parse_connection_string(settings.connection_string)
+        assert [value for keyword, value in pairs if keyword == "ConnectRetryCount"] == ["0"]
+        assert "ConnectRetryInterval" not in dict(pairs)
+        assert [note.split(" is left out")[0] for note in settings.notes] == [
+            "the option ConnectRetryCount",
+            "the option ConnectRetryInterval",
+        ]
+
     def test_without_a_user_the_running_account_logs_in(self) -> None:
         assert options_of(parse_source_url("mssql+pyodbc://h/erp"))["Trusted_Connection"] == "yes"
         entra = parse_source_url("mssql+pyodbc://h/erp?Authentication=ActiveDirectoryMsi")

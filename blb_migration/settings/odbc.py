@@ -42,6 +42,12 @@ OPTION_KEYWORDS = {
     "trust_server_certificate": "TrustServerCertificate",
 }
 
+# Said to the driver whatever a URL says. Driver 18 logs in again by itself where an idle session is broken,
+# and tells nobody ("Connection resiliency in the ODBC driver"). Another server may answer then, or a database
+# that was restored meanwhile; a session of ours is asked whose it is when it is opened.
+FIXED_OPTIONS = (("ConnectRetryCount", "0"),)
+UNHEEDED_OPTIONS = frozenset({"connectretrycount", "connectretryinterval"})
+
 # What other drivers and SQLAlchemy take, and what reading through the bundled driver has no use for.
 NEEDLESS_OPTIONS = frozenset(
     {

@@ -14,12 +14,14 @@ from blb_migration.near_names import suggest
 from blb_migration.settings.foreign_urls import refuse_foreign_form
 from blb_migration.settings.odbc import (
     BUNDLED_DRIVER,
+    FIXED_OPTIONS,
     LOGIN_TIMEOUT_OPTIONS,
     MICROSOFT_AUTHENTICATIONS,
     NATIVE_DRIVERS,
     NEEDLESS_OPTIONS,
     OPTION_KEYWORDS,
     SERVER_KEYWORDS,
+    UNHEEDED_OPTIONS,
     NamedDriver,
     build_connection_string,
     normalise_option,
@@ -77,7 +79,7 @@ class SourceSettings:
             pairs.append(("UID", self.username))
         if self.password:
             pairs.append(("PWD", self.password))
-        return build_connection_string((*pairs, *self.options))
+        return build_connection_string((*pairs, *self.options, *FIXED_OPTIONS))
 
     @property
     def needs_microsoft_driver(self) -> str | None:
@@ -264,6 +266,11 @@ class _SourceReading:
             self.login_timeout_seconds = int(value)
         elif name.lower() in NEEDLESS_OPTIONS:
             self.notes.append(f"the option {name} is not needed for reading and is left out")
+        elif name.lower() in UNHEEDED_OPTIONS:
+            self.notes.append(
+                f"the option {name} is left out: a session that breaks is opened anew and asked whose it is, "
+                "not by the driver unseen"
+            )
         elif keyword is None:
             known = sorted(set(OPTION_KEYWORDS.values()))
             shown = name_option(name, OPTION_KEYWORDS, self.holds_secret)
