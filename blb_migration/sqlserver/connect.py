@@ -30,7 +30,7 @@ from blb_migration.source_marker import SourceOrigin
 from blb_migration.sqlserver.blockers import describe_wait
 from blb_migration.sqlserver.database_failures import READ_DATABASES, build_database_failure
 from blb_migration.sqlserver.drivers import LoadedDriver, load_driver
-from blb_migration.sqlserver.failures import build_statement_failure
+from blb_migration.sqlserver.failures import build_statement_failure, read_state
 from blb_migration.sqlserver.log_in_failures import (
     build_connection_failure,
     is_refused_log_in,
@@ -56,7 +56,9 @@ FROM sys.databases AS d
 WHERE d.name = DB_NAME()
 """
 _ARE_YOU_THERE = "SELECT 1"
-_SET_LANGUAGE = "SET LANGUAGE us_english"
+_READ_LANGUAGE = "SELECT @@LANGUAGE"
+_SET_ENGLISH = "SET LANGUAGE us_english"
+_AGAIN_SECONDS = 5.0  # a statement that failed within these is asked again for its error in English
 _SET_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL SNAPSHOT"
 
 
@@ -149,9 +151,12 @@ class SourceSession:
         self._running.add(cursor)
         watched = WatchedCursor(cursor, partial(self._watch, f"{subject or self.subject}: {action}"))
         try:
+            began = time.monotonic()
             try:
                 watched.execute(statement, tuple(parameters), is_stream=is_stream)
             except Exception as error:
+                if time.monotonic() - began < _AGAIN_SECONDS:
+                    error = self._hear_in_english(error, statement, parameters)
                 raise self._build_failure(error, subject, action) from error
             yield watched
         except Exception:
@@ -198,18 +203,6 @@ class SourceSession:
         """Within the block, end the session once ``seconds`` have passed, where its socket is known."""
         return self.line.cutting_after(seconds) if self.line else nullcontext()
 
-    def use_english(self) -> None:
-        """Have the server's messages in English, whatever language the log-in has: ``failures`` reads them.
-
-        Where a server knows no languages they stay as they are.
-        """
-        try:
-            with self.open_cursor(_SET_LANGUAGE, action="choosing the language of messages"):
-                pass
-        except SourceError as error:
-            if error.is_transient:
-                raise
-
     def use_isolation(self, wanted: WantedIsolation) -> None:
         """Read from one moment if ``snapshot`` is wanted and the database allows it.
 
@@ -242,6 +235,26 @@ class SourceSession:
             return False, False
         snapshot_state, read_committed_snapshot, self.number = rows[0]
         return snapshot_state == 1, bool(read_committed_snapshot)
+
+    def _hear_in_english(self, error: Exception, statement: str, parameters: Sequence[object]) -> Exception:
+        """Return the same failure in English, as ``failures`` reads it; as it came where it cannot be had.
+
+        Only for the moment of asking again: months' names and the order of day and month in what a session
+        converts are its language's, so rows are read in the log-in's own.
+        """
+        if read_state(error) != "42000":
+            return error
+        with suppress(Exception), self.bounded(_AGAIN_SECONDS), closing(self._connection.cursor()) as cursor:
+            language = str(cursor.execute(_READ_LANGUAGE).fetchone()[0])
+            if language.lower() != "us_english":
+                cursor.execute(_SET_ENGLISH)
+                try:
+                    cursor.execute(statement, tuple(parameters))
+                except Exception as again:  # noqa: BLE001  it is what is asked for
+                    return again
+                finally:
+                    cursor.execute("SET LANGUAGE N'{}'".format(language.replace("'", "''")))
+        return error
 
     def _build_failure(self, error: Exception, subject: str | None, action: str) -> SourceError:
         if isinstance(error, SourceError):
@@ -314,7 +327,6 @@ class SourceConnector(SessionConnector[SourceSession]):
         session = self._open_connection(driver)
         session.explain = self._explain_wait
         try:
-            session.use_english()
             session.use_isolation(self.isolation)
         except BaseException:
             session.close()

@@ -3,7 +3,7 @@
 mssql-python hands over an English name of the SQLSTATE (``driver_error``) and the server's or the driver's
 text (``ddbc_error``), but not the server's number, and one SQLSTATE stands for a missing right as well as
 for wrong syntax. So the SQLSTATE decides where it can, and else the text: the driver's own, or the server's,
-which is in English in every session (``connect``), whatever the log-in's language. Failed log-ins are in
+which ``connect`` asks for in English where the log-in has another language. Failed log-ins are in
 ``log_in_failures``. No connection is opened here.
 
 No value of a row is in what leaves this module: "Conversion failed when converting the varchar value 'x'"

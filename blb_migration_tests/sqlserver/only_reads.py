@@ -12,7 +12,7 @@ from sqlglot import exp
 _OPTION = re.compile(
     r"SET TRANSACTION ISOLATION LEVEL (READ COMMITTED|READ UNCOMMITTED|REPEATABLE READ|SERIALIZABLE|SNAPSHOT)"
     r"|SET (LOCK_TIMEOUT|TEXTSIZE) -?[0-9]+"
-    r"|SET LANGUAGE us_english"
+    r"|SET LANGUAGE (us_english|N'[^']+')"
     r"|(BEGIN|COMMIT|ROLLBACK) TRANSACTION"
 )
 _WRITES = (exp.DML, exp.DDL, exp.Drop, exp.Alter, exp.Command, exp.Into, exp.TruncateTable, exp.NextValueFor)

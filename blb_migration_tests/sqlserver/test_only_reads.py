@@ -54,6 +54,7 @@ def test_what_is_no_read_is_found(statement: str) -> None:
         "SELECT '#u; DROP TABLE t' FROM [a;b]", "WITH c AS (SELECT 1 AS a) SELECT a FROM c",
         "SELECT a FROM dbo.t UNION ALL SELECT 2", "SET TRANSACTION ISOLATION LEVEL SNAPSHOT",
         "SET LANGUAGE us_english",
+        "SET LANGUAGE N'Deutsch'",
     ],
 )  # fmt: skip
 def test_what_reads_is_let_through(statement: str) -> None:

@@ -196,7 +196,7 @@ class TsqlEngine:
         table = stored.table.name
         dotted = f"{table.schema}.{table.name}".lower()
         if {dotted, f"{database.name.lower()}.{dotted}"} & context.denied_tables:
-            text = _SELECT_DENIED[context.facts.language == "deutsch"]
+            text = _SELECT_DENIED[context.facts.language.lower() == "deutsch"]
             raise SqlServerError(
                 229,
                 text.format(table=table.name, database=database.name, schema=table.schema),

@@ -318,7 +318,7 @@ FUNCTIONS: dict[str, FunctionCompiler] = {
     "@@TEXTSIZE": _session(lambda call: _number(call.context.facts.text_size)),
     "@@ERROR": _session(lambda call: _number(0)),
     "@@DATEFIRST": lambda call: _number(7, ColumnType("tinyint")),
-    "@@LANGUAGE": lambda call: _text("us_english"),
+    "@@LANGUAGE": _session(lambda call: _text(call.context.facts.language)),
     "@@MAX_PRECISION": lambda call: _number(38, ColumnType("tinyint")),
     "@@MICROSOFTVERSION": lambda call: _number(0x0F001117),
     "@@IDENTITY": _session(_no_module),

@@ -56,7 +56,7 @@ class TsqlSession:
         self.spid = spid
         self.login = login
         self.client = ClientFacts()
-        self.options = settings.SessionOptions(language=login.language.lower())
+        self.options = settings.SessionOptions(language=login.language)
         self.transaction_count = 0
         self.engine = engine
         self.cursor = cursor

@@ -100,7 +100,7 @@ def set_option(statement: Statement, options: SessionOptions) -> None:
                 raise syntax_error(words[-1], statement.line)
             setattr(options, name.lower().replace("textsize", "text_size"), int(number))
         if name == "LANGUAGE":
-            options.language = words[1].strip("'").lower()
+            options.language = str(statement.tokens[2].text).strip("'")
         return
     if name in _FLAGS or name in _VALUES:
         raise syntax_error(words[-1], statement.line)
