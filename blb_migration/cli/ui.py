@@ -40,7 +40,9 @@ FILES_VARIABLE = "BLB_UI_FILES"
 LOCATION = "blb_migration"  # as workspace.yaml names it
 WEB_SERVER = "blb_migration.defs.internals.web_server"
 DAEMON = "blb_migration.defs.daemon"
-START_TIMEOUT_SECONDS = 120
+START_TIMEOUT_SECONDS = 900  # 2,000 tables on a busy machine took more than two minutes
+_WAIT_NOTE_SECONDS = 30
+_ANSWER_SECONDS = 120
 STOP_TIMEOUT_SECONDS = 2 * ui_servers.STOP_SECONDS + ui_servers.RUN_STOP_SECONDS + 10
 _POLL_SECONDS = 0.3
 _NO_LOCKS = (
@@ -114,7 +116,7 @@ def serve_user_interface(
     with log_path.open("w", encoding="utf-8") as log:
         child = _start(home, port, variables, log.fileno())
         try:
-            _await_server(child, port, log_path)
+            _await_server(child, port, log_path, console)
             _refuse_open_server(port, log_path)
             for line in _describe_pages(port, has_night=has_night):
                 console.print(line, markup=False, soft_wrap=True)
@@ -183,9 +185,14 @@ def _start(home: Path, port: int, variables: Mapping[str, str | None], log: int)
     )
 
 
-def _await_server(child: subprocess.Popen[bytes], port: int, log_path: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_SECONDS
-    while child.poll() is None and time.monotonic() < deadline:
+def _await_server(child: subprocess.Popen[bytes], port: int, log_path: Path, console: Console) -> None:
+    began = time.monotonic()
+    noted_at = began
+    while child.poll() is None and (now := time.monotonic()) < began + START_TIMEOUT_SECONDS:
+        if now >= noted_at + _WAIT_NOTE_SECONDS:
+            noted_at = now
+            note = f"Dagster's servers have been starting for {now - began:.0f} s: {log_path}"
+            console.print(note, markup=False, soft_wrap=True)
         try:
             with urllib.request.urlopen(f"http://{HOST}:{port}/server_info", timeout=5):
                 return
@@ -198,7 +205,7 @@ def _refuse_open_server(port: int, log_path: Path) -> None:
     """Raise ConfigurationError if the server answers a page of another site: then it has no guard."""
     request = urllib.request.Request(f"http://{HOST}:{port}/server_info", headers={"Host": "foreign.invalid"})
     try:
-        with urllib.request.urlopen(request, timeout=START_TIMEOUT_SECONDS):
+        with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS):
             pass
     except urllib.error.HTTPError as refused:
         if refused.code == HTTPStatus.BAD_REQUEST:
@@ -212,9 +219,10 @@ def _refuse_open_server(port: int, log_path: Path) -> None:
 
 def _describe_end(child: subprocess.Popen[bytes], log_path: Path) -> ConfigurationError:
     code = child.poll()
+    ended = f"one of them ended with code {code}"
     return ConfigurationError(
         "Dagster's servers",
-        found="they do not answer" if code is None else f"one of them ended with code {code}",
+        found=ended if code is not None else f"they have not answered for {START_TIMEOUT_SECONDS} s",
         next_act=f"Read {log_path}",
     )
 

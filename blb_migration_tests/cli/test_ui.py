@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -17,8 +18,10 @@ from typing import Any
 
 import psutil
 import pytest
+from rich.console import Console
 
-from blb_migration.cli import ui_servers
+from blb_migration.cli import ui, ui_servers
+from blb_migration.errors import ConfigurationError
 from blb_migration.processes import has_shared_locks
 from blb_migration_tests.cli.served_ui import STATUS, Ui, serving_ui
 
@@ -177,3 +180,21 @@ def test_when_one_server_ends_all_do(tmp_path: Path) -> None:
     with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, start_new_session=True) as ours:
         assert ours.wait(60) == 7
     assert find_processes(tmp_path) == []
+
+
+def test_servers_that_do_not_answer_are_waited_for_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start_silent(*_: Any) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+
+    monkeypatch.setattr(ui, "_start", start_silent)
+    monkeypatch.setattr(ui, "_WAIT_NOTE_SECONDS", 0.3)
+    monkeypatch.setattr(ui, "START_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    said = Console(record=True, width=200)
+    with socket.socket() as unheard:  # bound, and nobody listens there
+        unheard.bind((ui.HOST, 0))
+        with pytest.raises(ConfigurationError, match=r"have not answered for 1 s.*Read .*dagster\.log"):
+            ui.serve_user_interface(said, tmp_path, unheard.getsockname()[1], {})
+    assert "Dagster's servers have been starting for" in said.export_text()
