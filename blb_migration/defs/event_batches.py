@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-BATCHES = {"DAGSTER_EVENT_BATCH_SIZE": "1000"}  # at most so many at once
+# So many at once: the ERP's are one transaction; of thousands of tables, readers wait for a part only.
+BATCHES = {"DAGSTER_EVENT_BATCH_SIZE": "250"}
 
 
 @contextmanager
