@@ -57,7 +57,7 @@ def begin_table(task: LoadTask) -> BegunLoad:
     """
     connection, load_id, name = task.connection, task.load_id, task.target_name
     with task.migration.source.connect() as session:
-        column = choose_chunk_column(session, task.table, task.migration.loading)
+        column = choose_chunk_column(session, task.table, task.source_size, task.migration.loading)
         unfinished = read_unfinished_chunked_load(connection, name)
         chunks = () if unfinished is None else read_chunks(connection, unfinished.load_id, locks=True)
         refuse_what_is_not_ours(task)

@@ -36,8 +36,7 @@ from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.session_slots import SessionSlots
 from blb_migration.run_entry import ensure_run, has_prepared
 from blb_migration.source_marker import NOT_JUDGED, MarkerVerdict, SourceMarker, compare_markers
-from blb_migration.sqlserver.chunk_keys import read_table_size
-from blb_migration.sqlserver.connect import SourceSession
+from blb_migration.sqlserver.chunk_keys import TableSize, read_table_size
 from blb_migration.sqlserver.marker import read_marker
 
 
@@ -87,7 +86,8 @@ def load_table(
         ):
             with migration.source.connect() as session:
                 marker = read_marker(session, [table.source.name])
-                table = _estimate_anew(session, table)
+                size = read_table_size(session, table.source.name)
+            table = _estimate_anew(table, size)
             load_id = begin_load(
                 notes,
                 migration.run.run_id,
@@ -99,17 +99,16 @@ def load_table(
             with _noting_failure(notes, load_id, table), target_errors(f"table {table.target.name}"):
                 prepared = has_prepared(notes, migration)
                 task = LoadTask(
-                    migration, table, connection, load_id, slots, prepared, on_progress, started_at
+                    migration, table, connection, load_id, slots, prepared, on_progress, started_at, size
                 )
                 return _load(task, marker)
 
 
-def _estimate_anew(session: SourceSession, table: TablePlan) -> TablePlan:
+def _estimate_anew(table: TablePlan, size: TableSize | None) -> TablePlan:
     """Return the table with its size now: the plan's estimate is as old as the project's catalog.json."""
-    size = read_table_size(session, table.source.name)
-    return (
-        table if size is None else replace(table, source=replace(table.source, row_estimate=size.row_count))
-    )
+    if size is None:
+        return table
+    return replace(table, source=replace(table.source, row_estimate=size.row_count))
 
 
 def _load(task: LoadTask, source_before: SourceMarker) -> TableLoad:

@@ -10,6 +10,7 @@ from blb_migration.model import TableName
 from blb_migration.plan.table_plans import TablePlan
 from blb_migration.postgres.names import TargetConnection
 from blb_migration.postgres.session_slots import SessionSlots
+from blb_migration.sqlserver.chunk_keys import TableSize
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class LoadTask:
     """A load that the ledger knows as ``load_id``, written through ``connection``.
 
     ``slots`` holds one for a session at either side. ``is_prepared``: within a whole run, whose end restores
-    foreign keys and takes statistics.
+    foreign keys and takes statistics. ``source_size`` is how large the table is now, where the source says.
     """
 
     migration: Migration
@@ -28,6 +29,7 @@ class LoadTask:
     is_prepared: bool
     on_progress: ProgressListener | None = None
     started_at: float = field(default_factory=time.monotonic)
+    source_size: TableSize | None = None
 
     @property
     def target_name(self) -> TableName:

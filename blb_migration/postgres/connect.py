@@ -123,6 +123,7 @@ class TargetConnector(SessionConnector[CancellableConnection]):
         try:
             return self._check(connection, lock_timeout_seconds)
         except TargetError as error:
+            first = error
             limit = None if self._lifts_limits else find_short_limit(error.__cause__)
             if limit is None:
                 raise
@@ -132,7 +133,7 @@ class TargetConnector(SessionConnector[CancellableConnection]):
             return self._check(self._open(), lock_timeout_seconds)
         except MigrationError as other:
             self._conninfo, self._lifts_limits = self.settings.conninfo, False
-            raise build_refusal(limit, names, self.settings.masked_url, other) from None
+            raise build_refusal(limit, names, self.settings.masked_url, first, other) from None
 
     def _check(
         self, connection: CancellableConnection, lock_timeout_seconds: float | None

@@ -49,13 +49,16 @@ def lift_limits(conninfo: str, server_version: int) -> str:
     return make_conninfo(conninfo, options=" ".join((str(own), *lifted)).strip())
 
 
-def build_refusal(limit: str, names: tuple[str, str], subject: str, other: MigrationError) -> MigrationError:
-    """Return what is raised where sessions without limits do not come about either: ``other`` was raised.
+def build_refusal(
+    limit: str, names: tuple[str, str], subject: str, first: MigrationError, other: MigrationError
+) -> MigrationError:
+    """Return what is raised where sessions without limits do not come about either.
 
-    ``names`` are those of the role and of the database.
+    ``names`` are those of the role and of the database; ``first`` was raised by a session with its limits,
+    ``other`` by one without. Where the first was lost without a reason, it was more likely the line.
     """
     if limit == _LOST:
-        return other
+        return first
     role, database = (sql.Identifier(name).as_string() for name in names)
     return TargetForbids(
         subject,

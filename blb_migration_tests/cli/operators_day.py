@@ -264,6 +264,7 @@ def beginning_day(
         with serving_ui("ui", "--project", str(project), variables=variables) as (_, output, port):
             assert "Ctrl-C" in output, output
             ui = Ui(port)
+            ui.await_jobs()
             leave_the_night_out(ui)
             day = Day(walk, ui, emulator, webhook, mailbox, due)
             day.make_green()

@@ -121,8 +121,14 @@ def test_a_line_that_is_cut_while_a_session_is_set_up_is_an_error_worth_another_
     with line.acting_before(10**9, lambda: None), TargetConnector(connector.settings).connect():
         pieces = line.pieces
     failures = []
+
+    def cut_for_good() -> None:
+        line.refuses = True
+        line.cut()
+
     for piece in range(5, pieces + 1):  # before that the log-in itself is tried again
-        with line.acting_before(piece, line.cut):
+        line.refuses = False
+        with line.acting_before(piece, cut_for_good):
             try:
                 with TargetConnector(connector.settings).connect():
                     pass
@@ -130,3 +136,12 @@ def test_a_line_that_is_cut_while_a_session_is_set_up_is_an_error_worth_another_
                 failures.append(error)
     assert len(failures) > pieces // 2
     assert all(error.is_transient for error in failures)
+    # The line's end, not what the second try met: that one asks for a session without the role's limits.
+    assert not any("refused" in str(error) for error in failures)
+
+
+def test_a_session_that_is_lost_while_it_is_set_up_is_opened_once_more(
+    connector: TargetConnector, line: Relay
+) -> None:
+    with line.acting_before(8, line.cut), TargetConnector(connector.settings).connect() as connection:
+        assert connection.execute("SELECT 1").fetchall() == [(1,)]

@@ -33,7 +33,6 @@ from blb_migration.sqlserver.chunk_keys import (
     read_histogram,
     read_key_extremes,
     read_row_bounds,
-    read_table_size,
 )
 from blb_migration.sqlserver.connect import SourceSession
 
@@ -64,16 +63,20 @@ class ChunkColumn:
     is_aligned: bool
 
 
-def choose_chunk_column(session: SourceSession, table: TablePlan, loading: Loading) -> ChunkColumn | None:
+def choose_chunk_column(
+    session: SourceSession, table: TablePlan, size: TableSize | None, loading: Loading
+) -> ChunkColumn | None:
     """Choose how to cut the table; None for one that is small, or has no column to cut it by.
+
+    ``size`` is how large it is now; the plan's estimate, as old as the project's catalog.json, stands in
+    where the server does not say.
 
     Under isolation "snapshot" a table is read from one moment, which no two sessions share: it is
     not cut. Raises SourceError.
     """
     if session.isolation == "snapshot":
         return None
-    # Not the plan's estimate: that is as old as the project's catalog.json.
-    size = read_table_size(session, table.source.name) or TableSize(table.source.row_estimate or 0, 0)
+    size = size or TableSize(table.source.row_estimate or 0, 0)
     is_large = size.byte_count >= loading.chunked_from_rows * USUAL_ROW_BYTES
     if size.row_count < loading.chunked_from_rows and not is_large:
         return None

@@ -30,7 +30,7 @@ from blb_migration.sandbox.emulator.server import SqlServerEmulator
 from blb_migration.sandbox.emulator.tsql import TsqlEngine
 from blb_migration.sandbox.emulator.tsql.databases import Database
 from blb_migration.settings import parse_source_url
-from blb_migration.sqlserver.chunk_keys import HistogramStep, build_key_range
+from blb_migration.sqlserver.chunk_keys import HistogramStep, TableSize, build_key_range, read_table_size
 from blb_migration.sqlserver.connect import SourceConnector, SourceSession
 from blb_migration.sqlserver.read import read_batches
 from blb_migration_tests.conftest import LOG_IN, PASSWORD
@@ -225,17 +225,22 @@ def test_which_tables_are_split(source: Source) -> None:
     keys = pa.array(range(300), pa.int64())
     table = source.create(column, keys, is_unique=True)
     loading = Loading(chunked_from_rows=300)
-    split = choose_chunk_column(source.session, table, loading)
+
+    def choose(plan: TablePlan, loading: Loading) -> ChunkColumn | None:
+        size = read_table_size(source.session, plan.source.name)
+        return choose_chunk_column(source.session, plan, size, loading)
+
+    split = choose(table, loading)
     assert split is not None and (split.column, split.is_unique, split.is_aligned) == (column, True, False)
-    assert choose_chunk_column(source.session, table, Loading(chunked_from_rows=301)) is None
+    assert choose(table, Loading(chunked_from_rows=301)) is None
     # The digest needs the order of another column than the clustered index begins with.
     ordered = replace(build_plan(table.source, ("number",)), source_key=("number",))
-    assert choose_chunk_column(source.session, ordered, loading) is None
+    assert choose(ordered, loading) is None
     # A column that is not loaded, or may be NULL, or whose text is not its value.
-    assert choose_chunk_column(source.session, replace(table, columns=table.columns[1:]), loading) is None
+    assert choose(replace(table, columns=table.columns[1:]), loading) is None
     for other in (replace(column, nullable=True), replace(column, type=ColumnType("float"))):
         changed = replace(table, columns=(replace(table.columns[0], source=other), table.columns[1]))
-        assert choose_chunk_column(source.session, changed, loading) is None
+        assert choose(changed, loading) is None
 
 
 def test_a_heap_is_not_split(source: Source) -> None:
@@ -244,7 +249,7 @@ def test_a_heap_is_not_split(source: Source) -> None:
     source.database.create_table(table)
     source.database.load(name, pa.table([pa.array([1, 2, 3], pa.int32())], names=["number"]))
     plan = build_plan(table)
-    assert choose_chunk_column(source.session, plan, Loading(chunked_from_rows=1)) is None
+    assert choose_chunk_column(source.session, plan, TableSize(3, 0), Loading(chunked_from_rows=1)) is None
 
 
 @pytest.mark.parametrize(
