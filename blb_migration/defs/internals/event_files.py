@@ -43,7 +43,9 @@ require(SqliteEventLogStorage.conn_string_for_shard, 2)
 require(SqliteEventLogStorage.has_table, 2)
 require(SqliteEventLogStorage.has_asset_key_col, 2)
 require(SqliteEventLogStorage.get_asset_records, 2)
-require(SqliteEventLogStorage._store_asset_event, 4)
+require(SqliteEventLogStorage.store_asset_event, 3)
+if hasattr(SqliteEventLogStorage, "_store_asset_event"):  # newer releases store within the connection
+    require(SqliteEventLogStorage._store_asset_event, 4)
 require(SqliteEventLogStorage.store_event, 2)
 require(SqliteEventLogStorage.store_event_batch, 2)
 _ = (DagsterInstance.event_log_storage, SqliteEventLogStorage.asset_records_have_last_observation)
@@ -119,6 +121,12 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
             if self._records is None or asset_keys is None
             else self._records.find(read, asset_keys)
         )
+
+    def store_asset_event(self, event: EventLogEntry, event_id: int) -> None:
+        """Store what an event says of its asset, and note it; older releases call it for every event."""
+        super().store_asset_event(event, event_id)
+        if self._records is not None:
+            self._records.note(event, event_id)
 
     def _store_asset_event(self, conn: Connection, event: EventLogEntry, event_id: int) -> None:
         super()._store_asset_event(conn, event, event_id)

@@ -14,7 +14,7 @@ from functools import cache, partial
 from typing import Any
 
 import sqlalchemy
-from dagster import AssetKey, DagsterInstance, EventLogEntry
+from dagster import AssetKey, DagsterInstance
 from dagster._core.event_api import EventRecordsResult
 from dagster._core.storage.event_log.base import AssetRecord
 from dagster._core.storage.event_log.in_memory import InMemoryEventLogStorage
@@ -28,7 +28,9 @@ require(InMemoryEventLogStorage._connect, 1)
 require(EventRecordsResult, 1, "cursor", "has_more")
 require(InMemoryEventLogStorage.fetch_observations, 3)
 require(InMemoryEventLogStorage.get_asset_records, 2)
-require(InMemoryEventLogStorage._store_asset_event, 4)
+require(InMemoryEventLogStorage.store_asset_event, 3)
+if hasattr(InMemoryEventLogStorage, "_store_asset_event"):  # newer releases store within the connection
+    require(InMemoryEventLogStorage._store_asset_event, 4)
 require(InMemoryEventLogStorage.has_table, 2)
 require(InMemoryEventLogStorage.has_asset_key_col, 2)
 
@@ -52,10 +54,14 @@ def keeping_connection(instance: DagsterInstance) -> Iterator[None]:
         with lock, engine.connect() as connection, connection.begin():
             yield connection
 
-    records, store_asset_event = AssetRecords(), storage._store_asset_event
+    records = AssetRecords()
+    name = "_store_asset_event" if hasattr(storage, "_store_asset_event") else "store_asset_event"
+    store_asset_event = getattr(storage, name)
 
-    def store_and_note(connection: Connection, event: EventLogEntry, event_id: int) -> None:
-        store_asset_event(connection, event, event_id)
+    def store_and_note(*arguments: Any) -> None:
+        """Take the event and its number as the last arguments, after a connection in newer releases."""
+        store_asset_event(*arguments)
+        event, event_id = arguments[-2:]
         records.note(event, event_id)
 
     kept = {
@@ -64,7 +70,7 @@ def keeping_connection(instance: DagsterInstance) -> Iterator[None]:
             [], cursor="", has_more=False
         ),  # none is made
         "get_asset_records": partial(_find_records, records, storage.get_asset_records),
-        "_store_asset_event": store_and_note,
+        name: store_and_note,
         # No table and no column comes later, and they are asked for with every result of a check and step.
         "has_table": cache(storage.has_table),
         "has_asset_key_col": cache(storage.has_asset_key_col),
