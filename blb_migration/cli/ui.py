@@ -40,6 +40,12 @@ FILES_VARIABLE = "BLB_UI_FILES"
 LOCATION = "blb_migration"  # as workspace.yaml names it
 WEB_SERVER = "blb_migration.defs.internals.web_server"
 DAEMON = "blb_migration.defs.daemon"
+NEW_HOME = "blb_migration.defs.new_home"
+_RECORDS = (
+    "history/runs.db",
+    "history/runs/index.db",
+    "schedules/schedules.db",
+)  # SQLite's, unless configured
 START_TIMEOUT_SECONDS = 900  # 2,000 tables on a busy machine took more than two minutes
 _WAIT_NOTE_SECONDS = 30
 _ANSWER_SECONDS = 120
@@ -169,6 +175,11 @@ def _prepare_home(home: Path) -> None:
 def _start(home: Path, port: int, variables: Mapping[str, str | None], log: int) -> subprocess.Popen[bytes]:
     changed = {**BATCHES, **os.environ, HOME_VARIABLE: str(home), FILES_VARIABLE: "1", **variables}
     environment = {name: value for name, value in changed.items() if value is not None}
+    if not all((home / name).is_file() for name in _RECORDS):
+        # What fails here fails in the servers too, which say so.
+        subprocess.run(
+            [sys.executable, "-m", NEW_HOME], env=environment, cwd=home, stdout=log, stderr=log, check=False
+        )
     workspace = ["--workspace", str(list_documents()[WORKSPACE_FILE])]
     commands = [
         [sys.executable, "-m", WEB_SERVER, "--host", HOST, "--port", str(port), *workspace],

@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -180,6 +181,27 @@ def test_when_one_server_ends_all_do(tmp_path: Path) -> None:
     with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, start_new_session=True) as ours:
         assert ours.wait(60) == 7
     assert find_processes(tmp_path) == []
+
+
+def test_a_new_home_has_dagsters_records_before_several_servers_open_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, versions = subprocess.Popen, {}
+
+    def start_silent(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        if ui_servers.__file__ not in command:
+            return start(command, **options)
+        for file in tmp_path.rglob("*.db"):
+            with contextlib.closing(sqlite3.connect(file)) as connection:
+                versions[file.name] = connection.execute("SELECT count(*) FROM alembic_version").fetchone()
+        return start([sys.executable, "-c", "input()"], **options)
+
+    monkeypatch.setattr("subprocess.Popen", start_silent)
+    monkeypatch.setattr(ui, "START_TIMEOUT_SECONDS", 0)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    with pytest.raises(ConfigurationError):
+        ui.serve_user_interface(Console(quiet=True), tmp_path, 1, {})
+    assert versions == {"runs.db": (1,), "index.db": (1,), "schedules.db": (1,)}
 
 
 def test_servers_that_do_not_answer_are_waited_for_and_said(
