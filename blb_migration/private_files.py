@@ -5,6 +5,7 @@ One that was there before and is open to others stays so.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -28,6 +29,11 @@ def make_private_folder(folder: Path) -> None:
 def open_private(path: Path, mode: str = "w", **options: Any) -> IO[Any]:
     """Open as ``open`` does; a file that is new is its owner's alone. Raises OSError."""
     return open(path, mode, opener=lambda name, flags: os.open(name, flags, FILE_MODE), **options)
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether a file could not be written since its disk, or its owner's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -20,6 +20,7 @@ from blb_migration.cli.visible_text import make_visible
 from blb_migration.errors import ConfigurationError, ExitCode, MigrationError
 from blb_migration.masking import mask_secrets
 from blb_migration.missing_libraries import build_install_advice, name_library
+from blb_migration.private_files import is_full_disk
 
 _FULL = re.compile(r"disk is full|disk I/O error|readonly database|unable to open database")
 INTERRUPTED = "interrupted."
@@ -68,8 +69,7 @@ def describe_full_disk(error: BaseException) -> ConfigurationError | None:
     cause: BaseException | None = error
     while cause is not None:
         of_sqlite = getattr(cause, "orig", None)  # as SQLAlchemy hands it over
-        is_full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
-        if is_full or (of_sqlite is not None and _FULL.search(str(of_sqlite))):
+        if is_full_disk(cause) or (of_sqlite is not None and _FULL.search(str(of_sqlite))):
             home = os.environ.get("DAGSTER_HOME")
             kept = f"DAGSTER_HOME ({home}), " if home else ""
             return ConfigurationError(

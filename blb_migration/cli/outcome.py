@@ -126,7 +126,7 @@ def describe_errors(errors: Sequence[BaseException]) -> list[str]:
 def describe_interruption(record: RunRecord, report: Report) -> str:
     """Say what the ledger knows to be unfinished after an interruption, and what mends it."""
     keys = report["reconciliation"]["dropped_foreign_keys"]
-    dropped = f" Dropped: {_name_keys(keys)}; {_RESTORED_BY}." if keys else ""
+    dropped = f" Dropped: {name_some(keys, _KEYS_SHOWN)}; {_RESTORED_BY}." if keys else ""
     in_the_way = [f" {text}" for text in describe_keys_left_off(record) if keys]
     return f"{report['verdict']} {report['next_act']}{dropped}{''.join(in_the_way)}"
 
@@ -244,12 +244,8 @@ def _print_reasons(console: Console, report: Report, labels: Collection[str] | N
         console.print(f"{sentence} ({len(unequal)}): {name_some(unequal, _TABLES_SHOWN)}", markup=False)
     keys = report["reconciliation"]["dropped_foreign_keys"]
     if keys:
-        named = f"foreign keys still dropped ({len(keys)}): {_name_keys(keys)}"
+        named = f"foreign keys still dropped ({len(keys)}): {name_some(keys, _KEYS_SHOWN)}"
         console.print(f"{named}; {_RESTORED_BY}", markup=False)
-
-
-def _name_keys(keys: Sequence[str]) -> str:
-    return name_some(keys, _KEYS_SHOWN)
 
 
 def _print_tables(console: Console, key_totals: dict[str, Any]) -> None:

@@ -41,11 +41,8 @@ LOCATION = "blb_migration"  # as workspace.yaml names it
 WEB_SERVER = "blb_migration.defs.internals.web_server"
 DAEMON = "blb_migration.defs.daemon"
 NEW_HOME = "blb_migration.defs.new_home"
-_RECORDS = (
-    "history/runs.db",
-    "history/runs/index.db",
-    "schedules/schedules.db",
-)  # SQLite's, unless configured
+# Dagster's records in SQLite, which is its default.
+_RECORDS = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
 START_TIMEOUT_SECONDS = 900  # 2,000 tables on a busy machine took more than two minutes
 _WAIT_NOTE_SECONDS = 30
 _ANSWER_SECONDS = 120

@@ -136,19 +136,20 @@ def _boolean_to_text(column: ColumnPlan, array: pa.Array, arrow_type: pa.DataTyp
 
 
 def _text_to_integer(column: ColumnPlan, array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
-    texts = _without_padding(column, array)
-    integers = texts.cast(arrow_type)
-    if not integers.cast(texts.type).equals(texts):
-        raise pa.ArrowInvalid("a text that is not a number's own digits")
-    return integers
+    return _read_spelled(column, array, arrow_type, "a number's own digits")
 
 
 def _text_to_date(column: ColumnPlan, array: pa.Array, arrow_type: pa.DataType) -> pa.Array:
+    return _read_spelled(column, array, arrow_type, "a date in ISO form")
+
+
+def _read_spelled(column: ColumnPlan, array: pa.Array, arrow_type: pa.DataType, spelling: str) -> pa.Array:
+    """Read texts that are spelled exactly as what they say is printed. Raises pa.ArrowInvalid for others."""
     texts = _without_padding(column, array)
-    dates = texts.cast(arrow_type)
-    if not dates.cast(texts.type).equals(texts):
-        raise pa.ArrowInvalid("a text that is not a date in ISO form")
-    return dates
+    values = texts.cast(arrow_type)
+    if not values.cast(texts.type).equals(texts):
+        raise pa.ArrowInvalid(f"a text that is not {spelling}")
+    return values
 
 
 def _timestamp_to_date(column: ColumnPlan, array: pa.Array, arrow_type: pa.DataType) -> pa.Array:

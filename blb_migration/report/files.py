@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from blb_migration.errors import ConfigurationError
-from blb_migration.private_files import write_whole
+from blb_migration.private_files import is_full_disk, write_whole
 from blb_migration.report.seal import seal
 
 _PAGE_SUFFIXES = (".html", ".htm")
@@ -54,10 +53,10 @@ def _write(path: Path, text: str) -> None:
     try:
         write_whole(path, content)
     except OSError as error:
-        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise ConfigurationError(
             str(path),
             found=f"the report cannot be written ({error.strerror})",
-            next_act=("Free room there, or name" if is_full else "Name") + " a writable file with --output; "
+            next_act=("Free room there, or name" if is_full_disk(error) else "Name")
+            + " a writable file with --output; "
             "'blb-migrate report' writes it again",
         ) from None
